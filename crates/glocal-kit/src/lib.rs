@@ -1,0 +1,1 @@
+//! Data sets, preprocessing, the reference store, pictures and reports for Glocal.
