@@ -89,7 +89,8 @@ impl Tensor {
 
     /// All elements, to be written; copied first when another tensor shares them.
     pub fn data_mut(&mut self) -> &mut [f32] {
-        Arc::make_mut(&mut self.data)
+        let data: &mut Vec<f32> = Arc::make_mut(&mut self.data);
+        data
     }
 
     /// The elements, without a copy when nobody shares them.
