@@ -1,0 +1,97 @@
+//! A heatmap over the sample it belongs to.
+
+use image::{Rgb, RgbImage};
+
+use super::error::{PictureError, PictureErrorKind};
+use super::mask::fraction;
+use super::{Color, ColorMap, Heatmap, HeatmapStyle};
+
+/// Weights of red, green and blue in the brightness of a pixel (ITU-R BT.601), as Pillow's and most gray conversions have.
+const BRIGHTNESS: [f32; 3] = [0.299, 0.587, 0.114];
+
+/// How a heatmap is laid over a sample.
+#[derive(Debug, Clone)]
+pub struct OverlayStyle {
+    /// Colors of the relevance. Default: `bwr`.
+    pub color_map: ColorMap,
+    /// What remains of the sample's colors, `0..=1`; 0 is gray. Default: 0.
+    pub saturation: f32,
+    /// How opaque the largest absolute relevance is, `0..=1`. Default: 0.9.
+    pub strength: f32,
+    /// Exponent of the way from `|R| / max |R|` to opacity: below 1 shows weak relevance too. Default: 0.6.
+    pub exponent: f32,
+}
+
+impl Default for OverlayStyle {
+    fn default() -> Self {
+        Self { color_map: ColorMap::default(), saturation: 0.0, strength: 0.9, exponent: 0.6 }
+    }
+}
+
+/// Lays a heatmap over its sample: the more relevant a pixel, the more of the heatmap's color it has; where relevance is
+/// zero, the grayed sample is left as it is. Colors are symmetric around zero. NaN is drawn as in [`HeatmapStyle`].
+///
+/// # Errors
+/// [`PictureErrorKind::SizesDiffer`], [`PictureErrorKind::Fraction`].
+pub fn overlay(sample: &RgbImage, heatmap: &Heatmap<'_>, style: &OverlayStyle) -> Result<RgbImage, PictureError> {
+    fraction("the saturation of an overlay", style.saturation)?;
+    fraction("the strength of an overlay", style.strength)?;
+    let second = (heatmap.width(), heatmap.height());
+    if sample.dimensions() != second {
+        return Err(PictureErrorKind::SizesDiffer { first: sample.dimensions(), second }.into());
+    }
+    let colors = heatmap.draw(&HeatmapStyle { color_map: style.color_map.clone(), ..HeatmapStyle::default() });
+    let largest = heatmap.max_abs();
+    let mut image = sample.clone();
+    for ((pixel, color), &relevance) in image.pixels_mut().zip(colors.pixels()).zip(heatmap.values()) {
+        let share = match relevance {
+            value if !value.is_finite() => 1.0,
+            value if largest > 0.0 => value.abs() / largest,
+            _ => 0.0,
+        };
+        let opacity = style.strength * share.powf(style.exponent);
+        let gray = pixel.0.iter().zip(BRIGHTNESS).map(|(&component, weight)| f32::from(component) * weight).sum();
+        let below = blend([gray; 3], pixel.0.map(f32::from), style.saturation);
+        *pixel = Rgb(rounded(blend(below, color.0.map(f32::from), opacity)));
+    }
+    Ok(image)
+}
+
+fn blend(below: [f32; 3], above: [f32; 3], opacity: f32) -> [f32; 3] {
+    std::array::from_fn(|channel| below[channel] + (above[channel] - below[channel]) * opacity)
+}
+
+fn rounded(color: [f32; 3]) -> Color {
+    color.map(|component| component.round() as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relevance_colors_the_gray_sample() {
+        let sample = RgbImage::from_pixel(3, 1, Rgb([100, 100, 100]));
+        let heatmap = Heatmap::new(&[-1.0, 0.0, 1.0], 3, 1).unwrap();
+        let style = OverlayStyle { strength: 1.0, ..OverlayStyle::default() };
+        let colors: Vec<Color> = overlay(&sample, &heatmap, &style).unwrap().pixels().map(|pixel| pixel.0).collect();
+        assert_eq!(colors, [[0, 0, 255], [100; 3], [255, 0, 0]]);
+    }
+
+    #[test]
+    fn without_relevance_the_sample_is_only_grayed() {
+        let sample = RgbImage::from_pixel(1, 1, Rgb([255, 0, 0]));
+        let heatmap = Heatmap::new(&[0.0], 1, 1).unwrap();
+        let gray = overlay(&sample, &heatmap, &OverlayStyle::default()).unwrap();
+        assert_eq!(gray.get_pixel(0, 0).0, [76; 3]);
+        let full = OverlayStyle { saturation: 1.0, ..OverlayStyle::default() };
+        assert_eq!(overlay(&sample, &heatmap, &full).unwrap(), sample);
+    }
+
+    #[test]
+    fn sizes_have_to_agree() {
+        let heatmap = Heatmap::new(&[0.0; 2], 2, 1).unwrap();
+        let error = overlay(&RgbImage::new(1, 2), &heatmap, &OverlayStyle::default()).unwrap_err();
+        assert_eq!(*error.kind(), PictureErrorKind::SizesDiffer { first: (1, 2), second: (2, 1) });
+    }
+}
