@@ -1,0 +1,158 @@
+//! Reads tensor data that lies in files beside the model, and only there.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Component, Path, PathBuf};
+
+use crate::budget::Budget;
+use crate::error::{ExternalProblem, OnnxError, OnnxErrorKind, TensorPlace};
+use crate::proto::StringStringEntryProto;
+
+/// Where a model's external data may lie.
+pub(crate) struct ExternalData {
+    /// `None` if the model was given as bytes.
+    folder: Option<PathBuf>,
+    /// Files whose size counts in the budget already.
+    granted: BTreeSet<PathBuf>,
+}
+
+/// What a tensor says about its external data.
+struct Reference<'a> {
+    location: &'a str,
+    offset: Option<&'a str>,
+    length: Option<&'a str>,
+}
+
+impl<'a> Reference<'a> {
+    fn new(entries: &'a [StringStringEntryProto]) -> Self {
+        let find = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
+        Self { location: find("location").unwrap_or_default(), offset: find("offset"), length: find("length") }
+    }
+}
+
+/// Why data cannot be had, with the operating system's reason if it has one.
+struct Failure(ExternalProblem, Option<io::Error>);
+
+impl From<ExternalProblem> for Failure {
+    fn from(problem: ExternalProblem) -> Self {
+        Self(problem, None)
+    }
+}
+
+fn unreadable(cause: io::Error) -> Failure {
+    Failure(ExternalProblem::Unreadable, Some(cause))
+}
+
+impl ExternalData {
+    /// Data in the folder of a model file.
+    pub(crate) fn beside(model: &Path) -> Self {
+        let folder = match model.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        Self { folder: Some(folder.to_owned()), granted: BTreeSet::new() }
+    }
+
+    /// No folder: a model given as bytes.
+    pub(crate) fn nowhere() -> Self {
+        Self { folder: None, granted: BTreeSet::new() }
+    }
+
+    /// The bytes of a tensor whose shape needs `expected` of them. They are booked in the budget until the caller releases
+    /// them.
+    pub(crate) fn read(
+        &mut self,
+        tensor: &TensorPlace,
+        entries: &[StringStringEntryProto],
+        expected: u64,
+        budget: &mut Budget,
+    ) -> Result<ExternalBytes, OnnxError> {
+        let reference = Reference::new(entries);
+        let fail = |Failure(problem, cause): Failure| {
+            let location = reference.location.to_owned();
+            let kind = OnnxErrorKind::ExternalData { tensor: tensor.clone(), location, problem };
+            match cause {
+                Some(cause) => OnnxError::caused(kind, cause),
+                None => kind.into(),
+            }
+        };
+        let path = self.resolve(reference.location).map_err(fail)?;
+        let offset = number("offset", reference.offset).map_err(fail)?.unwrap_or(0);
+        let length = number("length", reference.length).map_err(fail)?.unwrap_or(expected);
+        if length != expected {
+            return Ok(ExternalBytes::OtherLength(length));
+        }
+        let file = open(&path, offset, length).map_err(fail)?;
+        if self.granted.insert(path) {
+            budget.grant(file.length);
+        }
+        budget.charge(length)?;
+        file.bytes(offset, length).map(ExternalBytes::Read).map_err(|cause| fail(unreadable(cause)))
+    }
+
+    /// The path of an external file, with all links followed.
+    fn resolve(&self, location: &str) -> Result<PathBuf, Failure> {
+        let folder = self.folder.as_ref().ok_or(ExternalProblem::NoFolder)?;
+        if location.is_empty() {
+            return Err(ExternalProblem::NoLocation.into());
+        }
+        let inside =
+            Path::new(location).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        if !inside || location.contains('\\') {
+            return Err(ExternalProblem::UnsafePath.into());
+        }
+        let folder = fs::canonicalize(folder).map_err(unreadable)?;
+        let path = fs::canonicalize(folder.join(location)).map_err(unreadable)?;
+        if !path.starts_with(&folder) {
+            return Err(ExternalProblem::OutsideFolder.into());
+        }
+        Ok(path)
+    }
+}
+
+/// The outcome of looking for a tensor's bytes.
+pub(crate) enum ExternalBytes {
+    /// As many as were expected.
+    Read(Vec<u8>),
+    /// The model itself gives another length than expected.
+    OtherLength(u64),
+}
+
+struct OpenFile {
+    file: File,
+    length: u64,
+}
+
+fn number(key: &'static str, value: Option<&str>) -> Result<Option<u64>, Failure> {
+    let bad = |value: &str| ExternalProblem::BadNumber { key, value: value.to_owned() }.into();
+    value.map(|value| value.parse().map_err(|_| bad(value))).transpose()
+}
+
+/// Opens a file and checks that it has the bytes asked for.
+fn open(path: &Path, offset: u64, length: u64) -> Result<OpenFile, Failure> {
+    // Before opening, which blocks on a pipe.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(ExternalProblem::NotAFile.into());
+    }
+    let file = File::open(path).map_err(unreadable)?;
+    let file_length = file.metadata().map_err(unreadable)?.len();
+    if offset.checked_add(length).is_none_or(|end| end > file_length) {
+        return Err(ExternalProblem::OutOfBounds { offset, length, file_length }.into());
+    }
+    Ok(OpenFile { file, length: file_length })
+}
+
+impl OpenFile {
+    fn bytes(mut self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let capacity = usize::try_from(length).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        bytes.try_reserve_exact(capacity).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        self.file.seek(SeekFrom::Start(offset))?;
+        self.file.take(length).read_to_end(&mut bytes)?;
+        if bytes.len() != capacity {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(bytes)
+    }
+}
