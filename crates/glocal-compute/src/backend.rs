@@ -5,6 +5,10 @@
 //! independently: row `i` of a result is bit-identical whatever the other rows, their number, and the number of
 //! threads are.** Reference searches rely on that.
 
+mod cpu;
+
+pub use cpu::CpuBackend;
+
 use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -70,6 +74,8 @@ pub enum Map {
     Tanh,
     /// `exp(x)`
     Exp,
+    /// The natural logarithm.
+    Logarithm,
     /// `|x|`
     Absolute,
     /// `x²`

@@ -10,7 +10,7 @@ mod geometry;
 mod rows;
 mod tensor;
 
-pub use backend::Backend;
+pub use backend::{Backend, CpuBackend};
 pub use error::{ComputeError, ComputeErrorKind};
 pub use geometry::{ConvolutionGeometry, PoolGeometry, SliceRange};
 pub use rows::Rows;

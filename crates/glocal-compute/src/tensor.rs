@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use crate::error::{ComputeError, ComputeErrorKind};
 
+/// Tensors of more elements (1 GiB) are tried first: an allocation that fails would end the process.
+const UNTRIED_ELEMENTS: usize = 1 << 28;
+
 /// A dense, row-major `f32` array whose axis 0 is the batch. Cloning and reshaping share the data; writing copies it
 /// when it is shared.
 #[derive(Clone, PartialEq)]
@@ -28,11 +31,11 @@ impl Tensor {
     /// A tensor of `shape` filled with `value`.
     ///
     /// # Errors
-    /// When the shape has more elements than can be addressed.
+    /// When the shape has more elements than can be addressed, or than there is memory for.
     pub fn full(shape: impl Into<Vec<usize>>, value: f32) -> Result<Self, ComputeError> {
         let shape = shape.into();
         match element_count(&shape) {
-            Some(count) if count <= isize::MAX as usize / size_of::<f32>() => {
+            Some(count) if count <= UNTRIED_ELEMENTS || Vec::<f32>::new().try_reserve_exact(count).is_ok() => {
                 Ok(Self { shape, data: Arc::new(vec![value; count]) })
             }
             _ => Err(ComputeError::new("tensor", ComputeErrorKind::TooLarge { shape })),
@@ -42,7 +45,7 @@ impl Tensor {
     /// A tensor of `shape` filled with zeros.
     ///
     /// # Errors
-    /// When the shape has more elements than can be addressed.
+    /// When the shape has more elements than can be addressed, or than there is memory for.
     pub fn zeros(shape: impl Into<Vec<usize>>) -> Result<Self, ComputeError> {
         Self::full(shape, 0.0)
     }
@@ -138,6 +141,7 @@ mod tests {
         assert!(Tensor::new([2, 3], vec![0.0; 5]).is_err());
         assert!(Tensor::zeros([usize::MAX, 2]).is_err());
         assert!(Tensor::zeros([usize::MAX / 8]).is_err());
+        assert!(Tensor::zeros([1 << 50]).is_err());
     }
 
     #[test]

@@ -1,0 +1,235 @@
+//! Convolutions over 1 to 3 axes and their input gradients.
+//!
+//! All ranks are computed as rank 3. A direction takes one of three ways, chosen by the layer's shape alone: *products*
+//! (`weight · windows`, the windows never laid out), *columns* (`weightᵀ · r`, added up where windows overlap; for the
+//! gradient of layers with few input channels) and *direct* loops (depthwise layers). The input gradient by products or
+//! direct loops is a convolution with stride 1 of `r`: one for each phase of the stride, with the kernel elements that
+//! meet this phase.
+
+mod columns;
+mod direct;
+mod padded;
+mod phase;
+mod products;
+mod unroll;
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use crate::backend::{Packed, PackedWeight};
+use crate::{ComputeError, ComputeErrorKind, ConvolutionGeometry, Tensor};
+
+use super::axis::{Axis, three_axes};
+use super::check;
+use columns::ColumnsGradient;
+use phase::Phase;
+use products::{ProductsForward, ProductsGradient};
+
+/// Depthwise layers have at most this many outputs a channel; layers with more are faster as products.
+const DIRECT_OUTPUTS: usize = 4;
+
+/// Layers with at most this many input channels a group, and no more than half as many as outputs, hand their gradient
+/// back by columns: unrolling `r` for so few rows of a product would cost more than the product.
+const COLUMNS_INPUTS: usize = 8;
+
+/// The packed weights of one layer. Each direction is packed when it is first used.
+pub(super) struct PackedConvolution {
+    layer: Layer,
+    forward: OnceLock<ProductsForward>,
+    columns: OnceLock<ColumnsGradient>,
+    products: OnceLock<ProductsGradient>,
+}
+
+/// What is known of a layer before an input comes, with its axes brought to three.
+#[derive(Clone, Debug)]
+struct Layer {
+    weight: Tensor,
+    geometry: ConvolutionGeometry,
+    kernel: [usize; 3],
+    strides: [usize; 3],
+    dilations: [usize; 3],
+    pads_begin: [usize; 3],
+    /// Input channels of a group.
+    inputs: usize,
+    /// Output channels of a group.
+    outputs: usize,
+}
+
+impl Packed for PackedConvolution {}
+
+impl fmt::Debug for PackedConvolution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PackedConvolution").field("layer", &self.layer).finish_non_exhaustive()
+    }
+}
+
+/// See [`Backend::pack_convolution`](crate::Backend::pack_convolution).
+pub(super) fn pack(weight: &Tensor, geometry: &ConvolutionGeometry) -> Result<PackedWeight, ComputeError> {
+    let layer = Layer::new(weight, geometry)?;
+    Ok(PackedWeight::new(PackedConvolution {
+        layer,
+        forward: OnceLock::new(),
+        columns: OnceLock::new(),
+        products: OnceLock::new(),
+    }))
+}
+
+/// See [`Backend::convolution`](crate::Backend::convolution).
+pub(super) fn forward(x: &Tensor, weight: &PackedWeight, bias: Option<&Tensor>) -> Result<Tensor, ComputeError> {
+    const OPERATION: &str = "convolution";
+    let packed = check::packed::<PackedConvolution>(OPERATION, weight)?;
+    let layer = &packed.layer;
+    let (batch, in_spatial) = layer.split(OPERATION, x, layer.inputs * layer.geometry.group)?;
+    let out_spatial = layer.output_spatial(OPERATION, in_spatial)?;
+    let channels_out = layer.outputs * layer.geometry.group;
+    let bias = bias.map(|bias| check::shape(OPERATION, bias, &[channels_out])).transpose()?;
+    let mut out = Tensor::zeros(shape(batch, channels_out, &out_spatial))?;
+    if out.is_empty() {
+        return Ok(out);
+    }
+    let axes = layer.forward_axes(in_spatial, &out_spatial);
+    if layer.is_direct() {
+        direct::forward(OPERATION, layer, &axes, x.data(), bias, out.data_mut())?;
+    } else {
+        let packed = packed.forward.get_or_init(|| ProductsForward::pack(layer));
+        packed.run(OPERATION, layer, &axes, x.data(), bias, out.data_mut())?;
+    }
+    Ok(out)
+}
+
+/// See [`Backend::convolution_input_gradient`](crate::Backend::convolution_input_gradient).
+pub(super) fn input_gradient(
+    r: &Tensor,
+    weight: &PackedWeight,
+    input_spatial: &[usize],
+) -> Result<Tensor, ComputeError> {
+    const OPERATION: &str = "convolution_input_gradient";
+    let packed = check::packed::<PackedConvolution>(OPERATION, weight)?;
+    let layer = &packed.layer;
+    let (batch, out_spatial) = layer.split(OPERATION, r, layer.outputs * layer.geometry.group)?;
+    let expected = layer.output_spatial(OPERATION, input_spatial)?;
+    if out_spatial != expected {
+        return Err(ComputeError::shapes(OPERATION, &shape(batch, r.shape()[1], &expected), r.shape()));
+    }
+    let mut out = Tensor::zeros(shape(batch, layer.inputs * layer.geometry.group, input_spatial))?;
+    if out.is_empty() || r.is_empty() {
+        return Ok(out);
+    }
+    let input = three_axes(input_spatial, 1);
+    let output = three_axes(out_spatial, 1);
+    if layer.is_direct() {
+        direct::input_gradient(OPERATION, layer, input, output, r.data(), out.data_mut())?;
+    } else if layer.gradient_by_columns() {
+        let packed = packed.columns.get_or_init(|| ColumnsGradient::pack(layer));
+        let axes = layer.forward_axes(input_spatial, out_spatial);
+        packed.run(OPERATION, layer, &axes, r.data(), out.data_mut())?;
+    } else {
+        let packed = packed.products.get_or_init(|| ProductsGradient::pack(layer));
+        packed.run(OPERATION, layer, input, output, r.data(), out.data_mut())?;
+    }
+    Ok(out)
+}
+
+impl Layer {
+    fn new(weight: &Tensor, geometry: &ConvolutionGeometry) -> Result<Self, ComputeError> {
+        const OPERATION: &str = "pack_convolution";
+        let rank = check::spatial_rank(OPERATION, weight)?;
+        let attributes = [
+            ("strides", &geometry.strides, 1),
+            ("dilations", &geometry.dilations, 1),
+            ("pads_begin", &geometry.pads_begin, 0),
+            ("pads_end", &geometry.pads_end, 0),
+        ];
+        for (name, values, least) in attributes {
+            check::per_axis(OPERATION, name, values, rank, least)?;
+        }
+        let (channels_out, inputs, kernel) = (weight.shape()[0], weight.shape()[1], &weight.shape()[2..]);
+        if weight.is_empty() {
+            return Err(attribute(OPERATION, "weight", format!("has no elements (shape {:?})", weight.shape())));
+        }
+        if geometry.group == 0 || !channels_out.is_multiple_of(geometry.group) {
+            let reason = format!("{} does not divide the {channels_out} output channels", geometry.group);
+            return Err(attribute(OPERATION, "group", reason));
+        }
+        Ok(Self {
+            kernel: three_axes(kernel, 1),
+            strides: three_axes(&geometry.strides, 1),
+            dilations: three_axes(&geometry.dilations, 1),
+            pads_begin: three_axes(&geometry.pads_begin, 0),
+            inputs,
+            outputs: channels_out / geometry.group,
+            weight: weight.clone(),
+            geometry: geometry.clone(),
+        })
+    }
+
+    /// The batch and the spatial sizes of `[batch, channels, spatial...]`.
+    fn split<'a>(
+        &self,
+        operation: &'static str,
+        x: &'a Tensor,
+        channels: usize,
+    ) -> Result<(usize, &'a [usize]), ComputeError> {
+        let rank = self.geometry.strides.len();
+        match x.shape() {
+            [batch, given, spatial @ ..] if spatial.len() == rank && *given == channels => Ok((*batch, spatial)),
+            given if given.len() == rank + 2 => {
+                let mut expected = given.to_vec();
+                expected[1] = channels;
+                Err(ComputeError::shapes(operation, &expected, given))
+            }
+            given => {
+                let expected = ["[N, C, W]", "[N, C, H, W]", "[N, C, D, H, W]"][rank - 1];
+                Err(ComputeError::new(operation, ComputeErrorKind::Rank { expected, given: given.to_vec() }))
+            }
+        }
+    }
+
+    fn output_spatial(&self, operation: &'static str, input: &[usize]) -> Result<Vec<usize>, ComputeError> {
+        let kernel = &self.weight.shape()[2..];
+        check::sizes(operation, "input", input)?;
+        self.geometry.output_spatial(input, kernel).ok_or_else(|| {
+            let reason = format!(
+                "the kernel {kernel:?} with dilations {:?} does not fit into the input {input:?} with pads {:?} and {:?}",
+                self.geometry.dilations, self.geometry.pads_begin, self.geometry.pads_end
+            );
+            attribute(operation, "kernel", reason)
+        })
+    }
+
+    fn is_direct(&self) -> bool {
+        self.inputs == 1 && self.outputs <= DIRECT_OUTPUTS
+    }
+
+    fn gradient_by_columns(&self) -> bool {
+        self.inputs <= COLUMNS_INPUTS && 2 * self.inputs <= self.outputs
+    }
+
+    /// The number of elements of a kernel.
+    fn taps(&self) -> usize {
+        self.kernel.iter().product()
+    }
+
+    fn forward_axes(&self, input: &[usize], output: &[usize]) -> [Axis; 3] {
+        let (input, output) = (three_axes(input, 1), three_axes(output, 1));
+        std::array::from_fn(|axis| {
+            let (kernel, stride, dilation) = (self.kernel[axis], self.strides[axis], self.dilations[axis]);
+            Axis::window(input[axis], kernel, stride, dilation, self.pads_begin[axis], output[axis])
+        })
+    }
+
+    /// The phases of the input gradient along each axis.
+    fn phases(&self) -> [Vec<Phase>; 3] {
+        std::array::from_fn(|axis| {
+            Phase::all(self.kernel[axis], self.strides[axis], self.dilations[axis], self.pads_begin[axis])
+        })
+    }
+}
+
+fn shape(batch: usize, channels: usize, spatial: &[usize]) -> Vec<usize> {
+    [&[batch, channels], spatial].concat()
+}
+
+fn attribute(operation: &'static str, name: &'static str, reason: String) -> ComputeError {
+    ComputeError::new(operation, ComputeErrorKind::Attribute { name, reason })
+}

@@ -1,0 +1,100 @@
+//! A copy of an image with its padding in place, so that windows need no checks, and with the columns that a strided
+//! window reads together laid side by side.
+
+use crate::backend::cpu::axis::Axis;
+
+/// The layout of the copy: `[channel, z, y, phase, x]`. An element at `x · step + phase` from the left edge of the
+/// reached area stands at `(phase, x)`, so that neighbouring outputs read neighbouring elements whatever the step is.
+#[derive(Clone, Debug)]
+pub(super) struct PaddedImage {
+    axes: [Axis; 3],
+    channels: usize,
+    depth: usize,
+    height: usize,
+    phases: usize,
+    width: usize,
+}
+
+impl PaddedImage {
+    /// The layout for images of `channels` channels; each run of elements is followed by at least `slack` more that may
+    /// be read. `None` when it would not be addressable.
+    pub(super) fn new(axes: &[Axis; 3], channels: usize, slack: usize) -> Option<Self> {
+        let [depth, height, columns] = axes.each_ref().map(|axis| {
+            let (first, last) = axis.reach();
+            usize::try_from(last.checked_sub(first)?.checked_add(1)?).ok()
+        });
+        let (depth, height, columns) = (depth?, height?, columns?);
+        let phases = usize::try_from(axes[2].step).ok()?.min(columns);
+        let width = columns.div_ceil(phases).checked_add(slack)?;
+        let len =
+            [channels, depth, height, phases, width].iter().try_fold(1usize, |len, size| len.checked_mul(*size))?;
+        i32::try_from(len).ok()?;
+        Some(Self { axes: axes.clone(), channels, depth, height, phases, width })
+    }
+
+    /// The number of elements of the copy.
+    pub(super) fn len(&self) -> usize {
+        self.channels * self.depth * self.height * self.phases * self.width
+    }
+
+    /// What tap `taps` of channel `channel` adds to [`output_offset`](Self::output_offset).
+    pub(super) fn tap_offset(&self, channel: usize, taps: [usize; 3]) -> usize {
+        let distance = |axis: usize| {
+            let offsets = &self.axes[axis].taps;
+            (offsets[taps[axis]] - offsets[0]) as usize
+        };
+        let (z, y, x) = (distance(0), distance(1), distance(2));
+        // `phases` falls below the step only when all that is reached is narrower than a step, with one output then
+        let (phase, x) = (x % self.phases, x / self.phases);
+        (((channel * self.depth + z) * self.height + y) * self.phases + phase) * self.width + x
+    }
+
+    /// Where the window of an output element starts.
+    pub(super) fn output_offset(&self, output: [usize; 3]) -> usize {
+        let z = output[0] * self.axes[0].step as usize;
+        let y = output[1] * self.axes[1].step as usize;
+        (z * self.height + y) * self.phases * self.width + output[2]
+    }
+
+    /// Copies `image` in. `buffer` holds [`len`](Self::len) elements: zeros, or what an earlier call left.
+    pub(super) fn fill(&self, image: &[f32], buffer: &mut [f32]) {
+        let [deep, vertical, horizontal] = &self.axes;
+        let (first_z, first_y, first_x) = (deep.reach().0, vertical.reach().0, horizontal.reach().0);
+        let plane = vertical.size * horizontal.size;
+        let row_len = self.phases * self.width;
+        for (channel, volume) in buffer.chunks_exact_mut(self.depth * self.height * row_len).enumerate() {
+            for z in 0..self.depth {
+                let Some(from_z) = inside(first_z + z as i64, deep.size) else { continue };
+                for y in 0..self.height {
+                    let Some(from_y) = inside(first_y + y as i64, vertical.size) else { continue };
+                    let from = (channel * deep.size + from_z) * plane + from_y * horizontal.size;
+                    let to = (z * self.height + y) * row_len;
+                    self.fill_row(&image[from..from + horizontal.size], first_x, &mut volume[to..to + row_len]);
+                }
+            }
+        }
+    }
+
+    fn fill_row(&self, from: &[f32], first: i64, to: &mut [f32]) {
+        let phases = self.phases as i64;
+        for (phase, to) in to.chunks_exact_mut(self.width).enumerate() {
+            // to[x] = from[first + phase + x · phases]
+            let start = first + phase as i64;
+            let skipped = if start < 0 { (-start + phases - 1) / phases } else { 0 };
+            let source = (start + skipped * phases) as usize;
+            let Some((to, from)) = to.get_mut(skipped as usize..).zip(from.get(source..)) else { continue };
+            if self.phases == 1 {
+                let len = to.len().min(from.len());
+                to[..len].copy_from_slice(&from[..len]);
+            } else {
+                for (to, from) in to.iter_mut().zip(from.iter().step_by(self.phases)) {
+                    *to = *from;
+                }
+            }
+        }
+    }
+}
+
+fn inside(position: i64, size: usize) -> Option<usize> {
+    usize::try_from(position).ok().filter(|&position| position < size)
+}

@@ -1,0 +1,112 @@
+//! Functions of one number, applied to every element, and their derivatives.
+
+use crate::backend::Map;
+use crate::{ComputeError, Rows, Tensor};
+
+use super::{parallel, rows};
+
+/// See [`Backend::map`](crate::Backend::map).
+pub(super) fn map(x: &Tensor, map: Map) -> Result<Tensor, ComputeError> {
+    match map {
+        Map::Positive => apply(x, positive),
+        Map::Negative => apply(x, negative),
+        Map::Clip { low, high } => apply(x, |x| clip(x, low, high)),
+        Map::LeakyRelu { slope } => apply(x, |x| if x > 0.0 { x } else { slope * x }),
+        Map::Sigmoid => apply(x, sigmoid),
+        Map::Tanh => apply(x, f32::tanh),
+        Map::Exp => apply(x, f32::exp),
+        Map::Logarithm => apply(x, f32::ln),
+        Map::Absolute => apply(x, f32::abs),
+        Map::Square => apply(x, |x| x * x),
+        Map::SquareRoot => apply(x, f32::sqrt),
+        Map::Affine { factor, offset } => apply(x, |x| x * factor + offset),
+        Map::Stabilize { epsilon } => apply(x, |x| if x < 0.0 { x - epsilon } else { x + epsilon }),
+        Map::StabilizeClip { epsilon } => apply(x, |x| stabilize_clip(x, epsilon)),
+        Map::IsPositive => apply(x, |x| f32::from(x > 0.0)),
+        Map::IsNegative => apply(x, |x| f32::from(x < 0.0)),
+    }
+}
+
+/// See [`Backend::map_gradient`](crate::Backend::map_gradient).
+pub(super) fn map_gradient(r: &Tensor, rows: &Rows, x: &Tensor, map: Map) -> Result<Tensor, ComputeError> {
+    let zip = Gradient { r, rows, x };
+    // Where the derivative is 0 the result is 0, whatever r is: an infinite r must not become NaN.
+    match map {
+        Map::Positive => zip.apply(|r, x| if x > 0.0 { r } else { 0.0 }),
+        Map::Negative => zip.apply(|r, x| if x <= 0.0 { r } else { 0.0 }),
+        Map::Clip { low, high } => zip.apply(|r, x| if x >= low && x <= high { r } else { 0.0 }),
+        Map::LeakyRelu { slope } => zip.apply(|r, x| if x > 0.0 { r } else { slope * r }),
+        Map::Sigmoid => zip.apply(|r, x| {
+            let y = sigmoid(x);
+            r * (y * (1.0 - y))
+        }),
+        Map::Tanh => zip.apply(|r, x| {
+            let y = x.tanh();
+            r * (1.0 - y * y)
+        }),
+        Map::Exp => zip.apply(|r, x| r * x.exp()),
+        Map::Logarithm => zip.apply(|r, x| r / x),
+        Map::Absolute => zip.apply(|r, x| {
+            if x > 0.0 {
+                r
+            } else if x < 0.0 {
+                -r
+            } else {
+                0.0
+            }
+        }),
+        Map::Square => zip.apply(|r, x| r * (2.0 * x)),
+        Map::SquareRoot => zip.apply(|r, x| r / (2.0 * x.sqrt())),
+        Map::Affine { factor, .. } => zip.apply(|r, _| r * factor),
+        Map::Stabilize { .. } => zip.apply(|r, _| r),
+        Map::StabilizeClip { epsilon } => zip.apply(|r, x| if x.abs() >= epsilon { r } else { 0.0 }),
+        Map::IsPositive | Map::IsNegative => zip.apply(|_, _| 0.0),
+    }
+}
+
+struct Gradient<'a> {
+    r: &'a Tensor,
+    rows: &'a Rows,
+    x: &'a Tensor,
+}
+
+impl Gradient<'_> {
+    fn apply(self, function: impl Fn(f32, f32) -> f32 + Sync) -> Result<Tensor, ComputeError> {
+        rows::zip("map_gradient", self.r, self.rows, self.x, function)
+    }
+}
+
+fn apply(x: &Tensor, function: impl Fn(f32) -> f32 + Sync) -> Result<Tensor, ComputeError> {
+    let mut out = Tensor::zeros(x.shape())?;
+    let x = x.data();
+    parallel::for_chunks(out.data_mut(), |offset, out| {
+        for (to, &from) in out.iter_mut().zip(&x[offset..]) {
+            *to = function(from);
+        }
+    });
+    Ok(out)
+}
+
+// Written so that NaN stays NaN, which f32::max and f32::min would replace.
+
+fn positive(x: f32) -> f32 {
+    if x <= 0.0 { 0.0 } else { x }
+}
+
+fn negative(x: f32) -> f32 {
+    if x >= 0.0 { 0.0 } else { x }
+}
+
+fn clip(x: f32, low: f32, high: f32) -> f32 {
+    let x = if x < low { low } else { x };
+    if x > high { high } else { x }
+}
+
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+fn stabilize_clip(x: f32, epsilon: f32) -> f32 {
+    let size = if x.abs() < epsilon { epsilon } else { x.abs() };
+    if x < 0.0 { -size } else { size }
+}

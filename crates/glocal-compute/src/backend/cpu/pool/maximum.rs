@@ -1,0 +1,113 @@
+//! The max pool and its input gradient.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::backend::Winners;
+use crate::backend::cpu::{check, parallel};
+use crate::{ComputeError, ComputeErrorKind, PoolGeometry, Rows, Tensor};
+
+use super::{Windows, first_inside, shape, split};
+
+/// See [`Backend::max_pool`](crate::Backend::max_pool).
+pub(in crate::backend::cpu) fn max_pool(
+    x: &Tensor,
+    geometry: &PoolGeometry,
+) -> Result<(Tensor, Winners), ComputeError> {
+    const OPERATION: &str = "max_pool";
+    let (batch, channels, input_spatial) = split(OPERATION, x)?;
+    let windows = Windows::new(OPERATION, geometry, input_spatial)?;
+    let (in_plane, out_plane) = windows.planes();
+    if u32::try_from(in_plane).is_err() {
+        return Err(ComputeError::new(OPERATION, ComputeErrorKind::TooLarge { shape: x.shape().to_vec() }));
+    }
+    let mut out = Tensor::full(shape(batch, channels, &windows.output_spatial), f32::NEG_INFINITY)?;
+    let mut positions = vec![0u32; out.len()];
+    if !out.is_empty() {
+        // Each output starts with the first element of its window, which wins when all are −∞.
+        let [first_z, first_y, first_x] = windows.axes.each_ref().map(|axis| -> Vec<u32> {
+            (0..axis.count).map(|output| first_inside(axis, output).unwrap_or(0) as u32).collect()
+        });
+        let (height, width) = (windows.axes[1].size as u32, windows.axes[2].size as u32);
+        let lines = first_z.iter().flat_map(|z| first_y.iter().map(move |y| (z * height + y) * width));
+        let first: Vec<u32> = lines.flat_map(|line| first_x.iter().map(move |x| line + x)).collect();
+        let steps = out_plane * windows.taps();
+        let per_task = (PLANE_STEPS / steps.max(1)).max(1);
+        let tasks = out.data_mut().par_chunks_mut(out_plane * per_task);
+        let tasks =
+            tasks.zip(positions.par_chunks_mut(out_plane * per_task)).zip(x.data().par_chunks(in_plane * per_task));
+        tasks.for_each(|((out, positions), x)| {
+            let planes = out.chunks_exact_mut(out_plane).zip(positions.chunks_exact_mut(out_plane));
+            for ((out, positions), x) in planes.zip(x.chunks_exact(in_plane)) {
+                positions.copy_from_slice(&first);
+                pool_plane(&windows, x, out, positions);
+            }
+        });
+    }
+    let winners =
+        Winners { input_shape: x.shape().to_vec(), output_shape: out.shape().to_vec(), positions: Arc::new(positions) };
+    Ok((out, winners))
+}
+
+/// The comparisons that one task takes on, at least.
+const PLANE_STEPS: usize = 1 << 16;
+
+fn pool_plane(windows: &Windows, x: &[f32], out: &mut [f32], positions: &mut [u32]) {
+    let horizontal = &windows.axes[2];
+    let (width, step) = (horizontal.count, horizontal.step as usize);
+    windows.for_lines(|line, from, inside, tap| {
+        let Some(at) = horizontal.position(inside.start, tap) else { return };
+        let best = &mut out[line * width..][inside.clone()];
+        let won = &mut positions[line * width..][inside];
+        let first = from + at;
+        // The order of the taps is the windows' row-major order, and only what is larger wins: the first one on ties.
+        let values = x[first..from + horizontal.size].iter().step_by(step);
+        for (index, ((best, won), &value)) in best.iter_mut().zip(won).zip(values).enumerate() {
+            // not (value ≤ best): larger, or one of them is NaN, and the first NaN stays
+            let wins = !(value <= *best) & !best.is_nan();
+            *best = if wins { value } else { *best };
+            *won = if wins { (first + index * step) as u32 } else { *won };
+        }
+    });
+}
+
+/// See [`Backend::max_pool_input_gradient`](crate::Backend::max_pool_input_gradient).
+pub(in crate::backend::cpu) fn max_pool_input_gradient(
+    r: &Tensor,
+    rows: &Rows,
+    winners: &Winners,
+) -> Result<Tensor, ComputeError> {
+    const OPERATION: &str = "max_pool_input_gradient";
+    let (output_shape, input_shape) = (&winners.output_shape, &winners.input_shape);
+    let expected: Vec<usize> = r.shape().iter().take(1).chain(output_shape.iter().skip(1)).copied().collect();
+    if r.shape() != expected || r.rank() < 2 {
+        return Err(ComputeError::shapes(OPERATION, &expected, r.shape()));
+    }
+    if input_shape.len() != output_shape.len() || input_shape[..2] != output_shape[..2] {
+        return Err(ComputeError::shapes(OPERATION, output_shape, input_shape));
+    }
+    check::rows(OPERATION, rows, r.batch(), output_shape[0])?;
+    let (channels, in_plane) = (input_shape[1], input_shape[2..].iter().product::<usize>());
+    let out_plane = output_shape[2..].iter().product::<usize>();
+    if Some(winners.positions.len()) != output_shape.iter().try_fold(1usize, |len, size| len.checked_mul(*size))
+        || winners.positions.iter().any(|&position| position as usize >= in_plane)
+    {
+        return Err(check::attribute(OPERATION, "winners", "do not belong to their shapes".to_owned()));
+    }
+    let shape: Vec<usize> = r.shape().iter().take(1).chain(input_shape.iter().skip(1)).copied().collect();
+    let mut out = Tensor::zeros(shape)?;
+    if r.is_empty() {
+        return Ok(out);
+    }
+    let (relevance, positions) = (r.data(), &winners.positions[..]);
+    parallel::for_blocks(out.data_mut(), in_plane, in_plane + out_plane, |plane, out| {
+        let (row, channel) = (plane / channels, plane % channels);
+        let winner = rows.samples()[row] * channels + channel;
+        let from = &relevance[plane * out_plane..(plane + 1) * out_plane];
+        for (value, &position) in from.iter().zip(&positions[winner * out_plane..(winner + 1) * out_plane]) {
+            out[position as usize] += value;
+        }
+    });
+    Ok(out)
+}

@@ -1,0 +1,165 @@
+//! Convolutions and their input gradients.
+
+use glocal_compute::{Backend, ConvolutionGeometry, CpuBackend, Tensor};
+
+use crate::naive;
+use crate::random::Random;
+
+/// A layer and an input size.
+#[derive(Debug)]
+struct Case {
+    batch: usize,
+    inputs: usize,
+    outputs: usize,
+    kernel: Vec<usize>,
+    spatial: Vec<usize>,
+    geometry: ConvolutionGeometry,
+}
+
+impl Case {
+    /// Stride 1, no padding, one group.
+    fn new(batch: usize, inputs: usize, outputs: usize, kernel: &[usize], spatial: &[usize]) -> Self {
+        let rank = kernel.len();
+        let geometry = ConvolutionGeometry {
+            strides: vec![1; rank],
+            dilations: vec![1; rank],
+            pads_begin: vec![0; rank],
+            pads_end: vec![0; rank],
+            group: 1,
+        };
+        Self { batch, inputs, outputs, kernel: kernel.to_vec(), spatial: spatial.to_vec(), geometry }
+    }
+
+    fn pads(mut self, begin: &[usize], end: &[usize]) -> Self {
+        (self.geometry.pads_begin, self.geometry.pads_end) = (begin.to_vec(), end.to_vec());
+        self
+    }
+
+    fn strides(mut self, strides: &[usize]) -> Self {
+        self.geometry.strides = strides.to_vec();
+        self
+    }
+
+    fn dilations(mut self, dilations: &[usize]) -> Self {
+        self.geometry.dilations = dilations.to_vec();
+        self
+    }
+
+    /// `inputs` and `outputs` stay those of one group.
+    fn group(mut self, group: usize) -> Self {
+        self.geometry.group = group;
+        self
+    }
+
+    /// `None` when the kernel does not fit.
+    fn random(random: &mut Random) -> Option<Self> {
+        let rank = random.within(1, 3);
+        let (inputs, outputs) = match random.within(0, 3) {
+            0 => (1, random.within(1, 5)),
+            1 => (random.within(1, 3), random.within(6, 9)),
+            _ => (random.within(1, 6), random.within(1, 6)),
+        };
+        let mut case = Self::new(
+            random.within(1, 3),
+            inputs,
+            outputs,
+            &random.several(rank, 1, 4),
+            &random.several(rank, 1, if rank == 3 { 6 } else { 10 }),
+        )
+        .pads(&random.several(rank, 0, 4), &random.several(rank, 0, 4))
+        .group(random.within(1, 3));
+        if random.flip() {
+            case = case.strides(&random.several(rank, 1, 4));
+        }
+        if random.flip() {
+            case = case.dilations(&random.several(rank, 1, 3));
+        }
+        case.geometry.output_spatial(&case.spatial, &case.kernel).is_some().then_some(case)
+    }
+
+    fn check(&self, random: &mut Random) {
+        let backend = CpuBackend::new();
+        let group = self.geometry.group;
+        let out_spatial = self.geometry.output_spatial(&self.spatial, &self.kernel).unwrap();
+        let x_shape = [&[self.batch, self.inputs * group], &self.spatial[..]].concat();
+        let out_shape = [&[self.batch, self.outputs * group], &out_spatial[..]].concat();
+        let x = random.tensor(&x_shape);
+        let w = random.tensor(&[&[self.outputs * group, self.inputs], &self.kernel[..]].concat());
+        let bias = random.flip().then(|| random.tensor(&[self.outputs * group]));
+        let packed = backend.pack_convolution(&w, &self.geometry).unwrap();
+
+        let out = backend.convolution(&x, &packed, bias.as_ref()).unwrap();
+        assert_eq!(out.shape(), out_shape, "{self:?}");
+        naive::assert_sums(&out, &naive::convolution(&x, &w, bias.as_ref(), &self.geometry, &out_shape), self);
+
+        let r = random.tensor(&out_shape);
+        let gradient = backend.convolution_input_gradient(&r, &packed, &self.spatial).unwrap();
+        assert_eq!(gradient.shape(), x_shape, "{self:?}");
+        naive::assert_sums(&gradient, &naive::convolution_input_gradient(&r, &w, &self.geometry, &x_shape), self);
+
+        let linear = backend.convolution(&x, &packed, None).unwrap();
+        let (forward, first) = naive::dot(&linear, &r);
+        let (backward, second) = naive::dot(&x, &gradient);
+        // Each element carries at most one rounding per product that it sums, plus its own.
+        let terms = (w.len() + 2) as f64;
+        let tolerance = f64::from(f32::EPSILON) * terms * (first + second);
+        assert!((forward - backward).abs() <= tolerance, "⟨f(x), r⟩ = {forward}, ⟨x, fᵀ(r)⟩ = {backward}: {self:?}");
+    }
+}
+
+#[test]
+fn random_layers_agree_with_plain_loops() {
+    let mut random = Random::new(1);
+    let mut checked = 0;
+    while checked < 600 {
+        let Some(case) = Case::random(&mut random) else { continue };
+        case.check(&mut random);
+        checked += 1;
+    }
+}
+
+#[test]
+fn particular_layers_agree_with_plain_loops() {
+    let cases = [
+        // more than one block of the product's depth, of its rows and columns
+        Case::new(2, 40, 70, &[3, 3], &[19, 17]).pads(&[1, 1], &[1, 1]),
+        Case::new(1, 300, 7, &[1, 1], &[9, 5]),
+        Case::new(2, 12, 300, &[3], &[40]).pads(&[1], &[1]),
+        Case::new(1, 3, 8, &[7, 7], &[37, 35]).pads(&[3, 3], &[3, 3]).strides(&[2, 2]),
+        Case::new(1, 5, 6, &[3, 3, 3], &[9, 10, 11]).pads(&[1, 1, 1], &[1, 1, 1]).strides(&[1, 2, 2]),
+        Case::new(1, 2, 9, &[3, 3, 3], &[7, 9, 8]).pads(&[0, 1, 2], &[2, 1, 0]).dilations(&[2, 1, 3]),
+        // depthwise: wider than several vectors, with strides, dilations, multipliers
+        Case::new(2, 1, 1, &[3, 3], &[12, 77]).pads(&[1, 1], &[1, 1]).group(5),
+        Case::new(1, 1, 2, &[5, 5], &[31, 70]).pads(&[2, 2], &[1, 2]).strides(&[2, 2]).group(4),
+        Case::new(1, 1, 3, &[3, 3], &[20, 90]).pads(&[2, 2], &[2, 2]).dilations(&[2, 2]).group(3),
+        Case::new(1, 1, 1, &[3], &[130]).pads(&[1], &[1]).strides(&[3]).group(7),
+        // output 1×1, input smaller than the kernel, pads wider than the kernel, strides wider than all
+        Case::new(2, 6, 4, &[5, 3], &[5, 3]),
+        Case::new(2, 6, 4, &[5, 5], &[2, 3]).pads(&[2, 1], &[2, 1]),
+        Case::new(1, 4, 4, &[2, 2], &[3, 3]).pads(&[4, 0], &[0, 5]),
+        Case::new(1, 4, 4, &[1, 1], &[3, 3]).pads(&[2, 2], &[2, 2]).strides(&[3, 2]),
+        Case::new(1, 4, 4, &[1, 1], &[8, 8]).strides(&[9, 11]),
+        Case::new(1, 1, 1, &[2, 2], &[8, 8]).strides(&[9, 11]).group(4),
+        Case::new(2, 33, 17, &[1, 1], &[1, 1]),
+        Case::new(1, 1, 1, &[1], &[1]),
+    ];
+    let mut random = Random::new(2);
+    for case in &cases {
+        case.check(&mut random);
+    }
+}
+
+#[test]
+fn an_empty_batch_gives_no_rows() {
+    let backend = CpuBackend::new();
+    for (inputs, outputs, group) in [(3, 4, 1), (1, 1, 2), (1, 16, 1)] {
+        let case = Case::new(0, inputs, outputs, &[3, 3], &[6, 6]).group(group);
+        let w = Random::new(3).tensor(&[outputs * group, inputs, 3, 3]);
+        let packed = backend.pack_convolution(&w, &case.geometry).unwrap();
+        let x = Tensor::zeros([0, inputs * group, 6, 6]).unwrap();
+        assert_eq!(backend.convolution(&x, &packed, None).unwrap().shape(), [0, outputs * group, 4, 4]);
+        let r = Tensor::zeros([0, outputs * group, 4, 4]).unwrap();
+        let gradient = backend.convolution_input_gradient(&r, &packed, &[6, 6]).unwrap();
+        assert_eq!(gradient.shape(), [0, inputs * group, 6, 6]);
+    }
+}
