@@ -1,0 +1,114 @@
+//! Data sets: numbered samples with their labels, read from disk one at a time, whatever they are stored in.
+//!
+//! [`open`] detects what a path holds. The order of the samples, their keys and the [`Fingerprint`] depend on the data
+//! alone, never on the machine or the order in which a folder is listed.
+
+mod array_file;
+mod array_set;
+mod element;
+mod error;
+mod fingerprint;
+mod folder;
+mod idx;
+mod image_file;
+mod npy;
+mod npz;
+mod safetensors_file;
+mod stored_array;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use glocal_compute::Tensor;
+
+pub use array_file::load_arrays;
+pub use error::{ArrayFormat, DataError, DataErrorKind};
+pub use fingerprint::Fingerprint;
+pub(crate) use image_file::flatten;
+pub use image_file::{IMAGE_EXTENSIONS, load_image};
+
+/// A numbered collection of samples, each an image or an array, with its labels if there are any.
+///
+/// Samples are decoded on [`load`](DataSet::load) only, so a data set costs little memory whatever its size, and any
+/// number of threads may load at once.
+pub trait DataSet: Send + Sync {
+    /// The number of samples.
+    fn len(&self) -> usize;
+
+    /// Whether there are no samples.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The stable name of sample `index`: its path relative to the data set with `/` between folders (what is no
+    /// Unicode in it replaced by U+FFFD), or its index in decimal where samples have no names.
+    fn key(&self, index: usize) -> String;
+
+    /// The class indices of sample `index`; empty when it has none or there is no such sample.
+    fn labels(&self, index: usize) -> &[u32];
+
+    /// The names of the classes, in the order of the class indices, where the data set names them.
+    fn class_names(&self) -> Option<&[String]>;
+
+    /// Reads and decodes sample `index`.
+    ///
+    /// # Errors
+    /// When there is no such sample, or it cannot be read or decoded.
+    fn load(&self, index: usize) -> Result<Content, DataError>;
+
+    /// What identifies this data set: equal for equal data, see [`Fingerprint`].
+    fn fingerprint(&self) -> Fingerprint;
+
+    /// One line about the data set for people: how many samples of what, how many classes, what was skipped.
+    fn describe(&self) -> String;
+}
+
+/// The content of one sample.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// An image, 8 bits a channel, grey or RGB; still to be preprocessed.
+    Image(image::DynamicImage),
+    /// An array of shape `[C, ...]` as the model takes it; not to be preprocessed.
+    Array(Tensor),
+}
+
+/// Opens the data set at `path`, whose kind is detected:
+///
+/// - a folder of class folders: one class a folder, classes numbered in the order of their names; images are found at
+///   any depth below, ordered by path; hidden files (`.name`) are ignored, other files are counted and skipped;
+/// - a folder of images: no labels;
+/// - an IDX images file (MNIST and its relatives, also `.gz`), or a folder with one; its labels file lies beside it,
+///   named alike with `labels` for `images` and `idx1` for `idx3`; without one there are no labels;
+/// - `.npy` (samples `[N, C, ...]`), `.npz` or `.safetensors` (samples in `x`, `images`, `data` or `inputs`, or in the only
+///   array; labels `[N]` in `y`, `labels` or `targets`).
+///
+/// Names and sizes are read, not the images; array and IDX files are read once in full for their fingerprint.
+///
+/// # Errors
+/// When there is no such path, it holds none of these or several at once, or a header does not agree with its file.
+pub fn open(path: &Path) -> Result<Box<dyn DataSet>, DataError> {
+    let metadata = std::fs::metadata(path).map_err(|error| DataError::read(path, error))?;
+    if metadata.is_dir() {
+        return match idx::find_pair(path)? {
+            Some(images) => Ok(Box::new(idx::open(&images)?)),
+            None => Ok(Box::new(folder::open(path)?)),
+        };
+    }
+    if array_file::format_of(path).is_some() {
+        return Ok(Box::new(array_set::open(path)?));
+    }
+    if image_file::has_image_extension(path) {
+        return Err(DataError::new(path, DataErrorKind::SingleImage));
+    }
+    let mut magic = [0; 2];
+    let read =
+        File::open(path).and_then(|mut file| file.read(&mut magic)).map_err(|error| DataError::read(path, error))?;
+    if read == 2 && idx::is_magic(magic) {
+        return Ok(Box::new(idx::open(path)?));
+    }
+    Err(DataError::new(path, DataErrorKind::UnknownFormat))
+}
+
+#[cfg(test)]
+mod tests;
