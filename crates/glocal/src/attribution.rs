@@ -1,0 +1,80 @@
+//! Conditional attribution: relevance of the input, and of every layer, restricted to chosen concepts.
+//!
+//! An [`Attributor`] is a model with a rule for every node. [`Attributor::trace`] runs the model once and prepares each
+//! rule at most once; any number of conditions is then propagated over that one trace. A [`Request`] says which.
+//!
+//! Source: Achtibat et al. 2023, doi 10.1038/s42256-023-00711-8 (Concept Relevance Propagation).
+
+mod backward;
+mod condition;
+mod execute;
+mod request;
+mod result;
+mod trace;
+
+use std::sync::Arc;
+
+use glocal_compute::Tensor;
+
+pub use condition::{Condition, Target};
+pub use request::{Cancel, Initial, Pairing, Request, Scope};
+pub use result::{Attribution, Attributions};
+pub use trace::Trace;
+
+pub(crate) use backward::{Ledger, propagate};
+pub(crate) use execute::{argmax, between};
+
+use crate::composite::{Composite, Resolved};
+use crate::error::{RequestError, RunError};
+use crate::model::Model;
+
+/// A model with a rule for every node.
+#[derive(Debug, Clone)]
+pub struct Attributor {
+    model: Arc<Model>,
+    composite: Composite,
+    resolved: Resolved,
+}
+
+impl Attributor {
+    /// The model with the rules that `composite` gives its nodes.
+    ///
+    /// # Errors
+    /// When a node has no rule, or one that cannot be applied to it.
+    pub fn new(model: impl Into<Arc<Model>>, composite: Composite) -> Result<Self, RequestError> {
+        let model = model.into();
+        let resolved = composite.resolve(&model)?;
+        Ok(Self { model, composite, resolved })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The composite.
+    pub fn composite(&self) -> &Composite {
+        &self.composite
+    }
+
+    /// The rule of every node.
+    pub fn resolved(&self) -> &Resolved {
+        &self.resolved
+    }
+
+    /// Runs the model on a batch of inputs `[N, ...]` and keeps what relevance needs.
+    ///
+    /// # Errors
+    /// When the samples do not have the model's input shape.
+    pub fn trace(&self, inputs: &Tensor) -> Result<Trace<'_>, RunError> {
+        Trace::new(self, inputs)
+    }
+
+    /// The attributions of a batch of inputs `[N, ...]` that `request` asks for, in its order.
+    ///
+    /// # Errors
+    /// When the request does not fit the model, or was cancelled.
+    pub fn attribute(&self, inputs: &Tensor, request: &Request) -> Result<Attributions, RequestError> {
+        self.trace(inputs)?.attribute(request)
+    }
+}

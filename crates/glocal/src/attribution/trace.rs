@@ -1,0 +1,75 @@
+//! One forward pass, and everything that rules prepare from it.
+
+use std::sync::OnceLock;
+
+use glocal_compute::Tensor;
+
+use crate::attribution::{Attributions, Attributor, Request, execute};
+use crate::error::{RequestError, RunError};
+use crate::model::NodeId;
+use crate::op::Propagate;
+
+/// The values of all nodes for a batch of inputs, and the prepared rules, each made when first needed.
+#[derive(Debug)]
+pub struct Trace<'a> {
+    attributor: &'a Attributor,
+    values: Vec<Tensor>,
+    prepared: Vec<OnceLock<Box<dyn Propagate>>>,
+}
+
+impl<'a> Trace<'a> {
+    pub(crate) fn new(attributor: &'a Attributor, inputs: &Tensor) -> Result<Self, RunError> {
+        let values = attributor.model().run_to(inputs, attributor.model().explained())?;
+        let prepared = values.iter().map(|_| OnceLock::new()).collect();
+        Ok(Self { attributor, values, prepared })
+    }
+
+    /// The model and its rules.
+    pub fn attributor(&self) -> &'a Attributor {
+        self.attributor
+    }
+
+    /// The number of samples.
+    pub fn batch(&self) -> usize {
+        self.values.first().map_or(0, Tensor::batch)
+    }
+
+    /// The explained output, `[N, ...]`.
+    pub fn prediction(&self) -> &Tensor {
+        self.value(self.attributor.model().explained())
+    }
+
+    /// The value of a node that the explained output depends on, `[N, ...]`.
+    ///
+    /// # Panics
+    /// When the node lies behind the explained output.
+    pub fn value(&self, node: NodeId) -> &Tensor {
+        &self.values[node.index()]
+    }
+
+    /// The attributions that `request` asks for, in its order.
+    ///
+    /// # Errors
+    /// When the request does not fit the model, or was cancelled.
+    pub fn attribute(&self, request: &Request) -> Result<Attributions, RequestError> {
+        execute::attribute(self, request)
+    }
+
+    /// The prepared rule of a node; `None` for the input.
+    pub(crate) fn prepared(&self, id: NodeId) -> Result<Option<&dyn Propagate>, RunError> {
+        let model = self.attributor.model();
+        let Some(assignment) = self.attributor.resolved().get(id) else { return Ok(None) };
+        let slot = &self.prepared[id.index()];
+        if let Some(prepared) = slot.get() {
+            return Ok(Some(prepared.as_ref()));
+        }
+        let node = model.graph().node(id);
+        let inputs: Vec<&Tensor> = node.inputs.iter().map(|input| self.value(*input)).collect();
+        let prepared = assignment
+            .rule
+            .prepare(model.backend(), node.op.as_ref(), &inputs, self.value(id))
+            .map_err(|cause| RunError::node(node, cause))?;
+        // Another thread may have been first; both made the same.
+        Ok(Some(slot.get_or_init(|| prepared).as_ref()))
+    }
+}

@@ -1,0 +1,27 @@
+//! Canonizers: pure graph → graph rewrites that leave the function unchanged.
+//!
+//! They bring a model into the form that rules are defined for. Everything is found by structure, never by names or by
+//! the order of definition.
+
+mod drop_identity;
+mod merge_batch_normalization;
+mod rewrite;
+
+use crate::error::ModelError;
+use crate::model::Model;
+
+/// Merges batch normalisations into the affine ops before them and drops identities.
+///
+/// The merged node answers to the names of all layers it stands for.
+///
+/// # Errors
+/// Only when a rewritten node no longer fits its inputs, which would be a fault of the canonizer.
+pub fn canonize(model: &Model) -> Result<Model, ModelError> {
+    let without_identities = drop_identity::apply(model)?;
+    merge_batch_normalization::apply(&without_identities)
+}
+
+/// How many batch normalisations are left: those that could not be merged exactly.
+pub fn unmerged_batch_normalizations(model: &Model) -> usize {
+    model.graph().nodes().filter(|(_, node)| node.op.kind() == crate::op::OpKind::BatchNormalization).count()
+}

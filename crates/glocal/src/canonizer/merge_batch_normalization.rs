@@ -1,0 +1,88 @@
+//! Merges batch normalisations into the affine op before them: `γ'·(W·x + b) + β'` is `(γ'·W)·x + (γ'·b + β')`.
+//!
+//! Only where nothing else takes the affine op's value. A chain of them (a scale, then a shift) merges as a whole.
+
+use std::sync::Arc;
+
+use glocal_compute::Tensor;
+
+use crate::canonizer::rewrite::{Change, rewrite};
+use crate::error::ModelError;
+use crate::model::{Model, NodeId};
+use crate::op::batch_normalization::BatchNormalization;
+use crate::op::convolution::Convolution;
+use crate::op::dense::Dense;
+use crate::op::{Op, Parameters, Structure};
+
+pub(super) fn apply(model: &Model) -> Result<Model, ModelError> {
+    let graph = model.graph();
+    let consumers = graph.consumer_counts();
+    // For each affine node, the normalisations that follow it, in order.
+    let mut chains: Vec<Vec<&BatchNormalization>> = vec![Vec::new(); graph.len()];
+    let mut merged_into: Vec<Option<NodeId>> = vec![None; graph.len()];
+    for (id, node) in graph.nodes() {
+        let (Structure::ChannelAffine(normalization), [below]) = (node.op.structure(), node.inputs.as_slice()) else {
+            continue;
+        };
+        let affine = merged_into[below.index()].unwrap_or(*below);
+        let affine_node = graph.node(affine);
+        let channels_first = match affine_node.op.structure() {
+            Structure::Convolution(_) => true,
+            // A dense layer's features are its last axis, which is the channel only for vectors.
+            Structure::Dense(_) => affine_node.shape.len() == 1,
+            _ => false,
+        };
+        let explained_below = *below == model.explained() || *below == model.output();
+        if channels_first && consumers[below.index()] == 1 && !explained_below {
+            chains[affine.index()].push(normalization);
+            merged_into[id.index()] = Some(affine);
+        }
+    }
+    let mut replacements: Vec<Option<Arc<dyn Op>>> = Vec::with_capacity(graph.len());
+    for (id, node) in graph.nodes() {
+        let chain = &chains[id.index()];
+        let at = |cause| ModelError::from(cause).at(&node.name, &node.op_type);
+        replacements.push(match node.op.structure() {
+            _ if chain.is_empty() => None,
+            Structure::Convolution(op) => {
+                let parameters = merged(&op.parameters, chain).map_err(at)?;
+                Some(Arc::new(Convolution { parameters, geometry: op.geometry.clone() }))
+            }
+            Structure::Dense(op) => Some(Arc::new(Dense { parameters: merged(&op.parameters, chain).map_err(at)? })),
+            _ => None,
+        });
+    }
+    rewrite(model, |id, _| match &replacements[id.index()] {
+        Some(op) => Change::Replace(Arc::clone(op)),
+        None if merged_into[id.index()].is_some() => Change::Absorb,
+        None => Change::Keep,
+    })
+}
+
+/// The parameters with every normalisation of `chain` applied to the op's outputs, in double precision.
+fn merged(
+    parameters: &Parameters,
+    chain: &[&BatchNormalization],
+) -> Result<Arc<Parameters>, glocal_compute::ComputeError> {
+    let weight = parameters.weight();
+    let channels = weight.batch();
+    let mut scale = vec![1.0f64; channels];
+    let mut shift: Vec<f64> = match parameters.bias() {
+        Some(bias) => bias.data().iter().map(|&value| f64::from(value)).collect(),
+        None => vec![0.0; channels],
+    };
+    for normalization in chain {
+        let of = |channel: usize| (normalization.scale.data()[channel], normalization.shift.data()[channel]);
+        for channel in 0..channels {
+            let (factor, offset) = of(channel);
+            scale[channel] *= f64::from(factor);
+            shift[channel] = shift[channel] * f64::from(factor) + f64::from(offset);
+        }
+    }
+    let row = weight.row_len().max(1);
+    let scaled = weight.data().chunks(row).zip(&scale);
+    let scaled = scaled.flat_map(|(row, scale)| row.iter().map(move |&value| (f64::from(value) * scale) as f32));
+    let weight = Tensor::new(weight.shape(), scaled.collect())?;
+    let bias = Tensor::new([channels], shift.into_iter().map(|value| value as f32).collect())?;
+    Ok(Parameters::new(weight, Some(bias)))
+}

@@ -1,0 +1,174 @@
+//! The composites that the field knows by name.
+
+use std::str::FromStr;
+
+use crate::composite::{Composite, Selector};
+use crate::error::{RequestError, RequestErrorKind, nearest};
+use crate::op::{OpClass, OpKind};
+use crate::rule::{AlphaBeta, Bound, Epsilon, Flat, Gamma, Gradient, Norm, Pass, Stabilizer, ZBox, ZPlus};
+
+/// A composite that the field knows by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Preset {
+    /// ZPlus for convolutions, Epsilon for dense layers.
+    EpsilonPlus,
+    /// The same, with Flat for the first convolution or dense layer.
+    EpsilonPlusFlat,
+    /// AlphaBeta(2, 1) for convolutions, Epsilon for dense layers.
+    EpsilonAlpha2Beta1,
+    /// The same, with Flat for the first convolution or dense layer.
+    EpsilonAlpha2Beta1Flat,
+    /// Gamma for convolutions, Epsilon for dense layers, ZBox for the first convolution or dense layer.
+    EpsilonGammaBox,
+    /// The gradient of the model itself.
+    Gradient,
+}
+
+/// The numbers of a preset.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PresetParameters {
+    /// ε of the Epsilon rule of dense layers. Default: 1e-6.
+    pub epsilon: f32,
+    /// ε of all other denominators. Default: 1e-6.
+    pub stabilizer: f32,
+    /// Whether biases are left out of the denominators. Default: false.
+    pub zero_bias: bool,
+    /// γ of the Gamma rule. Default: 0.25.
+    pub gamma: f32,
+    /// The smallest input. Default: none; the box presets need it.
+    pub low: Option<f32>,
+    /// The largest input. Default: none; the box presets need it.
+    pub high: Option<f32>,
+}
+
+impl Default for PresetParameters {
+    fn default() -> Self {
+        Self { epsilon: 1e-6, stabilizer: 1e-6, zero_bias: false, gamma: 0.25, low: None, high: None }
+    }
+}
+
+impl Preset {
+    /// All presets.
+    pub const ALL: [Self; 6] = [
+        Self::EpsilonPlus,
+        Self::EpsilonPlusFlat,
+        Self::EpsilonAlpha2Beta1,
+        Self::EpsilonAlpha2Beta1Flat,
+        Self::EpsilonGammaBox,
+        Self::Gradient,
+    ];
+
+    /// The preset's name in kebab-case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EpsilonPlus => "epsilon-plus",
+            Self::EpsilonPlusFlat => "epsilon-plus-flat",
+            Self::EpsilonAlpha2Beta1 => "epsilon-alpha2-beta1",
+            Self::EpsilonAlpha2Beta1Flat => "epsilon-alpha2-beta1-flat",
+            Self::EpsilonGammaBox => "epsilon-gamma-box",
+            Self::Gradient => "gradient",
+        }
+    }
+
+    /// The composite with the given numbers.
+    ///
+    /// # Errors
+    /// When a number is out of its domain, or the box has no bounds.
+    pub fn composite(self, parameters: &PresetParameters) -> Result<Composite, RequestError> {
+        let PresetParameters { epsilon, stabilizer, zero_bias, gamma, low, high } = *parameters;
+        let positive = |value: f32| value.is_finite() && value > 0.0;
+        if !positive(epsilon) || !positive(stabilizer) {
+            return Err(RequestErrorKind::Parameter { name: "epsilon", expected: "a positive number" }.into());
+        }
+        if !(gamma.is_finite() && gamma >= 0.0) {
+            return Err(RequestErrorKind::Parameter { name: "gamma", expected: "a number of at least 0" }.into());
+        }
+        let stabilizer = Stabilizer::from(stabilizer);
+        let first = || Selector::First(Box::new(Selector::Class(OpClass::Linear)));
+        let composite = Composite::new(self.name());
+        let composite = match self {
+            Self::Gradient => return Ok(composite.with(Selector::Any, Gradient)),
+            Self::EpsilonPlusFlat | Self::EpsilonAlpha2Beta1Flat => composite.with(first(), Flat { stabilizer }),
+            Self::EpsilonGammaBox => {
+                let (Some(low), Some(high)) = (low, high) else {
+                    let expected = "given: the smallest and the largest input of the model, as in low=-3,high=3";
+                    return Err(RequestErrorKind::Parameter { name: "low and high", expected }.into());
+                };
+                if !(low <= 0.0 && 0.0 <= high && low < high && low.is_finite() && high.is_finite()) {
+                    return Err(RequestErrorKind::Parameter { name: "low and high", expected: "low ≤ 0 ≤ high" }.into());
+                }
+                let z_box = ZBox { stabilizer, zero_bias, ..ZBox::new(Bound::All(low), Bound::All(high)) };
+                composite.with(first(), z_box)
+            }
+            Self::EpsilonPlus | Self::EpsilonAlpha2Beta1 => composite,
+        };
+        let composite = composite
+            .with(Selector::Class(OpClass::Activation), Pass)
+            .with(Selector::Class(OpClass::Sum), Norm { stabilizer })
+            .with(Selector::Class(OpClass::AveragePool), Norm { stabilizer })
+            .with(Selector::Class(OpClass::Normalization), Pass);
+        let convolutions = Selector::Class(OpClass::Convolution);
+        let composite = match self {
+            Self::EpsilonAlpha2Beta1 | Self::EpsilonAlpha2Beta1Flat => {
+                composite.with(convolutions, AlphaBeta::two_one(stabilizer, zero_bias))
+            }
+            Self::EpsilonGammaBox => composite.with(convolutions, Gamma { gamma, stabilizer, zero_bias }),
+            _ => composite.with(convolutions, ZPlus { stabilizer, zero_bias }),
+        };
+        Ok(composite.with(Selector::Kind(OpKind::Dense), Epsilon { stabilizer: epsilon.into(), zero_bias }))
+    }
+}
+
+impl FromStr for Preset {
+    type Err = RequestError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|preset| preset.name() == name).ok_or_else(|| {
+            let nearest = nearest(name, Self::ALL.into_iter().map(Self::name), 3);
+            RequestErrorKind::UnknownName { what: "composite", name: name.to_owned(), nearest }.into()
+        })
+    }
+}
+
+impl FromStr for Composite {
+    type Err = RequestError;
+
+    /// Reads `NAME` or `NAME:KEY=VALUE,...`, as in `epsilon-gamma-box:low=-3,high=3,gamma=0.25`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, settings) = text.split_once(':').unwrap_or((text, ""));
+        let preset: Preset = name.trim().parse()?;
+        let mut parameters = PresetParameters::default();
+        for setting in settings.split(',').map(str::trim).filter(|setting| !setting.is_empty()) {
+            let (key, value) = setting.split_once('=').unwrap_or((setting, "true"));
+            parameters.set(key.trim(), value.trim())?;
+        }
+        preset.composite(&parameters)
+    }
+}
+
+impl PresetParameters {
+    /// Sets one number by its name.
+    fn set(&mut self, key: &str, value: &str) -> Result<(), RequestError> {
+        const NAMES: [&str; 6] = ["epsilon", "stabilizer", "zero_bias", "gamma", "low", "high"];
+        let Some(name) = NAMES.into_iter().find(|name| *name == key) else {
+            let nearest = nearest(key, NAMES.into_iter(), 3);
+            return Err(RequestErrorKind::UnknownName { what: "parameter", name: key.to_owned(), nearest }.into());
+        };
+        if name == "zero_bias" {
+            let expected = RequestErrorKind::Parameter { name, expected: "true or false" };
+            self.zero_bias = value.parse().map_err(|_| RequestError::from(expected))?;
+            return Ok(());
+        }
+        let expected = RequestErrorKind::Parameter { name, expected: "a number" };
+        let number: f32 = value.parse().map_err(|_| RequestError::from(expected))?;
+        match name {
+            "epsilon" => self.epsilon = number,
+            "stabilizer" => self.stabilizer = number,
+            "gamma" => self.gamma = number,
+            "low" => self.low = Some(number),
+            _ => self.high = Some(number),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! Some concepts of a layer: what relevance may pass through.
+
+use std::sync::{Arc, LazyLock};
+
+use crate::concept::{Channel, Concept, Neuron};
+use crate::error::{RequestError, RequestErrorKind};
+
+/// Some concepts of a layer.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    concept: Arc<dyn Concept>,
+    ids: Vec<usize>,
+}
+
+impl Selection {
+    /// The concepts `ids` of a kind of concept.
+    pub fn new(concept: Arc<dyn Concept>, ids: impl IntoIterator<Item = usize>) -> Self {
+        let mut ids: Vec<usize> = ids.into_iter().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        Self { concept, ids }
+    }
+
+    /// Channels.
+    pub fn channels(ids: impl IntoIterator<Item = usize>) -> Self {
+        static CHANNEL: LazyLock<Arc<dyn Concept>> = LazyLock::new(|| Arc::new(Channel));
+        Self::new(Arc::clone(&CHANNEL), ids)
+    }
+
+    /// Neurons, by their row-major position in one sample's output.
+    pub fn neurons(ids: impl IntoIterator<Item = usize>) -> Self {
+        static NEURON: LazyLock<Arc<dyn Concept>> = LazyLock::new(|| Arc::new(Neuron));
+        Self::new(Arc::clone(&NEURON), ids)
+    }
+
+    /// The kind of concept.
+    pub fn concept(&self) -> &dyn Concept {
+        self.concept.as_ref()
+    }
+
+    /// The concepts, ascending.
+    pub fn ids(&self) -> &[usize] {
+        &self.ids
+    }
+
+    /// Sets what is not selected to zero in one sample of `shape`.
+    pub(crate) fn mask(&self, relevance: &mut [f32], shape: &[usize]) {
+        self.concept.mask(relevance, shape, &self.ids);
+    }
+
+    /// Checks that the concepts exist in `layer` of `shape`.
+    pub(crate) fn check(&self, layer: &str, shape: &[usize]) -> Result<(), RequestError> {
+        let count = self.concept.count(shape);
+        match self.ids.last() {
+            Some(&id) if id >= count => {
+                let unit = self.concept.unit();
+                Err(RequestErrorKind::Concept { layer: layer.to_owned(), id, count, unit }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl PartialEq for Selection {
+    /// Whether both are the same concepts of the very same kind.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.concept, &other.concept) && self.ids == other.ids
+    }
+}

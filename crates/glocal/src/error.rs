@@ -1,0 +1,36 @@
+//! What can go wrong, by area: reading a model, naming a layer, choosing rules, asking for an attribution, running.
+//!
+//! Each error is opaque, with a `kind()` that may grow and a chain of causes. Their texts say what was given, what was
+//! expected and, where there is one, the remedy.
+
+mod attribution;
+mod layer;
+mod model;
+mod run;
+
+pub use attribution::{RequestError, RequestErrorKind};
+pub use layer::LayerError;
+pub use model::{ModelError, ModelErrorKind};
+pub use run::{RunError, RunErrorKind};
+
+/// The `count` of `names` that are nearest to `name`, nearest first.
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>, count: usize) -> Vec<String> {
+    let mut ranked: Vec<(usize, &str)> = names.map(|other| (distance(name, other), other)).collect();
+    ranked.sort_unstable();
+    ranked.into_iter().take(count).map(|(_, other)| other.to_owned()).collect()
+}
+
+/// The number of single-character edits between two names.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, to) in b.iter().enumerate() {
+            let substitute = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}

@@ -1,0 +1,83 @@
+//! A failure while a model runs.
+
+use std::fmt;
+
+use glocal_compute::ComputeError;
+
+use crate::model::Node;
+
+/// A model could not be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunError {
+    kind: RunErrorKind,
+    cause: Option<ComputeError>,
+}
+
+/// The ways in which a run fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RunErrorKind {
+    /// The inputs do not have the model's shape.
+    InputShape {
+        /// The shape of one sample.
+        expected: Vec<usize>,
+        /// The shape of the batch that was given.
+        given: Vec<usize>,
+    },
+    /// A node failed.
+    Node {
+        /// The layer or node.
+        node: String,
+        /// Its ONNX op.
+        op_type: String,
+    },
+    /// A tensor could not be made.
+    Tensor,
+    /// The caller cancelled the work.
+    Cancelled,
+}
+
+impl RunError {
+    pub(crate) fn input_shape(expected: &[usize], given: &[usize]) -> Self {
+        Self { kind: RunErrorKind::InputShape { expected: expected.to_vec(), given: given.to_vec() }, cause: None }
+    }
+
+    pub(crate) fn node(node: &Node, cause: ComputeError) -> Self {
+        let kind = RunErrorKind::Node { node: node.display_name().to_owned(), op_type: node.op_type.clone() };
+        Self { kind, cause: Some(cause) }
+    }
+
+    pub(crate) fn cancelled() -> Self {
+        Self { kind: RunErrorKind::Cancelled, cause: None }
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> &RunErrorKind {
+        &self.kind
+    }
+}
+
+impl From<ComputeError> for RunError {
+    fn from(cause: ComputeError) -> Self {
+        Self { kind: RunErrorKind::Tensor, cause: Some(cause) }
+    }
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            RunErrorKind::InputShape { expected, given } => {
+                write!(f, "the model takes a batch of samples of shape {expected:?}, it was given {given:?}")
+            }
+            RunErrorKind::Node { node, op_type } => write!(f, "layer {node} ({op_type}) failed"),
+            RunErrorKind::Tensor => write!(f, "a tensor operation failed"),
+            RunErrorKind::Cancelled => write!(f, "cancelled"),
+        }
+    }
+}
+
+impl std::error::Error for RunError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_ref().map(|cause| cause as _)
+    }
+}

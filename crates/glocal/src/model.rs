@@ -1,0 +1,122 @@
+//! The model as everything above sees it: a graph of nodes in topological order, with fixed shapes of one sample and
+//! a free batch.
+//!
+//! A model is immutable; canonizers return a new one, and any number of threads may use one at once. Packed weights
+//! are kept inside its ops and made once.
+
+mod graph;
+mod import;
+mod layer_name;
+
+use std::sync::Arc;
+
+use glocal_compute::{Backend, Tensor};
+
+pub use graph::{Graph, Node, NodeId};
+pub use import::ImportOptions;
+pub use layer_name::LayerName;
+
+use crate::error::{LayerError, ModelError, ModelErrorKind, RunError};
+use crate::op::Structure;
+
+/// A network that can be explained.
+#[derive(Debug, Clone)]
+pub struct Model {
+    graph: Graph,
+    backend: Arc<dyn Backend>,
+    output: NodeId,
+    explained: NodeId,
+}
+
+impl Model {
+    /// A model of `graph` whose predictions are those of node `output`, run by `backend`. The node that is explained
+    /// is the one below a trailing softmax, log-softmax or sigmoid.
+    ///
+    /// # Errors
+    /// When there is no node `output`.
+    pub fn new(graph: Graph, output: NodeId, backend: Arc<dyn Backend>) -> Result<Self, ModelError> {
+        let mut explained = output;
+        loop {
+            let node = graph.get(explained).ok_or_else(|| ModelError::from(ModelErrorKind::NoOutput))?;
+            match (node.op.structure(), node.inputs.as_slice()) {
+                (Structure::Probability | Structure::Identity, [below]) => explained = *below,
+                _ => break,
+            }
+        }
+        // An identity on top of logits is not worth stepping over unless a probability lies below it.
+        let stepped = graph.chain(output, explained).any(|node| matches!(node.op.structure(), Structure::Probability));
+        let explained = if stepped { explained } else { output };
+        Ok(Self { graph, backend, output, explained })
+    }
+
+    /// The nodes.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// What computes the nodes.
+    pub fn backend(&self) -> &dyn Backend {
+        self.backend.as_ref()
+    }
+
+    /// The node whose value is the model's output.
+    pub fn output(&self) -> NodeId {
+        self.output
+    }
+
+    /// The node that is explained: the logits, where the output is a probability.
+    pub fn explained(&self) -> NodeId {
+        self.explained
+    }
+
+    /// The shape of one input sample.
+    pub fn input_shape(&self) -> &[usize] {
+        &self.graph.node(self.graph.input()).shape
+    }
+
+    /// The shape of the explained output of one sample.
+    pub fn output_shape(&self) -> &[usize] {
+        &self.graph.node(self.explained).shape
+    }
+
+    /// The node that a user means by `name`: a layer name, an ONNX node name, or the name of an ONNX value.
+    ///
+    /// # Errors
+    /// When there is none; the error holds the nearest names.
+    pub fn layer(&self, name: &str) -> Result<NodeId, LayerError> {
+        self.graph.find(name)
+    }
+
+    /// The same model with another graph, whose outputs `moved` finds.
+    pub(crate) fn with_graph(&self, graph: Graph, moved: impl Fn(NodeId) -> NodeId) -> Self {
+        Self { graph, backend: Arc::clone(&self.backend), output: moved(self.output), explained: moved(self.explained) }
+    }
+
+    /// The value of every node for a batch of inputs `[N, ...]`.
+    ///
+    /// # Errors
+    /// When the samples do not have [`input_shape`](Self::input_shape).
+    pub fn run(&self, inputs: &Tensor) -> Result<Vec<Tensor>, RunError> {
+        let last = NodeId(self.graph.len().saturating_sub(1));
+        self.run_to(inputs, last)
+    }
+
+    /// The values of the nodes up to `last`, for a batch of inputs `[N, ...]`.
+    pub(crate) fn run_to(&self, inputs: &Tensor, last: NodeId) -> Result<Vec<Tensor>, RunError> {
+        if inputs.sample_shape() != self.input_shape() || inputs.rank() == 0 {
+            return Err(RunError::input_shape(self.input_shape(), inputs.shape()));
+        }
+        let mut values: Vec<Tensor> = Vec::with_capacity(last.0 + 1);
+        for (id, node) in self.graph.nodes().take(last.0 + 1) {
+            if id == self.graph.input() {
+                values.push(inputs.clone());
+                continue;
+            }
+            let operands: Vec<&Tensor> = node.inputs.iter().map(|input| &values[input.0]).collect();
+            let value =
+                node.op.forward(self.backend.as_ref(), &operands).map_err(|cause| RunError::node(node, cause))?;
+            values.push(value);
+        }
+        Ok(values)
+    }
+}

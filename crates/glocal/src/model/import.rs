@@ -1,0 +1,248 @@
+//! From an ONNX graph to ours: every node is read by the reader of its op, or folded when its operands are constants.
+//!
+//! ONNX's axis 0 of the input is the batch. It stays free: shapes are kept without it, and integers computed from it are
+//! symbolic ([`value::Size`]). An attribute that no reader asked for is an error, for it could change the result.
+
+mod affine;
+mod elementwise;
+mod fold;
+mod layout;
+mod reader;
+mod value;
+mod window;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use glocal_compute::Backend;
+use glocal_onnx::{Dimension, ElementType, ValueInfo};
+
+use crate::error::{ModelError, ModelErrorKind};
+use crate::model::layer_name::{self, Traces};
+use crate::model::{Graph, Model, NodeId};
+use reader::NodeReader;
+use value::{Constant, Value};
+
+/// The opsets whose ops are read.
+const OPSETS: std::ops::RangeInclusive<i64> = 9..=28;
+
+/// How a model is to be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// The shape of one input sample, batch left out, for models that leave it open. Default: what the file says.
+    pub input_shape: Option<Vec<usize>>,
+    /// The name of the output, for models with several. Default: the only one.
+    pub output: Option<String>,
+}
+
+impl Model {
+    /// Reads an ONNX model; `backend` will run it.
+    ///
+    /// # Errors
+    /// When the model uses what is not supported; the error names the node, the op and what was expected.
+    pub fn from_onnx(
+        onnx: glocal_onnx::Model,
+        options: &ImportOptions,
+        backend: Arc<dyn Backend>,
+    ) -> Result<Self, ModelError> {
+        let opset = onnx.opset_version("").unwrap_or(0);
+        if !OPSETS.contains(&opset) {
+            return Err(ModelErrorKind::Opset { version: opset }.into());
+        }
+        let output = output_name(&onnx.graph, options)?;
+        let (input, shape) = input_shape(&onnx.graph, options)?;
+        let glocal_onnx::Graph { nodes, initializers, .. } = onnx.graph;
+        let mut importer = Importer {
+            opset,
+            graph: Graph::new(&input, shape),
+            values: BTreeMap::from([(input, Value::Node(NodeId(0)))]),
+            sources: Vec::new(),
+        };
+        let nodes = needed(nodes, &output);
+        let used: BTreeSet<&str> = nodes.iter().flat_map(|node| &node.inputs).map(String::as_str).collect();
+        for (name, tensor) in initializers.into_iter().filter(|(name, _)| used.contains(name.as_str())) {
+            let constant = Constant::from_onnx(tensor)?.named(&name);
+            importer.values.insert(name, Value::Constant(constant));
+        }
+        for node in &nodes {
+            importer.read(node).map_err(|error| error.at(&node.name, &node.op_type))?;
+        }
+        importer.name_layers(&nodes);
+        match importer.values.get(&output) {
+            Some(Value::Node(id)) => Model::new(importer.graph, *id, backend),
+            _ => Err(ModelErrorKind::NoOutput.into()),
+        }
+    }
+}
+
+/// The state of reading one model.
+struct Importer {
+    opset: i64,
+    graph: Graph,
+    values: BTreeMap<String, Value>,
+    /// For each node made of the outputs of ONNX nodes: that node's index, our node, the constants it took.
+    sources: Vec<(usize, NodeId, Vec<String>)>,
+}
+
+impl Importer {
+    fn read(&mut self, node: &glocal_onnx::Node) -> Result<(), ModelError> {
+        if !node.domain.is_empty() {
+            return Err(ModelErrorKind::UnsupportedOp { domain: node.domain.clone() }.into());
+        }
+        let mut operands = Vec::with_capacity(node.inputs.len());
+        for name in &node.inputs {
+            operands.push(match (name.as_str(), self.values.get(name)) {
+                ("", _) => None,
+                (_, Some(value)) => Some(value.clone()),
+                _ => return Err(ModelErrorKind::MissingOperand { name: name.clone() }.into()),
+            });
+        }
+        let parameters = operands.iter().flatten().filter_map(Value::constant_name).map(str::to_owned).collect();
+        let mut reader = NodeReader::new(node, operands, self.opset, &mut self.graph);
+        let outputs = read_op(&mut reader)?;
+        reader.finish()?;
+        let index = self.sources.len();
+        for (name, value) in node.outputs.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
+            if let Value::Node(id) = value {
+                self.sources.push((index, id, Vec::clone(&parameters)));
+                let first = name == node.outputs.first().unwrap_or(name);
+                let label = if node.name.is_empty() || !first { name } else { &node.name };
+                self.graph.label(id, label, &node.op_type, name);
+            }
+            self.values.insert(name.clone(), value);
+        }
+        Ok(())
+    }
+
+    /// Recovers the layer names of all nodes: only now is it known which of them are more than constants.
+    fn name_layers(&mut self, nodes: &[glocal_onnx::Node]) {
+        let by_value: BTreeMap<&str, &glocal_onnx::Node> =
+            nodes.iter().flat_map(|node| node.outputs.iter().map(move |output| (output.as_str(), node))).collect();
+        let mut traces = Vec::with_capacity(self.sources.len());
+        for (_, id, parameters) in &self.sources {
+            let ours = self.graph.node(*id);
+            let source = ours.values.first().and_then(|value| by_value.get(value.as_str()));
+            traces.push(Traces {
+                node_name: source.map_or("", |node| node.name.as_str()),
+                op_type: source.map_or("", |node| node.op_type.as_str()),
+                scopes: source.and_then(|node| node.metadata.get("pkg.torch.onnx.name_scopes")).map(String::as_str),
+                parameters: parameters.iter().map(String::as_str).collect(),
+                affine: ours.op.affine().is_some(),
+            });
+        }
+        let names = layer_name::recover(&traces);
+        for ((_, id, _), name) in self.sources.iter().zip(names) {
+            if let Some(name) = name {
+                self.graph.add_layer(*id, name);
+            }
+        }
+    }
+}
+
+/// The values of a node's outputs.
+fn read_op(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
+    if let Some(folded) = fold::fold(reader)? {
+        return Ok(vec![folded]);
+    }
+    match reader.op_type() {
+        "Conv" => affine::convolution(reader),
+        "Gemm" => affine::gemm(reader),
+        "MatMul" => affine::matmul(reader),
+        "BatchNormalization" => affine::batch_normalization(reader),
+        "Relu" | "LeakyRelu" | "Clip" | "Sigmoid" | "Tanh" => elementwise::activation(reader),
+        "Add" | "Sub" | "Sum" => elementwise::sum(reader),
+        "Mul" | "Div" => elementwise::product(reader),
+        "Softmax" | "LogSoftmax" => elementwise::softmax(reader),
+        "Identity" | "Dropout" | "Cast" => elementwise::identity(reader),
+        "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool" => window::pool(reader),
+        "ReduceMean" | "ReduceSum" => window::reduce(reader),
+        "Concat" => layout::concat(reader),
+        "Split" => layout::split(reader),
+        "Slice" => layout::slice(reader),
+        "Pad" => layout::pad(reader),
+        "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => layout::reshape(reader),
+        "Transpose" => layout::transpose(reader),
+        _ => Err(ModelErrorKind::UnsupportedOp { domain: String::new() }.into()),
+    }
+}
+
+/// The nodes that `output` depends on, in their order.
+fn needed(nodes: Vec<glocal_onnx::Node>, output: &str) -> Vec<glocal_onnx::Node> {
+    let mut wanted = BTreeSet::from([output.to_owned()]);
+    let mut kept: Vec<glocal_onnx::Node> = Vec::new();
+    for node in nodes.into_iter().rev() {
+        if node.outputs.iter().any(|name| wanted.contains(name)) {
+            wanted.extend(node.inputs.iter().filter(|name| !name.is_empty()).cloned());
+            kept.push(node);
+        }
+    }
+    kept.reverse();
+    kept
+}
+
+fn output_name(graph: &glocal_onnx::Graph, options: &ImportOptions) -> Result<String, ModelError> {
+    let names = || graph.outputs.iter().map(|output| output.name.clone());
+    match (&options.output, graph.outputs.as_slice()) {
+        (Some(name), _) if names().any(|known| known == *name) => Ok(name.clone()),
+        (None, [only]) => Ok(only.name.clone()),
+        (None, []) => Err(ModelErrorKind::NoOutput.into()),
+        _ => Err(ModelErrorKind::Outputs { names: names().collect() }.into()),
+    }
+}
+
+/// The name of the model's input and the shape of one sample.
+fn input_shape(graph: &glocal_onnx::Graph, options: &ImportOptions) -> Result<(String, Vec<usize>), ModelError> {
+    let inputs: Vec<&ValueInfo> = graph.data_inputs().collect();
+    let [input] = inputs.as_slice() else {
+        let names = inputs.iter().map(|input| input.name.clone()).collect();
+        return Err(ModelErrorKind::Inputs { names }.into());
+    };
+    let float = matches!(
+        input.element_type,
+        ElementType::Float32 | ElementType::Float16 | ElementType::BFloat16 | ElementType::Float64
+    );
+    if !float {
+        return Err(ModelErrorKind::InputType { name: input.name.clone() }.into());
+    }
+    let open = || {
+        let text = |dimension: &Dimension| match dimension {
+            Dimension::Fixed(size) => size.to_string(),
+            Dimension::Named(name) => name.clone(),
+            Dimension::Unknown => "?".to_owned(),
+        };
+        let shape = input
+            .shape
+            .as_ref()
+            .map_or("?".to_owned(), |shape| format!("[{}]", shape.iter().map(text).collect::<Vec<_>>().join(", ")));
+        ModelError::from(ModelErrorKind::InputShape { name: input.name.clone(), shape })
+    };
+    let sample = match &input.shape {
+        Some(shape) if shape.is_empty() => return Err(open()),
+        Some(shape) => Some(&shape[1..]),
+        None => None,
+    };
+    let shape: Vec<usize> = match (&options.input_shape, sample) {
+        (Some(given), Some(declared)) => {
+            let fits = given.len() == declared.len()
+                && given.iter().zip(declared).all(|(size, declared)| match declared {
+                    Dimension::Fixed(fixed) => size == fixed,
+                    _ => true,
+                });
+            if fits { given.clone() } else { return Err(open()) }
+        }
+        (Some(given), None) => given.clone(),
+        (None, Some(declared)) => {
+            let fixed = |dimension: &Dimension| match dimension {
+                Dimension::Fixed(size) => Some(*size),
+                _ => None,
+            };
+            declared.iter().map(fixed).collect::<Option<_>>().ok_or_else(open)?
+        }
+        (None, None) => return Err(open()),
+    };
+    let elements = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
+    match elements {
+        Some(count) if count > 0 && count < isize::MAX as usize / 8 => Ok((input.name.clone(), shape)),
+        _ => Err(open()),
+    }
+}

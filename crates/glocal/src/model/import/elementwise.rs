@@ -1,0 +1,151 @@
+//! Readers of element-wise ops: activations, sums, products, softmax, and what leaves its input as it is.
+
+use glocal_compute::Tensor;
+
+use crate::error::ModelError;
+use crate::model::NodeId;
+use crate::model::import::reader::{NodeReader, unsupported, wrong};
+use crate::model::import::value::{Size, Value, is_float};
+use crate::op::activation::{Activation, Identity};
+use crate::op::arithmetic::{AddConstant, MultiplyConstant, Product, Sum};
+use crate::op::batch_normalization::BatchNormalization;
+use crate::op::softmax::Softmax;
+
+pub(super) fn activation(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
+    let x = reader.activation(0)?;
+    let op = match reader.op_type() {
+        "Relu" => Activation::Relu,
+        "LeakyRelu" => Activation::LeakyRelu { alpha: reader.float("alpha", 0.01)? },
+        "Sigmoid" => Activation::Sigmoid,
+        "Tanh" => Activation::Tanh,
+        _ => {
+            // Bounds were attributes before opset 11 and are operands since.
+            let bound = |index, name, default| -> Result<f32, ModelError> {
+                let Some(bound) = reader.floats(index, name)? else { return reader.float(name, default) };
+                match bound.data() {
+                    [value] => Ok(*value),
+                    _ => Err(wrong(name, "one number")),
+                }
+            };
+            Activation::Clip { min: bound(1, "min", f32::NEG_INFINITY)?, max: bound(2, "max", f32::INFINITY)? }
+        }
+    };
+    reader.output(op, vec![x])
+}
+
+pub(super) fn sum(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
+    let subtract = reader.op_type() == "Sub";
+    let mut activations = Vec::new();
+    let mut constants = Vec::new();
+    for (index, operand) in reader.operands().iter().enumerate() {
+        let negative = subtract && index == 1;
+        match operand {
+            Some(Value::Node(id)) => activations.push((*id, negative)),
+            _ => constants.push((index, negative)),
+        }
+    }
+    let Some(&(first, negative)) = activations.first() else { return Err(unsupported("a sum without activations")) };
+    let mut total = match activations.as_slice() {
+        [_] if !negative => first,
+        _ => {
+            let (inputs, subtracted) = activations.into_iter().unzip();
+            reader.add(Sum { subtracted }, inputs)?
+        }
+    };
+    for (index, negative) in constants {
+        let constant = reader.floats(index, "the operand")?.ok_or_else(|| wrong("the operand", "given"))?;
+        let constant = aligned(reader, total, &constant)?;
+        let constant = if negative { map(constant, |value| -value) } else { constant };
+        let channels = reader.shape(total).first().copied();
+        total = match per_channel(&constant, channels) {
+            Some(shift) => {
+                reader.add(BatchNormalization { scale: Tensor::full(shift.shape(), 1.0)?, shift }, vec![total])?
+            }
+            None => reader.add(AddConstant { constant }, vec![total])?,
+        };
+    }
+    Ok(vec![Value::Node(total)])
+}
+
+pub(super) fn product(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
+    let divide = reader.op_type() == "Div";
+    let (x, constant) = match (reader.operand(0), reader.operand(1)) {
+        (Some(Value::Node(a)), Some(Value::Node(b))) if !divide => {
+            let inputs = vec![*a, *b];
+            return reader.output(Product, inputs);
+        }
+        (Some(Value::Node(x)), Some(Value::Constant(_))) => (*x, 1),
+        (Some(Value::Constant(_)), Some(Value::Node(x))) if !divide => (*x, 0),
+        _ => return Err(unsupported("a division by an activation")),
+    };
+    let constant = reader.floats(constant, "the operand")?.ok_or_else(|| wrong("the operand", "given"))?;
+    let constant = aligned(reader, x, &constant)?;
+    let constant = if divide { map(constant, |value| 1.0 / value) } else { constant };
+    let channels = reader.shape(x).first().copied();
+    match per_channel(&constant, channels) {
+        Some(scale) => {
+            let shift = Tensor::zeros(scale.shape())?;
+            reader.output(BatchNormalization { scale, shift }, vec![x])
+        }
+        None => reader.output(MultiplyConstant { constant }, vec![x]),
+    }
+}
+
+pub(super) fn softmax(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
+    let x = reader.activation(0)?;
+    let rank = reader.shape(x).len() + 1;
+    let coerced = reader.opset() < 13;
+    let axis = reader.int("axis")?.unwrap_or(if coerced { 1 } else { -1 });
+    let axis = reader.sample_axis(axis, rank)?;
+    // Before opset 13 everything from the axis on was one.
+    if coerced && axis + 1 != rank && reader.shape(x)[axis..].iter().any(|&size| size != 1) {
+        return Err(unsupported("a softmax over several axes at once"));
+    }
+    let log = reader.op_type() == "LogSoftmax";
+    reader.output(Softmax { axis, log }, vec![x])
+}
+
+pub(super) fn identity(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
+    let x = reader.activation(0)?;
+    match reader.op_type() {
+        "Dropout" => {
+            // At inference neither the ratio nor the seed matters.
+            let _ = (reader.float("ratio", 0.5)?, reader.attribute("seed"));
+            let training = reader.constant(2, "training_mode")?.and_then(|constant| constant.sizes());
+            if training.is_some_and(|sizes| sizes != [Size::Fixed(0)]) || reader.has_output(1) {
+                return Err(unsupported("a dropout in training mode"));
+            }
+        }
+        "Cast" => {
+            let to = reader.int("to")?.ok_or_else(|| wrong("to", "given"))?;
+            let _ = reader.attribute("saturate");
+            if !is_float(to) {
+                return Err(unsupported("a cast of activations to integers"));
+            }
+        }
+        _ => {}
+    }
+    reader.output(Identity, vec![x])
+}
+
+/// A constant operand with a batch of 1, of the rank of the activation that it meets.
+fn aligned(reader: &NodeReader<'_>, x: NodeId, constant: &Tensor) -> Result<Tensor, ModelError> {
+    let rank = reader.shape(x).len() + 1;
+    if constant.rank() > rank || (constant.rank() == rank && constant.batch() != 1) {
+        return Err(unsupported(format!("a constant operand of shape {:?}", constant.shape())));
+    }
+    let mut shape = vec![1; rank - constant.rank()];
+    shape.extend_from_slice(constant.shape());
+    Ok(constant.reshape(shape)?)
+}
+
+/// The constant as one number per channel, `[C]`, if it is of that shape: `[1, C, 1, ...]`.
+fn per_channel(constant: &Tensor, channels: Option<usize>) -> Option<Tensor> {
+    let channels = channels.filter(|&channels| channels == constant.len() && channels > 1)?;
+    (constant.shape().get(1) == Some(&channels)).then(|| constant.reshape([channels]).ok()).flatten()
+}
+
+fn map(mut tensor: Tensor, function: impl Fn(f32) -> f32) -> Tensor {
+    tensor.data_mut().iter_mut().for_each(|value| *value = function(*value));
+    tensor
+}

@@ -1,0 +1,114 @@
+//! What a name of the ONNX graph stands for while it is read: one of our nodes, or a constant.
+
+use glocal_compute::Tensor;
+use glocal_onnx::{Data, ElementType};
+
+use crate::error::{ModelError, ModelErrorKind};
+use crate::model::NodeId;
+
+/// What a name stands for.
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    /// The output of one of our nodes.
+    Node(NodeId),
+    /// A constant.
+    Constant(Constant),
+}
+
+/// A constant, with the name of the initializer that it came from.
+#[derive(Debug, Clone)]
+pub(super) struct Constant {
+    pub(super) name: String,
+    pub(super) data: ConstantData,
+}
+
+/// The elements of a constant.
+#[derive(Debug, Clone)]
+pub(super) enum ConstantData {
+    /// Numbers to compute with.
+    Float(Tensor),
+    /// Shapes, axes, indices.
+    Integer {
+        /// The shape, batch included if it has one.
+        shape: Vec<usize>,
+        /// The elements in row-major order.
+        elements: Vec<Size>,
+    },
+}
+
+/// An integer that may be a multiple of the batch size, which is not known before the model runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Size {
+    /// A number.
+    Fixed(i64),
+    /// The batch size times a number.
+    Batch(i64),
+}
+
+impl Value {
+    pub(super) fn constant_name(&self) -> Option<&str> {
+        match self {
+            Self::Constant(constant) if !constant.name.is_empty() => Some(&constant.name),
+            _ => None,
+        }
+    }
+}
+
+impl Constant {
+    pub(super) fn float(tensor: Tensor) -> Self {
+        Self { name: String::new(), data: ConstantData::Float(tensor) }
+    }
+
+    pub(super) fn integers(shape: Vec<usize>, elements: Vec<Size>) -> Self {
+        Self { name: String::new(), data: ConstantData::Integer { shape, elements } }
+    }
+
+    pub(super) fn named(mut self, name: &str) -> Self {
+        self.name = name.to_owned();
+        self
+    }
+
+    pub(super) fn from_onnx(tensor: glocal_onnx::Tensor) -> Result<Self, ModelError> {
+        let glocal_onnx::Tensor { shape, data, .. } = tensor;
+        match data {
+            Data::F32(elements) => Ok(Self::float(Tensor::new(shape, elements)?)),
+            Data::I64(elements) => Ok(Self::integers(shape, elements.into_iter().map(Size::Fixed).collect())),
+            Data::Bool(elements) => {
+                let elements = elements.into_iter().map(|value| Size::Fixed(i64::from(value))).collect();
+                Ok(Self::integers(shape, elements))
+            }
+            _ => Err(ModelErrorKind::UnsupportedUse { what: "a constant of strings".to_owned() }.into()),
+        }
+    }
+
+    /// The elements as floats, when it holds floats or plain integers.
+    pub(super) fn as_float(&self) -> Option<Tensor> {
+        match &self.data {
+            ConstantData::Float(tensor) => Some(tensor.clone()),
+            ConstantData::Integer { shape, elements } => {
+                let fixed = |size: &Size| match size {
+                    Size::Fixed(value) => Some(*value as f32),
+                    Size::Batch(_) => None,
+                };
+                Tensor::new(shape.as_slice(), elements.iter().map(fixed).collect::<Option<_>>()?).ok()
+            }
+        }
+    }
+
+    /// The elements, when they are integers.
+    pub(super) fn sizes(&self) -> Option<&[Size]> {
+        match &self.data {
+            ConstantData::Integer { elements, .. } => Some(elements),
+            ConstantData::Float(_) => None,
+        }
+    }
+}
+
+/// Whether values of the type are computed as floats here.
+pub(super) fn is_float(code: i64) -> bool {
+    let code = i32::try_from(code).unwrap_or(0);
+    matches!(
+        ElementType::from_code(code),
+        ElementType::Float32 | ElementType::Float16 | ElementType::BFloat16 | ElementType::Float64
+    )
+}

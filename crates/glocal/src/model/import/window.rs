@@ -1,0 +1,117 @@
+//! Readers of ops that slide a window or fold whole axes: pools, `ReduceMean`, `ReduceSum`.
+
+use glocal_compute::PoolGeometry;
+
+use crate::error::ModelError;
+use crate::model::import::reader::{NodeReader, unsupported, wrong};
+use crate::model::import::value::Value;
+use crate::op::layout::Reshape;
+use crate::op::pool::{AveragePool, MaxPool};
+use crate::op::reduce::{Fold, Reduce};
+
+/// How a window moves: the attributes that convolutions and pools share, `auto_pad` resolved.
+pub(super) struct Window {
+    pub(super) strides: Vec<usize>,
+    pub(super) dilations: Vec<usize>,
+    pub(super) pads_begin: Vec<usize>,
+    pub(super) pads_end: Vec<usize>,
+}
+
+impl Window {
+    pub(super) fn read(reader: &NodeReader<'_>, kernel: &[usize], input: &[usize]) -> Result<Self, ModelError> {
+        let rank = kernel.len();
+        let steps = |name: &'static str| -> Result<Vec<usize>, ModelError> {
+            match reader.sizes(name)? {
+                None => Ok(vec![1; rank]),
+                Some(steps) if steps.len() == rank && !steps.contains(&0) => Ok(steps),
+                Some(_) => Err(wrong(name, "one positive number for each spatial axis")),
+            }
+        };
+        if input.len() != rank || kernel.contains(&0) {
+            return Err(wrong("kernel_shape", "one positive size for each spatial axis of the input"));
+        }
+        let (strides, dilations) = (steps("strides")?, steps("dilations")?);
+        let pads = match reader.sizes("pads")? {
+            None => vec![0; 2 * rank],
+            Some(pads) if pads.len() == 2 * rank => pads,
+            Some(_) => return Err(wrong("pads", "two numbers for each spatial axis")),
+        };
+        let (pads_begin, pads_end) = match reader.string("auto_pad")?.unwrap_or("NOTSET") {
+            "NOTSET" => (pads[..rank].to_vec(), pads[rank..].to_vec()),
+            "VALID" => (vec![0; rank], vec![0; rank]),
+            mode @ ("SAME_UPPER" | "SAME_LOWER") => {
+                let total = |axis: usize| {
+                    let span = (kernel[axis] - 1).saturating_mul(dilations[axis]).saturating_add(1);
+                    let reach = (input[axis].div_ceil(strides[axis]).saturating_sub(1)).saturating_mul(strides[axis]);
+                    reach.saturating_add(span).saturating_sub(input[axis])
+                };
+                let less: Vec<usize> = (0..rank).map(|axis| total(axis) / 2).collect();
+                let more: Vec<usize> = (0..rank).map(|axis| total(axis) - total(axis) / 2).collect();
+                if mode == "SAME_UPPER" { (less, more) } else { (more, less) }
+            }
+            _ => return Err(wrong("auto_pad", "NOTSET, VALID, SAME_UPPER or SAME_LOWER")),
+        };
+        Ok(Self { strides, dilations, pads_begin, pads_end })
+    }
+}
+
+pub(super) fn pool(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
+    let x = reader.activation(0)?;
+    let spatial = reader.shape(x).get(1..).unwrap_or(&[]).to_vec();
+    if spatial.is_empty() || spatial.len() > 3 {
+        return Err(unsupported(format!("a pool over {} axes", spatial.len())));
+    }
+    let (global, maximum) = match reader.op_type() {
+        "GlobalAveragePool" => (true, false),
+        "GlobalMaxPool" => (true, true),
+        op_type => (false, op_type == "MaxPool"),
+    };
+    if global && !maximum {
+        let axes = (2..spatial.len() + 2).collect();
+        return reader.output(Reduce { fold: Fold::GlobalAveragePool, axes }, vec![x]);
+    }
+    let kernel = match global {
+        true => spatial.clone(),
+        false => reader.sizes("kernel_shape")?.ok_or_else(|| wrong("kernel_shape", "given"))?,
+    };
+    let Window { strides, dilations, pads_begin, pads_end } = Window::read(reader, &kernel, &spatial)?;
+    let ceil_mode = reader.flag("ceil_mode", false)?;
+    let geometry = PoolGeometry { kernel, strides, dilations, pads_begin, pads_end, ceil_mode };
+    if !maximum {
+        let count_include_pad = reader.flag("count_include_pad", false)?;
+        return reader.output(AveragePool { geometry, count_include_pad }, vec![x]);
+    }
+    if reader.has_output(1) {
+        return Err(unsupported("the second output of a max pool, its indices,"));
+    }
+    // It says how indices are counted, which nobody asked for.
+    let _ = reader.flag("storage_order", false)?;
+    reader.output(MaxPool { geometry }, vec![x])
+}
+
+pub(super) fn reduce(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
+    let x = reader.activation(0)?;
+    let shape = reader.shape(x).to_vec();
+    let rank = shape.len() + 1;
+    let given = match reader.integers(1, "axes")? {
+        Some(axes) => Some(axes),
+        None => reader.ints("axes")?,
+    };
+    let keep = reader.flag("keepdims", true)?;
+    let nothing = reader.flag("noop_with_empty_axes", false)?;
+    let given = given.filter(|axes| !axes.is_empty());
+    if given.is_none() && nothing {
+        return Err(unsupported("a reduction over no axes"));
+    }
+    let Some(given) = given else { return Err(unsupported("a reduction over all axes, which would mix samples,")) };
+    let mut axes = given.iter().map(|&axis| reader.sample_axis(axis, rank)).collect::<Result<Vec<_>, _>>()?;
+    axes.sort_unstable();
+    axes.dedup();
+    let fold = if reader.op_type() == "ReduceMean" { Fold::Mean } else { Fold::Sum };
+    let reduced = reader.add(Reduce { fold, axes: axes.clone() }, vec![x])?;
+    if keep {
+        return Ok(vec![Value::Node(reduced)]);
+    }
+    let kept = (1..rank).filter(|axis| !axes.contains(axis)).map(|axis| shape[axis - 1]).collect();
+    reader.output(Reshape { shape: kept }, vec![reduced])
+}

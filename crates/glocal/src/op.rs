@@ -1,0 +1,309 @@
+//! What a node computes: one struct an op, its attributes named as in ONNX, behind one trait.
+//!
+//! Every op treats axis 0 as the batch and never mixes samples. An op knows its forward function and its linearization
+//! ([`Op::linearize`]); a parameterised affine op also gives access to itself with changed weights ([`Affine`]), which
+//! is all that the relevance rules need.
+
+pub mod activation;
+pub mod affine;
+pub mod arithmetic;
+pub mod batch_normalization;
+pub mod convolution;
+pub mod dense;
+pub mod layout;
+pub mod pool;
+pub mod reduce;
+pub mod softmax;
+
+use std::fmt;
+
+use glocal_compute::{Backend, ComputeError, Rows, Tensor};
+
+pub use affine::{Affine, Parameters, Part};
+
+/// A node's function.
+pub trait Op: fmt::Debug + Send + Sync {
+    /// What kind of op it is: what composites select by.
+    fn kind(&self) -> OpKind;
+
+    /// The shape of the output of one sample, given those of the inputs (batch left out everywhere).
+    ///
+    /// # Errors
+    /// When the op cannot be applied to these shapes.
+    fn infer_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, ComputeError>;
+
+    /// The output `[N, ...]` for inputs `[N, ...]`.
+    ///
+    /// # Errors
+    /// When the inputs' shapes do not fit.
+    fn forward(&self, backend: &dyn Backend, inputs: &[&Tensor]) -> Result<Tensor, ComputeError>;
+
+    /// The op's vector-Jacobian product at `inputs`, to be applied to any number of vectors.
+    ///
+    /// # Errors
+    /// When the inputs' shapes do not fit.
+    fn linearize(
+        &self,
+        backend: &dyn Backend,
+        inputs: &[&Tensor],
+        output: &Tensor,
+    ) -> Result<Box<dyn Propagate>, ComputeError>;
+
+    /// How relevance passes when the composite has no rule for the node.
+    fn default_rule(&self) -> DefaultRule;
+
+    /// The op with its weights exposed, when it is affine in its one input with parameters of its own.
+    fn affine(&self) -> Option<&dyn Affine> {
+        None
+    }
+
+    /// The constant that the op adds to a linear function of its inputs, when it has no parameters of its own.
+    fn offset(&self) -> Option<&Tensor> {
+        None
+    }
+
+    /// The op as a change of the graph that canonizers look for.
+    fn structure(&self) -> Structure<'_> {
+        Structure::Other
+    }
+}
+
+/// Hands what arrives at a node's output down to its inputs. Linear in `relevance`.
+pub trait Propagate: fmt::Debug + Send + Sync {
+    /// For each input of the node, what reaches it: `[R, ...]` for `relevance` `[R, ...]`, whose row `i` belongs to
+    /// sample `rows[i]` of the activations that this was prepared with.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError>;
+
+    /// What becomes of the relevance that is not handed down.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    fn account(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Budget, ComputeError> {
+        let _ = (backend, relevance, rows);
+        Ok(Budget::None)
+    }
+}
+
+/// How a node keeps the budget that relevance is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Budget {
+    /// All of it is handed down.
+    Kept,
+    /// A part of it is kept, summed over the batch.
+    Absorbed(Absorbed),
+    /// It keeps none: what it hands down is a gradient, or is scaled by definition.
+    None,
+}
+
+/// Relevance that a node keeps, by cause, summed over the batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Absorbed {
+    /// The share of biases and constants.
+    pub bias: f64,
+    /// What the stabilizer of the denominator takes.
+    pub stabilizer: f64,
+    /// What the rule's definition leaves out.
+    pub definition: f64,
+}
+
+/// How relevance passes through an op that has no rule of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DefaultRule {
+    /// Each input by its share of the output: sums and averages.
+    Norm,
+    /// Unchanged: activations and normalisations.
+    Pass,
+    /// Along the elements: the vector-Jacobian product of ops that only move, copy or choose elements.
+    Follow,
+    /// There is none: the composite must name a rule.
+    Required,
+}
+
+/// What canonizers need to see of an op.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Structure<'a> {
+    /// The output is the input: Identity, Dropout at inference, casts between float types.
+    Identity,
+    /// `x · scale + shift` per channel.
+    ChannelAffine(&'a batch_normalization::BatchNormalization),
+    /// A convolution, whose output channels can be scaled and shifted.
+    Convolution(&'a convolution::Convolution),
+    /// A dense layer, whose output features can be scaled and shifted.
+    Dense(&'a dense::Dense),
+    /// Turns logits into probabilities: not explained at the end of a model.
+    Probability,
+    /// Anything else.
+    Other,
+}
+
+/// The kinds of ops, as composites select them and people read them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+#[allow(missing_docs)] // The names are the ops' own.
+pub enum OpKind {
+    Input,
+    Convolution,
+    Dense,
+    BatchNormalization,
+    Relu,
+    LeakyRelu,
+    Clip,
+    Sigmoid,
+    Tanh,
+    Softmax,
+    LogSoftmax,
+    MaxPool,
+    AveragePool,
+    ReduceMean,
+    ReduceSum,
+    Sum,
+    Subtract,
+    Product,
+    AddConstant,
+    MultiplyConstant,
+    Concat,
+    Slice,
+    Pad,
+    Reshape,
+    Transpose,
+    Identity,
+}
+
+/// Groups of op kinds, as rules are assigned to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum OpClass {
+    /// Element-wise non-linear functions.
+    Activation,
+    /// Convolutions of any dimension.
+    Convolution,
+    /// Convolutions and dense layers: all affine ops with weights.
+    Linear,
+    /// Average pools, global ones included.
+    AveragePool,
+    /// Sums of two or more activations.
+    Sum,
+    /// Normalisations.
+    Normalization,
+}
+
+impl OpKind {
+    /// All kinds.
+    pub const ALL: [OpKind; 26] = [
+        Self::Input,
+        Self::Convolution,
+        Self::Dense,
+        Self::BatchNormalization,
+        Self::Relu,
+        Self::LeakyRelu,
+        Self::Clip,
+        Self::Sigmoid,
+        Self::Tanh,
+        Self::Softmax,
+        Self::LogSoftmax,
+        Self::MaxPool,
+        Self::AveragePool,
+        Self::ReduceMean,
+        Self::ReduceSum,
+        Self::Sum,
+        Self::Subtract,
+        Self::Product,
+        Self::AddConstant,
+        Self::MultiplyConstant,
+        Self::Concat,
+        Self::Slice,
+        Self::Pad,
+        Self::Reshape,
+        Self::Transpose,
+        Self::Identity,
+    ];
+
+    /// The kind's name in kebab-case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Convolution => "convolution",
+            Self::Dense => "dense",
+            Self::BatchNormalization => "batch-normalization",
+            Self::Relu => "relu",
+            Self::LeakyRelu => "leaky-relu",
+            Self::Clip => "clip",
+            Self::Sigmoid => "sigmoid",
+            Self::Tanh => "tanh",
+            Self::Softmax => "softmax",
+            Self::LogSoftmax => "log-softmax",
+            Self::MaxPool => "max-pool",
+            Self::AveragePool => "average-pool",
+            Self::ReduceMean => "reduce-mean",
+            Self::ReduceSum => "reduce-sum",
+            Self::Sum => "sum",
+            Self::Subtract => "subtract",
+            Self::Product => "product",
+            Self::AddConstant => "add-constant",
+            Self::MultiplyConstant => "multiply-constant",
+            Self::Concat => "concat",
+            Self::Slice => "slice",
+            Self::Pad => "pad",
+            Self::Reshape => "reshape",
+            Self::Transpose => "transpose",
+            Self::Identity => "identity",
+        }
+    }
+
+    /// Whether the kind belongs to `class`.
+    pub fn is(self, class: OpClass) -> bool {
+        match class {
+            OpClass::Activation => {
+                matches!(self, Self::Relu | Self::LeakyRelu | Self::Clip | Self::Sigmoid | Self::Tanh)
+            }
+            OpClass::Convolution => self == Self::Convolution,
+            OpClass::Linear => matches!(self, Self::Convolution | Self::Dense),
+            OpClass::AveragePool => matches!(self, Self::AveragePool | Self::ReduceMean),
+            OpClass::Sum => matches!(self, Self::Sum | Self::Subtract),
+            OpClass::Normalization => self == Self::BatchNormalization,
+        }
+    }
+}
+
+impl OpClass {
+    /// The class's name in kebab-case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Activation => "activation",
+            Self::Convolution => "any-convolution",
+            Self::Linear => "linear",
+            Self::AveragePool => "any-average-pool",
+            Self::Sum => "any-sum",
+            Self::Normalization => "normalization",
+        }
+    }
+}
+
+impl fmt::Display for OpKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The one input of an op that takes one.
+pub(crate) fn single<'a, T: ?Sized>(operation: &'static str, inputs: &[&'a T]) -> Result<&'a T, ComputeError> {
+    match inputs {
+        [input] => Ok(input),
+        _ => Err(input_count(operation, "1", inputs.len())),
+    }
+}
+
+/// The error of an op that was given `given` inputs.
+pub(crate) fn input_count(operation: &'static str, expected: &'static str, given: usize) -> ComputeError {
+    attribute(operation, "inputs", format!("expected {expected}, got {given}"))
+}
+
+/// The error of an op with an attribute that makes no sense for its inputs.
+pub(crate) fn attribute(operation: &'static str, name: &'static str, reason: String) -> ComputeError {
+    ComputeError::new(operation, glocal_compute::ComputeErrorKind::Attribute { name, reason })
+}

@@ -1,0 +1,168 @@
+//! Affine ops with parameters, and the changed weights that relevance rules are made of.
+//!
+//! A rule asks for the op with a *part* of its weights: the positive ones, the squared ones, ... Each part is made and
+//! packed once for the life of the model, however many rules, samples and conditions use it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use glocal_compute::backend::{Map, PackedWeight, Zip};
+use glocal_compute::{Backend, ComputeError, Tensor};
+
+use crate::op::Op;
+
+/// An op `f(x; W, b)` that is affine in its one input `x`.
+pub trait Affine: Op {
+    /// `f(x; part(W), part(b))`; no bias at all when `bias` is `None`. `x` is `[N, ...]`.
+    ///
+    /// # Errors
+    /// When the shape of `x` does not fit.
+    fn forward_part(
+        &self,
+        backend: &dyn Backend,
+        x: &Tensor,
+        weight: Part,
+        bias: Option<Part>,
+    ) -> Result<Tensor, ComputeError>;
+
+    /// `fᵀ(r; part(W))`: `[R, out...] → [R, in...]`, where `in...` is `input_shape`.
+    ///
+    /// # Errors
+    /// When the shape of `r` does not fit.
+    fn transpose_part(
+        &self,
+        backend: &dyn Backend,
+        r: &Tensor,
+        weight: Part,
+        input_shape: &[usize],
+    ) -> Result<Tensor, ComputeError>;
+
+    /// The op itself, sharing its parameters, to be kept by what a rule prepares.
+    fn shared(&self) -> Box<dyn Affine>;
+
+    /// `part(b)` broadcast over the op's output, with a batch of 1; zeros without a bias.
+    ///
+    /// # Errors
+    /// When the output's shape does not fit.
+    fn bias_part(&self, backend: &dyn Backend, part: Part, output_shape: &[usize]) -> Result<Tensor, ComputeError>;
+}
+
+/// A change of weights or biases, element by element.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Part {
+    /// `W`
+    Whole,
+    /// `W⁺ = max(W, 0)`
+    Positive,
+    /// `W⁻ = min(W, 0)`
+    Negative,
+    /// `W + γW⁺`
+    FavourPositive(f32),
+    /// `W + γW⁻`
+    FavourNegative(f32),
+    /// `W²`
+    Square,
+    /// 1 everywhere
+    Ones,
+}
+
+impl Part {
+    /// The changed tensor.
+    ///
+    /// # Errors
+    /// Only when the result cannot be allocated.
+    pub fn of(self, backend: &dyn Backend, parameter: &Tensor) -> Result<Tensor, ComputeError> {
+        match self {
+            Self::Whole => Ok(parameter.clone()),
+            Self::Positive => backend.map(parameter, Map::Positive),
+            Self::Negative => backend.map(parameter, Map::Negative),
+            Self::FavourPositive(gamma) => favour(backend, parameter, Map::Positive, gamma),
+            Self::FavourNegative(gamma) => favour(backend, parameter, Map::Negative, gamma),
+            Self::Square => backend.map(parameter, Map::Square),
+            Self::Ones => Tensor::full(parameter.shape(), 1.0),
+        }
+    }
+}
+
+/// `W + γ·part(W)`
+fn favour(backend: &dyn Backend, parameter: &Tensor, part: Map, gamma: f32) -> Result<Tensor, ComputeError> {
+    let part = backend.map(&backend.map(parameter, part)?, Map::Affine { factor: gamma, offset: 0.0 })?;
+    backend.zip(parameter, &part, Zip::Add)
+}
+
+/// The weights and bias of an affine op, with every part of them that was asked for so far in the backend's layout.
+pub struct Parameters {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    packed: Mutex<Vec<(Part, PackedWeight)>>,
+}
+
+impl Parameters {
+    /// Weights, and a bias of one number per output channel.
+    pub fn new(weight: Tensor, bias: Option<Tensor>) -> Arc<Self> {
+        Arc::new(Self { weight, bias, packed: Mutex::new(Vec::new()) })
+    }
+
+    /// The weights.
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
+    /// The bias, `[K]`.
+    pub fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
+    }
+
+    /// The changed weights, packed by `pack` the first time they are asked for.
+    pub(crate) fn packed(
+        &self,
+        backend: &dyn Backend,
+        part: Part,
+        pack: impl FnOnce(&Tensor) -> Result<PackedWeight, ComputeError>,
+    ) -> Result<PackedWeight, ComputeError> {
+        // A poisoned lock only means that packing failed elsewhere; what is in the list is complete.
+        let mut packed = self.packed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, found)) = packed.iter().find(|(known, _)| *known == part) {
+            return Ok(found.clone());
+        }
+        let made = pack(&part.of(backend, &self.weight)?)?;
+        packed.push((part, made.clone()));
+        Ok(made)
+    }
+
+    /// The changed bias; `None` without one.
+    pub(crate) fn bias_part(&self, backend: &dyn Backend, part: Option<Part>) -> Result<Option<Tensor>, ComputeError> {
+        match (part, &self.bias) {
+            (Some(part), Some(bias)) => part.of(backend, bias).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl std::fmt::Debug for Parameters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parameters")
+            .field("weight", &self.weight.shape())
+            .field("bias", &self.bias.as_ref().map(Tensor::len))
+            .finish_non_exhaustive()
+    }
+}
+
+/// `bias` `[K]` as `[1, K, 1, ...]` broadcast to `[1, K, ...]`; zeros when there is none. `channel_axis` counts axes
+/// of one sample.
+pub(crate) fn broadcast_bias(
+    backend: &dyn Backend,
+    bias: Option<&Tensor>,
+    output_shape: &[usize],
+    channel_axis: usize,
+) -> Result<Tensor, ComputeError> {
+    let mut shape = vec![1];
+    shape.extend_from_slice(output_shape);
+    let zeros = Tensor::zeros(shape)?;
+    let Some(bias) = bias else { return Ok(zeros) };
+    let mut aligned = vec![1; output_shape.len() + 1];
+    if let Some(axis) = aligned.get_mut(channel_axis + 1) {
+        *axis = bias.len();
+    }
+    backend.zip(&zeros, &bias.reshape(aligned)?, Zip::Add)
+}

@@ -1,0 +1,116 @@
+//! Convolution over 1 to 3 spatial axes (ONNX `Conv`).
+
+use std::sync::Arc;
+
+use glocal_compute::backend::PackedWeight;
+use glocal_compute::{Backend, ComputeError, ConvolutionGeometry, Rows, Tensor};
+
+use crate::op::affine::broadcast_bias;
+use crate::op::{Affine, DefaultRule, Op, OpKind, Parameters, Part, Propagate, Structure, attribute, single};
+
+/// `[N, C, in...] → [N, K, out...]` with weights `[K, C / group, kernel...]` and a bias `[K]`.
+#[derive(Debug, Clone)]
+pub struct Convolution {
+    /// Weights and bias.
+    pub parameters: Arc<Parameters>,
+    /// Strides, dilations, pads and groups.
+    pub geometry: ConvolutionGeometry,
+}
+
+impl Convolution {
+    fn packed(&self, backend: &dyn Backend, part: Part) -> Result<PackedWeight, ComputeError> {
+        self.parameters.packed(backend, part, |weight| backend.pack_convolution(weight, &self.geometry))
+    }
+}
+
+impl Op for Convolution {
+    fn kind(&self) -> OpKind {
+        OpKind::Convolution
+    }
+
+    fn infer_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, ComputeError> {
+        let input = single("Conv", inputs)?;
+        let weight = self.parameters.weight().shape();
+        let [out_channels, group_channels, kernel @ ..] = weight else {
+            return Err(ComputeError::shapes("Conv", &[0, 0, 0], weight));
+        };
+        let [channels, spatial @ ..] = input else { return Err(ComputeError::shapes("Conv", &[0, 0], input)) };
+        if *channels != group_channels * self.geometry.group {
+            let reason =
+                format!("the weights take {} channels, the input has {channels}", group_channels * self.geometry.group);
+            return Err(attribute("Conv", "input", reason));
+        }
+        let out = self.geometry.output_spatial(spatial, kernel).ok_or_else(|| {
+            let reason =
+                format!("a kernel of {kernel:?} does not fit into an input of {spatial:?} with {:?}", self.geometry);
+            attribute("Conv", "kernel_shape", reason)
+        })?;
+        Ok([&[*out_channels], out.as_slice()].concat())
+    }
+
+    fn forward(&self, backend: &dyn Backend, inputs: &[&Tensor]) -> Result<Tensor, ComputeError> {
+        self.forward_part(backend, single("Conv", inputs)?, Part::Whole, Some(Part::Whole))
+    }
+
+    fn linearize(&self, _: &dyn Backend, inputs: &[&Tensor], _: &Tensor) -> Result<Box<dyn Propagate>, ComputeError> {
+        let input_shape = single("Conv", inputs)?.sample_shape().to_vec();
+        Ok(Box::new(Transposed { op: self.clone(), input_shape }))
+    }
+
+    fn default_rule(&self) -> DefaultRule {
+        DefaultRule::Required
+    }
+
+    fn affine(&self) -> Option<&dyn Affine> {
+        Some(self)
+    }
+
+    fn structure(&self) -> Structure<'_> {
+        Structure::Convolution(self)
+    }
+}
+
+impl Affine for Convolution {
+    fn forward_part(
+        &self,
+        backend: &dyn Backend,
+        x: &Tensor,
+        weight: Part,
+        bias: Option<Part>,
+    ) -> Result<Tensor, ComputeError> {
+        let bias = self.parameters.bias_part(backend, bias)?;
+        backend.convolution(x, &self.packed(backend, weight)?, bias.as_ref())
+    }
+
+    fn transpose_part(
+        &self,
+        backend: &dyn Backend,
+        r: &Tensor,
+        weight: Part,
+        input_shape: &[usize],
+    ) -> Result<Tensor, ComputeError> {
+        let spatial = input_shape.get(1..).unwrap_or(&[]);
+        backend.convolution_input_gradient(r, &self.packed(backend, weight)?, spatial)
+    }
+
+    fn shared(&self) -> Box<dyn Affine> {
+        Box::new(self.clone())
+    }
+
+    fn bias_part(&self, backend: &dyn Backend, part: Part, output_shape: &[usize]) -> Result<Tensor, ComputeError> {
+        broadcast_bias(backend, self.parameters.bias_part(backend, Some(part))?.as_ref(), output_shape, 0)
+    }
+}
+
+/// The transposed op: the vector-Jacobian product of an affine op does not depend on its input's values.
+#[derive(Debug)]
+pub(crate) struct Transposed<A> {
+    pub(crate) op: A,
+    pub(crate) input_shape: Vec<usize>,
+}
+
+impl<A: Affine> Propagate for Transposed<A> {
+    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+        Ok(vec![self.op.transpose_part(backend, relevance, Part::Whole, &self.input_shape)?])
+    }
+}

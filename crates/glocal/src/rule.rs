@@ -1,0 +1,79 @@
+//! Relevance rules: how one op hands relevance down.
+//!
+//! A rule *prepares* what depends on the sample alone (the denominators), once, and the result *propagates* any number
+//! of relevances, one for each condition. Rules know nothing of conditions. Those for affine ops are small tables of
+//! terms, evaluated by [`terms`]; anyone can write another with [`Rule`].
+//!
+//! Symbols: `x` input, `z = f(x; W, b)` output, `R` relevance at the output, `x⁺ = max(x, 0)`, `x⁻ = min(x, 0)`,
+//! `fᵀ(r; W)` the vector-Jacobian product, `s(z)` the [`Stabilizer`].
+
+mod alpha_beta;
+mod epsilon;
+mod flat;
+mod gamma;
+mod gradient;
+mod norm;
+mod pass;
+mod stabilizer;
+pub mod terms;
+mod w_square;
+mod z_box;
+mod z_plus;
+
+use std::fmt;
+
+use glocal_compute::{Backend, ComputeError, Tensor};
+
+pub use alpha_beta::AlphaBeta;
+pub use epsilon::Epsilon;
+pub use flat::Flat;
+pub use gamma::Gamma;
+pub use gradient::Gradient;
+pub use norm::Norm;
+pub use pass::Pass;
+pub use stabilizer::Stabilizer;
+pub use w_square::WSquare;
+pub use z_box::{Bound, ZBox};
+pub use z_plus::ZPlus;
+
+use crate::op::{DefaultRule, Op, Propagate};
+
+/// How an op hands relevance down to its inputs.
+pub trait Rule: fmt::Debug + Send + Sync {
+    /// The rule with all of its parameters, as it is written to manifests and printed: `Gamma(gamma=0.25,
+    /// epsilon=1e-6)`. Two rules with the same description do the same.
+    fn describe(&self) -> String;
+
+    /// Whether the rule can be applied to `op`; else what it needs.
+    ///
+    /// # Errors
+    /// A few words that complete "the rule needs ...".
+    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str>;
+
+    /// Computes everything that depends on `inputs` (`[N, ...]` each) and `output` (`[N, ...]`) alone.
+    ///
+    /// # Errors
+    /// When the shapes do not fit the op.
+    fn prepare(
+        &self,
+        backend: &dyn Backend,
+        op: &dyn Op,
+        inputs: &[&Tensor],
+        output: &Tensor,
+    ) -> Result<Box<dyn Propagate>, ComputeError>;
+}
+
+/// The rule that stands for an op's [`DefaultRule`]; `None` where a composite must name one.
+pub(crate) fn default_rule(default: DefaultRule) -> Option<Box<dyn Rule>> {
+    match default {
+        DefaultRule::Norm => Some(Box::new(Norm::default())),
+        DefaultRule::Pass => Some(Box::new(Pass)),
+        DefaultRule::Follow => Some(Box::new(Gradient)),
+        DefaultRule::Required => None,
+    }
+}
+
+/// What rules that change weights ask of an op.
+pub(crate) fn needs_affine(op: &dyn Op) -> Result<(), &'static str> {
+    if op.affine().is_some() { Ok(()) } else { Err("a convolution or dense layer") }
+}

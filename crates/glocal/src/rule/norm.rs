@@ -1,0 +1,77 @@
+//! Norm: each input by its share of the output, for linear ops without parameters.
+
+use glocal_compute::backend::Zip;
+use glocal_compute::{Backend, ComputeError, Rows, Tensor};
+
+use crate::op::{Absorbed, Budget, DefaultRule, Op, Propagate};
+use crate::rule::stabilizer::Denominator;
+use crate::rule::terms::total;
+use crate::rule::{Rule, Stabilizer};
+
+/// `R_i = x_i · fᵢᵀ(R / s(z))` for each input `x_i` of a sum, an average or another linear op.
+///
+/// Domain: linear ops; with parameters it equals [`Epsilon`](crate::rule::Epsilon). Conserves relevance but for
+/// constants and the stabilizer.
+/// Source: Bach et al. 2015, doi 10.1371/journal.pone.0130140, eq. 58.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Norm {
+    /// Keeps the denominator from zero. Default: ε = 1e-6.
+    pub stabilizer: Stabilizer,
+}
+
+impl Rule for Norm {
+    fn describe(&self) -> String {
+        format!("Norm({})", self.stabilizer.describe())
+    }
+
+    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
+        let linear = op.affine().is_some() || matches!(op.default_rule(), DefaultRule::Norm | DefaultRule::Follow);
+        if linear { Ok(()) } else { Err("a linear op") }
+    }
+
+    fn prepare(
+        &self,
+        backend: &dyn Backend,
+        op: &dyn Op,
+        inputs: &[&Tensor],
+        output: &Tensor,
+    ) -> Result<Box<dyn Propagate>, ComputeError> {
+        let offset = match op.affine() {
+            Some(affine) => Some(affine.bias_part(backend, crate::op::Part::Whole, output.sample_shape())?),
+            None => op.offset().cloned(),
+        };
+        Ok(Box::new(Shares {
+            linear: op.linearize(backend, inputs, output)?,
+            inputs: inputs.iter().map(|&x| x.clone()).collect(),
+            denominator: self.stabilizer.denominator(backend, output)?,
+            offset,
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct Shares {
+    linear: Box<dyn Propagate>,
+    inputs: Vec<Tensor>,
+    denominator: Denominator,
+    /// What the op adds to its linear part, `[1, ...]` or broadcast to it.
+    offset: Option<Tensor>,
+}
+
+impl Propagate for Shares {
+    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+        let ratio = backend.divide_rows(relevance, rows, &self.denominator.stabilized)?;
+        let shares = self.linear.propagate(backend, &ratio, rows)?;
+        shares.iter().zip(&self.inputs).map(|(share, x)| backend.multiply_rows(share, rows, x)).collect()
+    }
+
+    fn account(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Budget, ComputeError> {
+        let ratio = backend.divide_rows(relevance, rows, &self.denominator.stabilized)?;
+        let excess = backend.multiply_rows(&ratio, rows, &self.denominator.excess(backend)?)?;
+        let bias = match &self.offset {
+            Some(offset) => total(&backend.zip(&ratio, offset, Zip::Multiply)?),
+            None => 0.0,
+        };
+        Ok(Budget::Absorbed(Absorbed { bias, stabilizer: total(&excess), definition: 0.0 }))
+    }
+}

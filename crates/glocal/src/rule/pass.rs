@@ -1,0 +1,43 @@
+//! Pass: relevance unchanged.
+
+use glocal_compute::{Backend, ComputeError, Tensor};
+
+use crate::op::activation::Unchanged;
+use crate::op::{Op, Propagate, single};
+use crate::rule::Rule;
+
+/// `R_in = R`.
+///
+/// Domain: ops with one input of the output's shape (activations, normalisations). Conserves relevance exactly.
+/// Source: the convention of Bach et al. 2015, doi 10.1371/journal.pone.0130140, for element-wise activations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pass;
+
+impl Rule for Pass {
+    fn describe(&self) -> String {
+        "Pass".to_owned()
+    }
+
+    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
+        use crate::op::OpKind as Kind;
+        match op.kind() {
+            Kind::Sum | Kind::Subtract | Kind::Product | Kind::Concat => Err("an op with one input"),
+            _ => Ok(()),
+        }
+    }
+
+    fn prepare(
+        &self,
+        _: &dyn Backend,
+        _: &dyn Op,
+        inputs: &[&Tensor],
+        output: &Tensor,
+    ) -> Result<Box<dyn Propagate>, ComputeError> {
+        let x = single("Pass", inputs)?;
+        if x.shape() == output.shape() {
+            Ok(Box::new(Unchanged))
+        } else {
+            Err(ComputeError::shapes("Pass", x.shape(), output.shape()))
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The one evaluator behind all rules for affine ops.
+//!
+//! Such a rule is a few [`Branch`]es, each a denominator `z = Σᵢ signᵢ·f(xᵢ; Wᵢ, bᵢ)` over its [`Term`]s, and hands down
+//! `coefficient · Σᵢ signᵢ·xᵢ·fᵀ(R / s(z); Wᵢ)`, where `xᵢ` is a part of the input and `Wᵢ`, `bᵢ` parts of the
+//! parameters. The rules themselves are tables of these.
+
+use glocal_compute::backend::{Map, Zip};
+use glocal_compute::{Backend, ComputeError, Rows, Tensor};
+
+use crate::op::{Absorbed, Affine, Budget, Op, Part, Propagate, attribute, single};
+use crate::rule::stabilizer::{Denominator, Stabilizer};
+
+/// A denominator and what it hands down.
+#[derive(Debug, Clone)]
+pub struct Branch {
+    /// The factor of everything this branch hands down.
+    pub coefficient: f32,
+    /// Which outputs the branch is for.
+    pub gate: Gate,
+    /// The summands of the denominator.
+    pub terms: Vec<Term>,
+}
+
+/// The outputs that a branch is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// All.
+    All,
+    /// Those where `z > 0`, `z` being the op's own output.
+    PositiveOutput,
+    /// Those where `z < 0`.
+    NegativeOutput,
+}
+
+/// One summand of a denominator, `sign · f(input; weight, bias)`.
+#[derive(Debug, Clone)]
+pub struct Term {
+    /// `+1` or `−1`.
+    pub sign: f32,
+    /// The part of the input.
+    pub input: InputPart,
+    /// The part of the weights.
+    pub weight: Part,
+    /// The part of the bias; none when `None`.
+    pub bias: Option<Part>,
+}
+
+/// What stands for `x` in a term.
+#[derive(Debug, Clone)]
+pub enum InputPart {
+    /// `x`
+    Whole,
+    /// `x⁺`
+    Positive,
+    /// `x⁻`
+    Negative,
+    /// 1 everywhere: the branch then does not depend on the sample.
+    Ones,
+    /// A constant of the input's shape with a batch of 1, or one that broadcasts to it.
+    Constant(Tensor),
+}
+
+/// Prepares `branches` for `op` at `inputs`.
+///
+/// # Errors
+/// When the op is not affine or the shapes do not fit.
+pub fn prepare(
+    branches: &[Branch],
+    stabilizer: &Stabilizer,
+    backend: &dyn Backend,
+    op: &dyn Op,
+    inputs: &[&Tensor],
+    output: &Tensor,
+) -> Result<Box<dyn Propagate>, ComputeError> {
+    let x = single("rule", inputs)?;
+    let affine = op.affine().ok_or_else(|| attribute("rule", "op", format!("{} has no parameters", op.kind())))?;
+    let mut parts = Parts { x, positive: None, negative: None };
+    let mut prepared = Vec::with_capacity(branches.len());
+    for branch in branches {
+        prepared.push(PreparedBranch::new(branch, stabilizer, backend, affine, &mut parts, output)?);
+    }
+    let affine = affine.shared();
+    Ok(Box::new(Prepared { op: affine, branches: prepared, input_shape: x.sample_shape().to_vec() }))
+}
+
+/// The parts of one input, each made once.
+struct Parts<'a> {
+    x: &'a Tensor,
+    positive: Option<Tensor>,
+    negative: Option<Tensor>,
+}
+
+impl Parts<'_> {
+    fn get(&mut self, backend: &dyn Backend, part: &InputPart) -> Result<Tensor, ComputeError> {
+        let once = |slot: &mut Option<Tensor>, map: Map| match slot {
+            Some(made) => Ok(made.clone()),
+            None => backend.map(self.x, map).inspect(|made| *slot = Some(made.clone())),
+        };
+        match part {
+            InputPart::Whole => Ok(self.x.clone()),
+            InputPart::Positive => once(&mut self.positive, Map::Positive),
+            InputPart::Negative => once(&mut self.negative, Map::Negative),
+            InputPart::Ones => Tensor::full([&[1], self.x.sample_shape()].concat(), 1.0),
+            InputPart::Constant(constant) => {
+                let zeros = Tensor::zeros([&[1], self.x.sample_shape()].concat())?;
+                backend.zip(&zeros, constant, Zip::Add)
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Prepared {
+    op: Box<dyn Affine>,
+    branches: Vec<PreparedBranch>,
+    input_shape: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct PreparedBranch {
+    coefficient: f32,
+    /// 1 where the branch applies, `[N, ...]`; `None` when it applies everywhere.
+    gate: Option<Tensor>,
+    denominator: Denominator,
+    terms: Vec<PreparedTerm>,
+}
+
+#[derive(Debug)]
+struct PreparedTerm {
+    sign: f32,
+    /// `None` for an input of ones.
+    x: Option<Tensor>,
+    weight: Part,
+    bias: Option<Part>,
+}
+
+impl PreparedBranch {
+    fn new(
+        branch: &Branch,
+        stabilizer: &Stabilizer,
+        backend: &dyn Backend,
+        op: &dyn Affine,
+        parts: &mut Parts<'_>,
+        output: &Tensor,
+    ) -> Result<Self, ComputeError> {
+        let mut z: Option<Tensor> = None;
+        let mut terms = Vec::with_capacity(branch.terms.len());
+        for term in &branch.terms {
+            let x = parts.get(backend, &term.input)?;
+            // A part of the input that is zero everywhere adds nothing to the denominator or to the relevance: after
+            // a ReLU that is x⁻, half of the work of ZPlus and AlphaBeta.
+            let nothing = matches!(term.input, InputPart::Positive | InputPart::Negative) && is_zero(&x);
+            if nothing && z.is_some() && term.bias.is_none() {
+                continue;
+            }
+            let summand =
+                if is_output(term) { output.clone() } else { op.forward_part(backend, &x, term.weight, term.bias)? };
+            z = Some(match z {
+                None if term.sign >= 0.0 => summand,
+                None => backend.map(&summand, Map::Affine { factor: -1.0, offset: 0.0 })?,
+                Some(z) => backend.zip(&z, &summand, if term.sign >= 0.0 { Zip::Add } else { Zip::Subtract })?,
+            });
+            let x = (!matches!(term.input, InputPart::Ones)).then_some(x);
+            terms.push(PreparedTerm { sign: term.sign, x, weight: term.weight, bias: term.bias });
+        }
+        let z = z.ok_or_else(|| attribute("rule", "terms", "a branch needs at least one term".to_owned()))?;
+        let gate = match branch.gate {
+            Gate::All => None,
+            Gate::PositiveOutput => Some(backend.map(output, Map::IsPositive)?),
+            Gate::NegativeOutput => Some(backend.map(output, Map::IsNegative)?),
+        };
+        let denominator = stabilizer.denominator(backend, &z)?;
+        Ok(Self { coefficient: branch.coefficient, gate, denominator, terms })
+    }
+
+    /// `coefficient · gate · R / s(z)`
+    fn ratio(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Tensor, ComputeError> {
+        let stabilized = &self.denominator.stabilized;
+        let mut ratio = backend.divide_rows(relevance, &rows_of(stabilized, rows), stabilized)?;
+        if let Some(gate) = &self.gate {
+            ratio = backend.multiply_rows(&ratio, rows, gate)?;
+        }
+        if self.coefficient == 1.0 {
+            return Ok(ratio);
+        }
+        backend.map(&ratio, Map::Affine { factor: self.coefficient, offset: 0.0 })
+    }
+}
+
+impl Propagate for Prepared {
+    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+        let mut total: Option<Tensor> = None;
+        for branch in &self.branches {
+            let ratio = branch.ratio(backend, relevance, rows)?;
+            for term in &branch.terms {
+                let mut share = self.op.transpose_part(backend, &ratio, term.weight, &self.input_shape)?;
+                if term.sign < 0.0 {
+                    share = backend.map(&share, Map::Affine { factor: -1.0, offset: 0.0 })?;
+                }
+                total = Some(match (total, &term.x) {
+                    (None, None) => share,
+                    (None, Some(x)) => backend.multiply_rows(&share, &rows_of(x, rows), x)?,
+                    (Some(total), None) => backend.zip(&total, &share, Zip::Add)?,
+                    (Some(total), Some(x)) => backend.add_multiplied_rows(total, &share, &rows_of(x, rows), x)?,
+                });
+            }
+        }
+        match total {
+            Some(total) => Ok(vec![total]),
+            None => Ok(vec![Tensor::zeros([&[relevance.batch()], self.input_shape.as_slice()].concat())?]),
+        }
+    }
+
+    fn account(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Budget, ComputeError> {
+        let mut absorbed = Absorbed { definition: total(relevance), ..Absorbed::default() };
+        for branch in &self.branches {
+            let ratio = branch.ratio(backend, relevance, rows)?;
+            let stabilized = &branch.denominator.stabilized;
+            absorbed.definition -= total(&backend.multiply_rows(&ratio, &rows_of(stabilized, rows), stabilized)?);
+            let excess = branch.denominator.excess(backend)?;
+            absorbed.stabilizer += total(&backend.multiply_rows(&ratio, &rows_of(&excess, rows), &excess)?);
+            for term in &branch.terms {
+                let Some(part) = term.bias else { continue };
+                let bias = self.op.bias_part(backend, part, relevance.sample_shape())?;
+                let share = backend.multiply_rows(&ratio, &Rows::shared(rows.len()), &bias)?;
+                absorbed.bias += f64::from(term.sign) * total(&share);
+            }
+        }
+        Ok(Budget::Absorbed(absorbed))
+    }
+}
+
+/// Whether the term is the op itself, whose output is known.
+fn is_output(term: &Term) -> bool {
+    matches!(term.input, InputPart::Whole) && term.weight == Part::Whole && term.bias == Some(Part::Whole)
+}
+
+/// `rows` for a tensor that has a row a sample, or one row for all.
+fn rows_of(x: &Tensor, rows: &Rows) -> Rows {
+    let per_sample = rows.samples().iter().all(|&sample| sample < x.batch());
+    if x.batch() == 1 && !per_sample { Rows::shared(rows.len()) } else { rows.clone() }
+}
+
+fn is_zero(x: &Tensor) -> bool {
+    x.data().iter().all(|&value| value == 0.0)
+}
+
+/// The sum of all elements in double precision, in order.
+pub(crate) fn total(x: &Tensor) -> f64 {
+    x.data().iter().map(|&value| f64::from(value)).sum()
+}

@@ -1,0 +1,93 @@
+//! ZBox: for inputs that lie in a known box, as pixels do.
+
+use glocal_compute::{Backend, ComputeError, Tensor};
+
+use crate::op::{Op, Part, Propagate, attribute, single};
+use crate::rule::epsilon::{bias, zero_bias};
+use crate::rule::terms::{self, Branch, Gate, InputPart, Term};
+use crate::rule::{Rule, Stabilizer, needs_affine};
+
+/// `z = f(x; W, b) − f(l; W⁺, b⁺) − f(h; W⁻, b⁻)`, `r = R/s(z)`, `R_in = x·fᵀ(r; W) − l·fᵀ(r; W⁺) − h·fᵀ(r; W⁻)`.
+///
+/// Domain: `low ≤ x ≤ high`. Conserves relevance but for the stabilizer: the biases cancel.
+/// Source: Montavon et al. 2017, doi 10.1016/j.patcog.2016.11.008, eq. 19.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ZBox {
+    /// The smallest input.
+    pub low: Bound,
+    /// The largest input.
+    pub high: Bound,
+    /// Keeps the denominator from zero. Default: ε = 1e-6.
+    pub stabilizer: Stabilizer,
+    /// Whether the bias is left out of the denominator. Default: false.
+    pub zero_bias: bool,
+}
+
+/// A bound of the input's values.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Bound {
+    /// The same for every element.
+    All(f32),
+    /// One for each channel.
+    Channels(Vec<f32>),
+}
+
+impl ZBox {
+    /// The rule for inputs between `low` and `high`.
+    pub fn new(low: Bound, high: Bound) -> Self {
+        Self { low, high, stabilizer: Stabilizer::default(), zero_bias: false }
+    }
+}
+
+impl Bound {
+    /// The bound as a tensor that broadcasts to `[1, C, ...]` of an input with `channels` and `rank` axes, batch
+    /// included.
+    fn tensor(&self, channels: usize, rank: usize) -> Result<Tensor, ComputeError> {
+        let values = match self {
+            Self::All(value) => vec![*value],
+            Self::Channels(values) if values.len() == channels => values.clone(),
+            Self::Channels(values) => {
+                let reason = format!("{} bounds for an input of {channels} channels", values.len());
+                return Err(attribute("ZBox", "bounds", reason));
+            }
+        };
+        let mut shape = vec![1; rank.max(2)];
+        shape[1] = values.len();
+        Tensor::new(shape, values)
+    }
+}
+
+impl Rule for ZBox {
+    fn describe(&self) -> String {
+        let bound = |bound: &Bound| match bound {
+            Bound::All(value) => value.to_string(),
+            Bound::Channels(values) => format!("{values:?}"),
+        };
+        let (low, high) = (bound(&self.low), bound(&self.high));
+        format!("ZBox(low={low},high={high},{}{})", self.stabilizer.describe(), zero_bias(self.zero_bias))
+    }
+
+    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
+        needs_affine(op)
+    }
+
+    fn prepare(
+        &self,
+        backend: &dyn Backend,
+        op: &dyn Op,
+        inputs: &[&Tensor],
+        output: &Tensor,
+    ) -> Result<Box<dyn Propagate>, ComputeError> {
+        let x = single("ZBox", inputs)?;
+        let channels = x.sample_shape().first().copied().unwrap_or(1);
+        let constant = |bound: &Bound| bound.tensor(channels, x.rank()).map(InputPart::Constant);
+        let term = |sign, input, part| Term { sign, input, weight: part, bias: bias(self.zero_bias, part) };
+        let terms = vec![
+            term(1.0, InputPart::Whole, Part::Whole),
+            term(-1.0, constant(&self.low)?, Part::Positive),
+            term(-1.0, constant(&self.high)?, Part::Negative),
+        ];
+        let branch = Branch { coefficient: 1.0, gate: Gate::All, terms };
+        terms::prepare(&[branch], &self.stabilizer, backend, op, inputs, output)
+    }
+}
