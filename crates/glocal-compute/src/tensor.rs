@@ -126,9 +126,10 @@ impl std::fmt::Debug for Tensor {
     }
 }
 
-/// The product of `shape`, or `None` when it overflows.
-fn element_count(shape: &[usize]) -> Option<usize> {
-    shape.iter().try_fold(1usize, |count, &axis| count.checked_mul(axis))
+/// The product of `shape`, or `None` when it, or that of some of its axes, overflows.
+pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
+    let of_others = shape.iter().filter(|&&axis| axis != 0).try_fold(1usize, |count, &axis| count.checked_mul(axis))?;
+    Some(if shape.contains(&0) { 0 } else { of_others })
 }
 
 #[cfg(test)]
@@ -142,6 +143,8 @@ mod tests {
         assert!(Tensor::zeros([usize::MAX, 2]).is_err());
         assert!(Tensor::zeros([usize::MAX / 8]).is_err());
         assert!(Tensor::zeros([1 << 50]).is_err());
+        assert!(Tensor::zeros([0, usize::MAX, 2]).is_err());
+        assert_eq!(Tensor::zeros([3, 0]).unwrap().len(), 0);
     }
 
     #[test]

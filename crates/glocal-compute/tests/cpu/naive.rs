@@ -69,6 +69,13 @@ fn read(
         .collect()
 }
 
+/// The last three axes of a shape, or of an attribute, with `fill` for those that it lacks.
+fn three(sizes: &[usize], fill: usize) -> [usize; 3] {
+    let mut axes = [fill; 3];
+    axes[3 - sizes.len()..].copy_from_slice(sizes);
+    axes
+}
+
 /// Calls `visit(output, input, weight)` with the flat positions of every product of a convolution.
 fn products(
     x_shape: &[usize],
@@ -77,17 +84,37 @@ fn products(
     out_shape: &[usize],
     mut visit: impl FnMut(usize, usize, usize),
 ) {
+    let (input, kernel, output) = (three(&x_shape[2..], 1), three(&w_shape[2..], 1), three(&out_shape[2..], 1));
+    let (strides, dilations) = (three(&geometry.strides, 1), three(&geometry.dilations, 1));
+    let pads = three(&geometry.pads_begin, 0);
+    // (output, input, kernel element) of each axis
+    let [deep, vertical, horizontal] = [0, 1, 2].map(|axis| {
+        let pairs = (0..output[axis]).flat_map(|out| (0..kernel[axis]).map(move |tap| (out, tap)));
+        let read = |(out, tap)| {
+            let position = (out * strides[axis] + tap * dilations[axis]).checked_sub(pads[axis])?;
+            (position < input[axis]).then_some((out, position, tap))
+        };
+        pairs.filter_map(read).collect::<Vec<(usize, usize, usize)>>()
+    });
+    let flat = |plane: usize, sizes: [usize; 3], at: [usize; 3]| {
+        at.iter().zip(sizes).fold(plane, |flat, (at, size)| flat * size + at)
+    };
     let outputs = w_shape[0] / geometry.group;
-    for out in indices(out_shape) {
-        for channel in 0..w_shape[1] {
-            for tap in indices(&w_shape[2..]) {
-                let (strides, dilations) = (&geometry.strides, &geometry.dilations);
-                let Some(at) = read(&out[2..], &tap, strides, dilations, &geometry.pads_begin, &x_shape[2..]) else {
-                    continue;
-                };
-                let input = [&[out[0], out[1] / outputs * w_shape[1] + channel], &at[..]].concat();
-                let weight = [&[out[1], channel], &tap[..]].concat();
-                visit(flat(out_shape, &out), flat(x_shape, &input), flat(w_shape, &weight));
+    for sample in 0..out_shape[0] {
+        for out in 0..out_shape[1] {
+            for channel in 0..w_shape[1] {
+                let from = out / outputs * w_shape[1] + channel;
+                for z in &deep {
+                    for y in &vertical {
+                        for x in &horizontal {
+                            visit(
+                                flat(sample * out_shape[1] + out, output, [z.0, y.0, x.0]),
+                                flat(sample * x_shape[1] + from, input, [z.1, y.1, x.1]),
+                                flat(out * w_shape[1] + channel, kernel, [z.2, y.2, x.2]),
+                            );
+                        }
+                    }
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The checks of operands that several operations share.
 
 use crate::backend::{Packed, PackedWeight};
+use crate::tensor::element_count;
 use crate::{ComputeError, ComputeErrorKind, Rows, Tensor};
 
 /// The largest stride, dilation, pad or window size: far beyond use, and small enough that tables of them are harmless.
@@ -99,7 +100,7 @@ pub(super) fn axis(operation: &'static str, tensor: &Tensor, axis: usize) -> Res
 
 /// A result's shape, whose number of elements must be addressable.
 pub(super) fn elements(operation: &'static str, shape: &[usize]) -> Result<(), ComputeError> {
-    match shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size)) {
+    match element_count(shape) {
         Some(count) if count <= isize::MAX as usize / size_of::<f32>() => Ok(()),
         _ => Err(ComputeError::new(operation, ComputeErrorKind::TooLarge { shape: shape.to_vec() })),
     }

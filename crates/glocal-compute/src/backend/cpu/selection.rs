@@ -81,11 +81,11 @@ impl Selection {
         same_rank(operation, "pads", pads.len(), sample_shape)?;
         let mut sizes = vec![batch];
         for (&(before, after), &size) in pads.iter().zip(sample_shape) {
-            let padded = size as i128 + before as i128 + after as i128;
-            let crop = (-before).max(0) as i128 + (-after).max(0) as i128;
             let reason = || format!("({before}, {after}) for an axis of {size} elements");
-            let kept = size as i128 - crop;
-            let reach = before.max(after).max(0) as i128;
+            let (before, after) = (before as i128, after as i128);
+            let padded = size as i128 + before + after;
+            let kept = size as i128 + before.min(0) + after.min(0);
+            let reach = before.max(after).max(0);
             let fits = match mode {
                 PadMode::Constant(_) => kept >= 0,
                 PadMode::Edge => kept > 0 || (kept == 0 && reach == 0),

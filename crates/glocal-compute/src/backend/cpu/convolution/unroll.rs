@@ -26,7 +26,14 @@ enum Kind {
     /// Two axes: the product checks each access for padding.
     Plane { tables: Tables, height: usize, width: usize },
     /// Three axes: the image is padded first, so that no access lies outside.
-    Volume { tables: Tables, padded: PaddedImage, buffer: Vec<f32> },
+    Volume(Box<Volume>),
+}
+
+#[derive(Clone, Debug)]
+struct Volume {
+    tables: Tables,
+    padded: PaddedImage,
+    buffer: Vec<f32>,
 }
 
 /// Offsets into the image that add up to an element's position.
@@ -57,7 +64,7 @@ impl Unroll {
         } else {
             let padded = PaddedImage::new(axes, channels, 0).ok_or_else(|| too_large(operation, axes))?;
             let tables = Tables::volume(axes, channels, &padded).ok_or_else(|| too_large(operation, axes))?;
-            Kind::Volume { tables, buffer: vec![0.0; padded.len()], padded }
+            Kind::Volume(Box::new(Volume { tables, buffer: vec![0.0; padded.len()], padded }))
         };
         let small_enough = channels.checked_mul(plane).is_some_and(|len| i32::try_from(len).is_ok());
         if small_enough { Ok(Self { kind, channels, plane, columns }) } else { Err(too_large(operation, axes)) }
@@ -90,7 +97,8 @@ impl Unroll {
                     gemm::multiply(operation, out, weight, GemmInputB::Im2Col(windows), bias)
                 })
             }
-            Kind::Volume { tables, padded, buffer } => {
+            Kind::Volume(volume) => {
+                let Volume { tables, padded, buffer } = volume.as_mut();
                 padded.fill(image, buffer);
                 let view = NdTensorView::from_data([1, 1, buffer.len()], &buffer[..]);
                 tables.with(view, self.columns, (i32::MAX, i32::MAX), |windows| {

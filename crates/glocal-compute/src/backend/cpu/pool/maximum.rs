@@ -64,8 +64,7 @@ fn pool_plane(windows: &Windows, x: &[f32], out: &mut [f32], positions: &mut [u3
         // The order of the taps is the windows' row-major order, and only what is larger wins: the first one on ties.
         let values = x[first..from + horizontal.size].iter().step_by(step);
         for (index, ((best, won), &value)) in best.iter_mut().zip(won).zip(values).enumerate() {
-            // not (value ≤ best): larger, or one of them is NaN, and the first NaN stays
-            let wins = !(value <= *best) & !best.is_nan();
+            let wins = (value > *best) | (value.is_nan() & !best.is_nan());
             *best = if wins { value } else { *best };
             *won = if wins { (first + index * step) as u32 } else { *won };
         }
@@ -88,9 +87,11 @@ pub(in crate::backend::cpu) fn max_pool_input_gradient(
         return Err(ComputeError::shapes(OPERATION, output_shape, input_shape));
     }
     check::rows(OPERATION, rows, r.batch(), output_shape[0])?;
+    check::elements(OPERATION, input_shape)?;
+    check::elements(OPERATION, output_shape)?;
     let (channels, in_plane) = (input_shape[1], input_shape[2..].iter().product::<usize>());
     let out_plane = output_shape[2..].iter().product::<usize>();
-    if Some(winners.positions.len()) != output_shape.iter().try_fold(1usize, |len, size| len.checked_mul(*size))
+    if winners.positions.len() != output_shape.iter().product::<usize>()
         || winners.positions.iter().any(|&position| position as usize >= in_plane)
     {
         return Err(check::attribute(OPERATION, "winners", "do not belong to their shapes".to_owned()));
