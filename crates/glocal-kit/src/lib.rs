@@ -3,3 +3,4 @@
 pub mod data;
 pub mod picture;
 pub mod preprocess;
+pub mod report;

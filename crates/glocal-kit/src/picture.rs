@@ -18,6 +18,7 @@
 mod blur;
 mod channels;
 mod color_map;
+mod encode;
 mod error;
 mod frame;
 mod heatmap;
@@ -29,8 +30,9 @@ mod text;
 pub use blur::gaussian_blur;
 pub use channels::draw_channels;
 pub use color_map::ColorMap;
+pub use encode::encode_png;
 pub use error::{PictureError, PictureErrorKind};
-pub use frame::{PixelBox, crop, encode_png, enlarge, enlarge_to, tile};
+pub use frame::{PixelBox, crop, enlarge, enlarge_to, tile};
 pub use heatmap::{Heatmap, HeatmapStyle, Limits, ValueRange};
 pub use mask::OpaqueMask;
 pub use overlay::{OverlayStyle, overlay};

@@ -102,7 +102,7 @@ pub enum PictureErrorKind {
     Empty,
     /// The bundled font could not be read.
     Font,
-    /// The PNG encoder failed; the cause is in [`Error::source`].
+    /// The encoder failed; the cause is in [`Error::source`].
     Encode,
 }
 
@@ -186,7 +186,7 @@ impl fmt::Display for PictureError {
                 write!(out, "there is no picture to draw: expected at least one cell and one column")
             }
             PictureErrorKind::Font => write!(out, "the font bundled for titles cannot be read"),
-            PictureErrorKind::Encode => write!(out, "the picture cannot be encoded as PNG"),
+            PictureErrorKind::Encode => write!(out, "the picture cannot be encoded"),
         }
     }
 }

@@ -1,8 +1,6 @@
-//! Whole pictures: their size, cutting, enlarging, putting side by side, and the PNG file.
+//! Whole pictures: their size, cutting, enlarging, putting side by side.
 
-use std::io::Cursor;
-
-use image::{ImageFormat, Rgb, RgbImage, imageops};
+use image::{Rgb, RgbImage, imageops};
 
 use super::error::{PictureError, PictureErrorKind};
 use super::{Color, LARGEST_AREA, LONGEST_SIDE};
@@ -58,12 +56,24 @@ pub fn enlarge_to(image: &RgbImage, side: u32) -> Result<RgbImage, PictureError>
 /// Brings a picture to a box of `side` x `side` pixels: small ones by a whole factor with visible pixels, larger ones by
 /// smooth reduction. The aspect ratio stays.
 pub(super) fn fit(image: &RgbImage, side: u32) -> Result<RgbImage, PictureError> {
-    let longest = image.width().max(image.height()).max(1);
+    let (width, height) = fitted_size(image.dimensions(), side);
+    checked_size(u64::from(width), u64::from(height))?;
+    let filter = match width < image.width() || height < image.height() {
+        true => imageops::FilterType::CatmullRom,
+        false => imageops::FilterType::Nearest,
+    };
+    Ok(imageops::resize(image, width, height, filter))
+}
+
+/// The size that [`fit`] brings a picture to; no side is zero.
+pub(super) fn fitted_size((width, height): (u32, u32), side: u32) -> (u32, u32) {
+    let longest = width.max(height).max(1);
     if longest <= side {
-        return enlarge(image, side / longest);
+        let factor = side / longest;
+        return ((width * factor).max(1), (height * factor).max(1));
     }
     let shrunk = |length: u32| (u64::from(length) * u64::from(side) / u64::from(longest)).max(1) as u32;
-    Ok(imageops::resize(image, shrunk(image.width()), shrunk(image.height()), imageops::FilterType::CatmullRom))
+    (shrunk(width), shrunk(height))
 }
 
 /// Puts pictures of one size edge to edge, row by row, without gaps or titles; cells left over get the color `fill`.
@@ -88,18 +98,6 @@ pub fn tile(images: &[RgbImage], columns: usize, fill: Color) -> Result<RgbImage
         imageops::replace(&mut sheet, image, side(column, cell_width) as i64, side(row, cell_height) as i64);
     }
     Ok(sheet)
-}
-
-/// Encodes a picture as the bytes of a PNG file. The same picture always gives the same bytes.
-///
-/// # Errors
-/// [`PictureErrorKind::Encode`], for a picture without pixels.
-pub fn encode_png(image: &RgbImage) -> Result<Vec<u8>, PictureError> {
-    let mut bytes = Cursor::new(Vec::new());
-    image
-        .write_to(&mut bytes, ImageFormat::Png)
-        .map_err(|cause| PictureError::caused(PictureErrorKind::Encode, cause))?;
-    Ok(bytes.into_inner())
 }
 
 /// The size as pixel counts, if a picture may have it.

@@ -3,11 +3,16 @@
 use image::{Rgb, RgbImage};
 
 use super::error::{PictureError, PictureErrorKind};
+use super::heatmap::NOT_A_NUMBER;
 use super::mask::fraction;
-use super::{Color, ColorMap, Heatmap, HeatmapStyle};
+use super::{Color, ColorMap, Heatmap};
 
 /// Weights of red, green and blue in the brightness of a pixel (ITU-R BT.601), as Pillow's and most gray conversions have.
 const BRIGHTNESS: [f32; 3] = [0.299, 0.587, 0.114];
+
+/// Where the colors of weak relevance start, as a share of the way from the middle of the map to its end: paler ones would
+/// only whiten the sample.
+const FIRST_COLOR: f32 = 0.5;
 
 /// How a heatmap is laid over a sample.
 #[derive(Debug, Clone)]
@@ -18,18 +23,19 @@ pub struct OverlayStyle {
     pub saturation: f32,
     /// How opaque the largest absolute relevance is, `0..=1`. Default: 0.9.
     pub strength: f32,
-    /// Exponent of the way from `|R| / max |R|` to opacity: below 1 shows weak relevance too. Default: 0.6.
+    /// Exponent of the way from `|R| / max |R|` to opacity: below 1 shows weak relevance too. Default: 0.5.
     pub exponent: f32,
 }
 
 impl Default for OverlayStyle {
     fn default() -> Self {
-        Self { color_map: ColorMap::default(), saturation: 0.0, strength: 0.9, exponent: 0.6 }
+        Self { color_map: ColorMap::default(), saturation: 0.0, strength: 0.9, exponent: 0.5 }
     }
 }
 
 /// Lays a heatmap over its sample: the more relevant a pixel, the more of the heatmap's color it has; where relevance is
-/// zero, the grayed sample is left as it is. Colors are symmetric around zero. NaN is drawn as in [`HeatmapStyle`].
+/// zero, the grayed sample is left as it is. Colors are symmetric around zero; NaN is drawn
+/// in middle gray, infinities as the largest relevance of their sign.
 ///
 /// # Errors
 /// [`PictureErrorKind::SizesDiffer`], [`PictureErrorKind::Fraction`].
@@ -40,19 +46,25 @@ pub fn overlay(sample: &RgbImage, heatmap: &Heatmap<'_>, style: &OverlayStyle) -
     if sample.dimensions() != second {
         return Err(PictureErrorKind::SizesDiffer { first: sample.dimensions(), second }.into());
     }
-    let colors = heatmap.draw(&HeatmapStyle { color_map: style.color_map.clone(), ..HeatmapStyle::default() });
+    let palette = style.color_map.palette(1.0);
     let largest = heatmap.max_abs();
     let mut image = sample.clone();
-    for ((pixel, color), &relevance) in image.pixels_mut().zip(colors.pixels()).zip(heatmap.values()) {
-        let share = match relevance {
-            value if !value.is_finite() => 1.0,
-            value if largest > 0.0 => value.abs() / largest,
+    for (pixel, &relevance) in image.pixels_mut().zip(heatmap.values()) {
+        let share = match relevance.abs() {
+            size if !size.is_finite() => 1.0,
+            size if largest > 0.0 => size / largest,
             _ => 0.0,
         };
-        let opacity = style.strength * share.powf(style.exponent);
+        let shown = share.powf(style.exponent);
+        let offset = (FIRST_COLOR + (1.0 - FIRST_COLOR) * shown) * 127.5;
+        let color = match relevance {
+            relevance if relevance.is_nan() => NOT_A_NUMBER,
+            relevance if relevance < 0.0 => palette[usize::from((127.5 - offset) as u8)],
+            _ => palette[usize::from((127.5 + offset) as u8)],
+        };
         let gray = pixel.0.iter().zip(BRIGHTNESS).map(|(&component, weight)| f32::from(component) * weight).sum();
         let below = blend([gray; 3], pixel.0.map(f32::from), style.saturation);
-        *pixel = Rgb(rounded(blend(below, color.0.map(f32::from), opacity)));
+        *pixel = Rgb(rounded(blend(below, color.map(f32::from), style.strength * shown)));
     }
     Ok(image)
 }

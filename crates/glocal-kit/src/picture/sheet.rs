@@ -3,7 +3,7 @@
 use image::{Rgb, RgbImage, imageops};
 
 use super::error::{PictureError, PictureErrorKind};
-use super::frame::{checked_size, fit};
+use super::frame::{checked_size, fit, fitted_size};
 use super::text::{Lettering, Place};
 use super::{Color, LONGEST_SIDE};
 
@@ -64,7 +64,7 @@ pub enum Arrangement {
 /// Sizes (pixels) and colors of a contact sheet.
 #[derive(Debug, Clone)]
 pub struct SheetStyle {
-    /// Longest side of a cell's picture, at least 1. Default: 96.
+    /// Longest side that a cell's picture may have, at least 1; all cells are as large as the largest one drawn. Default: 96.
     pub cell: u32,
     /// Space between cells. Default: 8.
     pub gap: u32,
@@ -143,9 +143,9 @@ impl ContactSheet {
         if self.blocks.iter().all(|block| block.rows.iter().all(|row| row.cells.is_empty())) {
             return Err(PictureErrorKind::Empty.into());
         }
-        let pen = Pen { style: self.style.bounded(), lettering: Lettering::new()? };
+        let pen = Pen::new(self)?;
         let blocks: Vec<Layout> = self.blocks.iter().map(|block| pen.layout(block)).collect();
-        let (margin, between) = (2 * pen.gap(), 3 * pen.gap());
+        let (margin, between) = (2 * pen.gap(), 4 * pen.gap());
         let title_height = pen.title_height(&self.title, Title::Sheet);
         let spaces = between * (blocks.len() as u64 - 1);
         let widths = || blocks.iter().map(|block| block.width);
@@ -204,15 +204,22 @@ struct Layout {
 struct Pen {
     style: SheetStyle,
     lettering: Lettering,
+    cell_width: u64,
+    cell_height: u64,
 }
 
 impl Pen {
-    fn gap(&self) -> u64 {
-        u64::from(self.style.gap)
+    fn new(sheet: &ContactSheet) -> Result<Self, PictureError> {
+        let style = sheet.style.bounded();
+        let cells = || sheet.blocks.iter().flat_map(|block| &block.rows).flat_map(|row| &row.cells);
+        let sizes = || cells().map(|cell| fitted_size(cell.image.dimensions(), style.cell));
+        let cell_width = sizes().map(|(width, _)| u64::from(width)).max().unwrap_or(0);
+        let cell_height = sizes().map(|(_, height)| u64::from(height)).max().unwrap_or(0);
+        Ok(Self { style, lettering: Lettering::new()?, cell_width, cell_height })
     }
 
-    fn cell(&self) -> u64 {
-        u64::from(self.style.cell)
+    fn gap(&self) -> u64 {
+        u64::from(self.style.gap)
     }
 
     fn size(&self, title: Title) -> u32 {
@@ -242,7 +249,7 @@ impl Pen {
         let title = self.title_height(&block.title, Title::Block);
         let column_titles = block.columns.iter().map(|text| self.title_height(text, Title::Small)).max().unwrap_or(0);
         let rows: u64 = block.rows.iter().map(|row| self.row_height(row)).sum();
-        let width = (row_titles + cells * (self.cell() + self.gap())).saturating_sub(self.gap());
+        let width = (row_titles + cells * (self.cell_width + self.gap())).saturating_sub(self.gap());
         Layout {
             width: width.max(self.title_width(&block.title, Title::Block)),
             height: (title + column_titles + rows).saturating_sub(self.gap()),
@@ -254,7 +261,7 @@ impl Pen {
 
     fn row_height(&self, row: &Row) -> u64 {
         let labels = row.cells.iter().any(|cell| !cell.label.is_empty());
-        self.cell() + if labels { u64::from(Lettering::line(self.style.text)) + 4 } else { 0 } + self.gap()
+        self.cell_height + if labels { u64::from(Lettering::line(self.style.text)) + 4 } else { 0 } + self.gap()
     }
 
     fn block(
@@ -267,13 +274,13 @@ impl Pen {
         self.title(image, &block.title, Title::Block, (left, top), layout.width);
         let cells_left = left + layout.row_titles;
         let mut top = top + layout.title;
-        let column_left = |column: usize| cells_left + column as u64 * (self.cell() + self.gap());
+        let column_left = |column: usize| cells_left + column as u64 * (self.cell_width + self.gap());
         for (column, text) in block.columns.iter().enumerate() {
-            self.title(image, text, Title::Small, (column_left(column), top), self.cell());
+            self.title(image, text, Title::Small, (column_left(column), top), self.cell_width);
         }
         top += layout.column_titles;
         for row in &block.rows {
-            let middle = top + (self.cell().saturating_sub(u64::from(Lettering::line(self.style.text)))) / 2;
+            let middle = (top + self.cell_height / 2).saturating_sub(u64::from(Lettering::line(self.style.text)) / 2);
             self.title(image, &row.title, Title::Small, (left, middle), layout.row_titles.saturating_sub(self.gap()));
             for (column, cell) in row.cells.iter().enumerate() {
                 self.cell_at(image, cell, (column_left(column), top))?;
@@ -285,8 +292,8 @@ impl Pen {
 
     fn cell_at(&self, image: &mut RgbImage, cell: &Cell, (left, top): (u64, u64)) -> Result<(), PictureError> {
         let picture = fit(&cell.image, self.style.cell)?;
-        let inner_left = left + (self.cell() - u64::from(picture.width())) / 2;
-        let inner_top = top + (self.cell() - u64::from(picture.height())) / 2;
+        let inner_left = left + (self.cell_width - u64::from(picture.width())) / 2;
+        let inner_top = top + (self.cell_height - u64::from(picture.height())) / 2;
         let (color, thickness) = match cell.frame {
             Some(color) => (color, 3),
             None => (self.style.line, 1),
@@ -296,8 +303,8 @@ impl Pen {
         let outside = |inner: u64| inner as i64 - thickness as i64;
         imageops::replace(image, &frame, outside(inner_left), outside(inner_top));
         imageops::replace(image, &picture, inner_left as i64, inner_top as i64);
-        let below = top + self.cell() + 4;
-        self.text(image, &cell.label, self.style.text, self.style.faint, (left, below), self.cell());
+        let below = top + self.cell_height + 4;
+        self.text(image, &cell.label, self.style.text, self.style.faint, (left, below), self.cell_width);
         Ok(())
     }
 

@@ -1,0 +1,106 @@
+//! The explained sample: prediction, heatmap, concepts and the balance of relevance.
+
+use super::album::Album;
+use super::concepts;
+use super::text::{escape, number, percent};
+use super::{ConservationRow, Explanation, Picture, Prediction};
+
+/// Part of the arriving relevance that may stay unaccounted without a mark: float32 sums over a whole layer.
+const UNREMARKABLE: f64 = 1e-3;
+
+pub(super) fn write(explanation: &Explanation, album: &Album<'_>) -> String {
+    let conservation = explanation.conservation.as_deref().map(conservation).unwrap_or_default();
+    let overview = overview(explanation, album);
+    let concepts = concepts::write(&explanation.layers, album);
+    format!("{overview}{concepts}{conservation}")
+}
+
+fn overview(explanation: &Explanation, album: &Album<'_>) -> String {
+    let target = explanation.predictions.iter().find(|prediction| prediction.is_target);
+    let target = target.map_or_else(|| "the target".to_owned(), |target| format!("<b>{}</b>", escape(&target.name)));
+    let figure = |picture: &Picture, caption: &str| {
+        format!("<figure>{}<figcaption>{caption}</figcaption></figure>\n", album.show(picture))
+    };
+    let overlay =
+        explanation.overlay.as_ref().map(|picture| figure(picture, "Heatmap over the sample")).unwrap_or_default();
+    let sample = figure(&explanation.image, &escape(&explanation.sample_name));
+    let heatmap = figure(&explanation.heatmap, "Heatmap");
+    format!(
+        "<section>\n<h2>Prediction</h2>\n\
+         <p class=\"how\">The heatmap shows which pixels speak for {target} and which against it. Each heatmap of this page \
+         is divided by its own largest value: colors tell where relevance is, not how much there is in all.</p>\n\
+         <div class=\"overview\">\n<div class=\"pictures\">\n<div class=\"figures\">\n{sample}{heatmap}{overlay}</div>\n\
+         <div class=\"legend\" role=\"img\" aria-label=\"Colors of the heatmaps, from against to for\">\
+         <span>against</span><i></i><span>for</span></div>\n</div>\n{}</div>\n</section>\n",
+        predictions(&explanation.predictions),
+    )
+}
+
+fn predictions(predictions: &[Prediction]) -> String {
+    if predictions.is_empty() {
+        return String::new();
+    }
+    let probabilities = predictions.iter().any(|prediction| prediction.probability.is_some());
+    let head = if probabilities { "<th class=\"number\">probability</th><th></th>" } else { "" };
+    let rows: String = predictions
+        .iter()
+        .map(|prediction| {
+            let (class, mark) = match prediction.is_target {
+                true => (" class=\"target\"", " <span class=\"tag\">explained</span>"),
+                false => ("", ""),
+            };
+            let probability = match prediction.probability {
+                Some(value) => format!(
+                    "<td class=\"number\">{}</td><td class=\"bar\"><i style=\"width:{:.1}%\"></i></td>",
+                    percent(value),
+                    within(f64::from(value), 0.0, 1.0) * 100.0
+                ),
+                None if probabilities => "<td></td><td></td>".to_owned(),
+                None => String::new(),
+            };
+            format!(
+                "<tr{class}><th scope=\"row\">{}{mark}</th><td class=\"number\">{}</td>{probability}</tr>\n",
+                escape(&prediction.name),
+                number(f64::from(prediction.score)),
+            )
+        })
+        .collect();
+    format!(
+        "<table class=\"predictions\">\n<thead><tr><th>class</th><th class=\"number\">score</th>{head}</tr></thead>\n\
+         <tbody>\n{rows}</tbody>\n</table>\n"
+    )
+}
+
+fn conservation(rows: &[ConservationRow]) -> String {
+    let body: String = rows
+        .iter()
+        .map(|row| {
+            let cells: String =
+                [row.relevance_in, row.relevance_out, row.bias, row.stabilizer, row.definition, row.masked]
+                    .map(|value| format!("<td class=\"number\">{}</td>", number(value)))
+                    .concat();
+            let unaccounted = row.unaccounted();
+            let fine = unaccounted.abs() <= UNREMARKABLE * row.relevance_in.abs();
+            let class = if fine { "number" } else { "number warning" };
+            format!(
+                "<tr><th scope=\"row\"><code>{}</code></th>{cells}<td class=\"{class}\">{}</td></tr>\n",
+                escape(&row.layer),
+                number(unaccounted)
+            )
+        })
+        .collect();
+    format!(
+        "<section>\n<h2>Where the relevance went</h2>\n\
+         <p class=\"how\">From the output to the input: the relevance that arrives at each layer, what it hands on, and what \
+         stays behind. A part without an explanation is marked when it exceeds a thousandth of what arrives.</p>\n\
+         <div class=\"scroll\"><table class=\"balance\">\n<thead><tr><th>layer</th><th class=\"number\">arrives</th>\
+         <th class=\"number\">handed on</th><th class=\"number\">bias</th><th class=\"number\">stabilizer</th>\
+         <th class=\"number\">rule</th><th class=\"number\">masks</th><th class=\"number\">unaccounted</th></tr></thead>\n\
+         <tbody>\n{body}</tbody>\n</table></div>\n</section>\n"
+    )
+}
+
+/// `low` for NaN.
+pub(super) fn within(value: f64, low: f64, high: f64) -> f64 {
+    value.max(low).min(high)
+}

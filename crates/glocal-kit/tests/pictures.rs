@@ -1,0 +1,104 @@
+//! Drawn pictures against golden files in `tests/pictures`: run with `GLOCAL_REGENERATE_GOLDENS=1` to write them anew,
+//! and look at them before committing.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a golden that cannot be read is a failed test")]
+
+use std::path::PathBuf;
+
+use glocal_kit::picture::{
+    Block, Cell, ColorMap, ContactSheet, Heatmap, HeatmapStyle, OpaqueMask, OverlayStyle, Row, SheetStyle, encode_png,
+    enlarge, overlay, reference_sheet,
+};
+use image::{Rgb, RgbImage};
+
+/// Letters, reductions and exponents are computed in f32, whose rounding may differ between processors.
+const PIXEL_TOLERANCE: u8 = 2;
+
+const SIDE: usize = 28;
+
+fn check(name: &str, drawn: &RgbImage) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/pictures").join(name);
+    if std::env::var_os("GLOCAL_REGENERATE_GOLDENS").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, encode_png(drawn).unwrap()).unwrap();
+    }
+    let golden = image::load_from_memory(&std::fs::read(&path).unwrap()).unwrap().to_rgb8();
+    assert_eq!(drawn.dimensions(), golden.dimensions(), "{name}");
+    let difference = drawn.iter().zip(golden.iter()).map(|(got, want)| got.abs_diff(*want)).max();
+    assert!(difference <= Some(PIXEL_TOLERANCE), "{name} differs by {difference:?}");
+}
+
+/// A disc on a slope, in color.
+fn sample(seed: u32) -> RgbImage {
+    RgbImage::from_fn(SIDE as u32, SIDE as u32, |x, y| {
+        let distance = (x as i32 - 12).pow(2) + (y as i32 - 10 - seed as i32).pow(2);
+        Rgb(if distance < 60 { [230, 180 - 20 * seed as u8, 40] } else { [(x * 4) as u8, (y * 5) as u8, 90] })
+    })
+}
+
+/// Relevance for the upper half of the disc and, weaker, against its lower half.
+fn relevance(seed: f32) -> Vec<f32> {
+    let at = |index: usize| ((index % SIDE) as f32 - 12.0, (index / SIDE) as f32 - 10.0 - seed);
+    (0..SIDE * SIDE)
+        .map(|index| {
+            let (x, y) = at(index);
+            -y * (-(x * x + y * y) / 40.0).exp() * if y > 0.0 { 0.6 } else { 1.0 }
+        })
+        .collect()
+}
+
+fn drawn(seed: f32, color_map: &str) -> RgbImage {
+    let style = HeatmapStyle { color_map: color_map.parse().unwrap(), ..HeatmapStyle::default() };
+    Heatmap::new(&relevance(seed), SIDE, SIDE).unwrap().draw(&style)
+}
+
+#[test]
+fn heatmap_overlay_and_mask() {
+    let values = relevance(0.0);
+    let heatmap = Heatmap::new(&values, SIDE, SIDE).unwrap();
+    let image = sample(0);
+    check("heatmap.png", &enlarge(&drawn(0.0, "bwr"), 4).unwrap());
+    check("overlay.png", &enlarge(&overlay(&image, &heatmap, &OverlayStyle::default()).unwrap(), 4).unwrap());
+    let masked = OpaqueMask::for_side(SIDE as u32).apply(&image, &heatmap).unwrap();
+    check("opaque_mask.png", &enlarge(&masked, 4).unwrap());
+}
+
+#[test]
+fn color_maps() {
+    let ramp: Vec<f32> = (0..12).flat_map(|_| (0..256).map(|position| position as f32 - 127.5)).collect();
+    let heatmap = Heatmap::new(&ramp, 256, 12).unwrap();
+    let rows = ColorMap::NAMES.map(|name| {
+        let style = HeatmapStyle { color_map: name.parse().unwrap(), ..HeatmapStyle::default() };
+        Row { title: name.to_owned(), cells: vec![Cell::new(heatmap.draw(&style), "")] }
+    });
+    let blocks = vec![Block { rows: rows.into(), ..Block::default() }];
+    let style = SheetStyle { cell: 256, ..SheetStyle::default() };
+    let sheet = ContactSheet { title: "Color maps".into(), blocks, style, ..ContactSheet::default() };
+    check("color_maps.png", &sheet.draw().unwrap());
+}
+
+#[test]
+fn references_by_relevance_beside_activation() {
+    let cells = |first: u32| -> Vec<Cell> {
+        (first..first + 4).map(|seed| Cell::new(sample(seed), format!("rank {seed}"))).collect()
+    };
+    let mut sheet = reference_sheet("features.3 · channel 12", cells(0), cells(3), 2);
+    sheet.blocks[0].rows[0].cells[1].frame = Some([214, 39, 40]);
+    check("references.png", &sheet.draw().unwrap());
+}
+
+#[test]
+fn rows_and_columns_with_titles() {
+    let row = |title: &str, color_map: &str| Row {
+        title: title.to_owned(),
+        cells: (0..3)
+            .map(|seed| Cell::new(drawn(seed as f32, color_map), format!("{:.2}", 0.9 - 0.1 * f64::from(seed))))
+            .collect(),
+    };
+    let block = Block {
+        title: "Conditional heatmaps".into(),
+        columns: ["Ärmel", "шов", "a title far too long for its column"].map(String::from).into(),
+        rows: vec![row("channel 3", "bwr"), row("channel 14", "balanced"), row("channel 15", "coldnhot")],
+    };
+    check("rows.png", &ContactSheet { blocks: vec![block], ..ContactSheet::default() }.draw().unwrap());
+}

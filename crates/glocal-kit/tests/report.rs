@@ -1,0 +1,195 @@
+//! The report as a whole: complete in itself, the same every time, and safe with hostile names.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a report that cannot be made is a failed test")]
+
+use glocal_kit::picture::{ColorMap, Heatmap, HeatmapStyle};
+use glocal_kit::report::{
+    ConceptCard, ConservationRow, Explanation, LayerSection, Picture, Prediction, Reference, Report,
+};
+use image::{Rgb, RgbImage};
+
+/// A name that would break out of element content, attributes, styles and scripts alike.
+const HOSTILE: &str =
+    "</title></style>\"'><script>alert(1)</script><img src=http://example.com/x onerror=alert(2)>&amp;\0";
+
+fn picture(seed: u8) -> Picture {
+    let image = RgbImage::from_fn(28, 28, |x, y| Rgb([seed, (x * 9) as u8, (y * 9) as u8]));
+    Picture::new(&image, format!("sample {seed} {HOSTILE}")).unwrap()
+}
+
+fn heatmap(seed: usize) -> Picture {
+    let values: Vec<f32> = (0..784).map(|index| (index % (seed + 3)) as f32 - 1.0).collect();
+    Picture::new(&Heatmap::new(&values, 28, 28).unwrap().draw(&HeatmapStyle::default()), HOSTILE).unwrap()
+}
+
+fn report(name: &str) -> Report {
+    let reference = |seed: u8| Reference {
+        picture: picture(seed),
+        region: Some(heatmap(seed.into())),
+        caption: format!("{name} {seed}"),
+    };
+    let card = |channel: u8| ConceptCard {
+        title: format!("channel {channel} {name}"),
+        share: 0.3 - 0.2 * f32::from(channel),
+        conditional_heatmap: heatmap(100 + usize::from(channel)),
+        by_relevance: (0..8).map(|rank| reference(40 * channel + rank)).collect(),
+        by_activation: (4..12).map(|rank| reference(40 * channel + rank)).collect(),
+    };
+    let layer = |layer: &str| LayerSection { layer: format!("{layer} {name}"), concepts: (0..3).map(card).collect() };
+    let prediction = |score: f32, is_target| Prediction {
+        name: name.to_owned(),
+        score,
+        probability: Some(1.0 / (1.0 + (-score).exp())),
+        is_target,
+    };
+    let row = ConservationRow {
+        layer: name.to_owned(),
+        relevance_in: 2.0,
+        relevance_out: 1.5,
+        bias: 0.25,
+        stabilizer: 1e-6,
+        definition: 0.0,
+        masked: 0.0,
+    };
+    Report {
+        title: name.to_owned(),
+        subtitle: name.to_owned(),
+        facts: vec![(name.to_owned(), name.to_owned())],
+        color_map: ColorMap::default(),
+        explanation: Some(Explanation {
+            sample_name: name.to_owned(),
+            image: picture(0),
+            heatmap: heatmap(200),
+            overlay: Some(picture(201)),
+            predictions: vec![prediction(3.0, true), prediction(-1.0, false)],
+            layers: vec![layer("features.3"), layer("features.0")],
+            conservation: Some(vec![row]),
+        }),
+        notes: vec![name.to_owned()],
+    }
+}
+
+#[test]
+fn the_same_tree_gives_the_same_bytes() {
+    assert_eq!(report("ankle boot").to_html(), report("ankle boot").to_html());
+}
+
+#[test]
+fn names_stay_text_whatever_they_contain() {
+    let html = report(HOSTILE).to_html();
+    for forbidden in ["<script", "onerror=alert(2)>", "</style>\"", "\0", "http://example.com/x onerror=alert(2)>"] {
+        assert!(!html.contains(forbidden), "{forbidden}");
+    }
+    let tags = |html: &str| html.matches('<').count();
+    assert_eq!(tags(&html), tags(&report("ankle boot").to_html()));
+    let escaped = "&lt;/title&gt;&lt;/style&gt;&quot;&#39;&gt;&lt;script&gt;alert(1)&lt;/script&gt;";
+    // Title twice, subtitle, fact, sample, target, predictions, layers and their links, concepts, captions, balance, notes.
+    assert!(html.matches(escaped).count() > 100, "{}", html.matches(escaped).count());
+}
+
+#[test]
+fn nothing_is_loaded_from_anywhere() {
+    let html = report("ankle boot").to_html();
+    for attribute in ["src=\"", "href=\""] {
+        for rest in html.split(attribute).skip(1) {
+            assert!(rest.starts_with("data:image/") || rest.starts_with('#'), "{attribute}{}", &rest[..40]);
+        }
+    }
+    for loading in ["url(", "@import", "<link", "<script", "<iframe", "<object"] {
+        assert!(!html.contains(loading), "{loading}");
+    }
+}
+
+#[test]
+fn every_element_is_closed_and_every_link_has_its_target() {
+    let html = report("ankle boot").to_html();
+    for element in [
+        "html",
+        "body",
+        "main",
+        "section",
+        "article",
+        "figure",
+        "figcaption",
+        "table",
+        "tr",
+        "td",
+        "div",
+        "svg",
+        "p",
+        "dl",
+    ] {
+        let opened = html.matches(&format!("<{element}>")).count() + html.matches(&format!("<{element} ")).count();
+        assert_eq!(opened, html.matches(&format!("</{element}>")).count(), "{element}");
+    }
+    let links: Vec<&str> = html.split("href=\"#").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert!(links.len() > 2);
+    for link in links {
+        assert_eq!(html.matches(&format!(" id=\"{link}\"")).count(), 1, "{link}");
+    }
+}
+
+#[test]
+fn a_picture_is_embedded_once_however_often_it_is_shown() {
+    let html = report("ankle boot").to_html();
+    let mut embedded: Vec<&str> = html.split("=\"data:").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    let all = embedded.len();
+    embedded.sort_unstable();
+    embedded.dedup();
+    assert_eq!(embedded.len(), all);
+    // Sample, heatmap, overlay; in each of two layers three concepts with a heatmap and twice eight samples with regions.
+    let shown = 3 + 2 * 3 * (1 + 2 * 8 * 2);
+    let elements = ["class=\"picture\"", "class=\"picture pixels\""];
+    assert_eq!(elements.map(|element| html.matches(element).count()).iter().sum::<usize>(), shown);
+    assert!(all < shown);
+}
+
+#[test]
+fn all_parts_are_optional() {
+    let empty = Report::default().to_html();
+    assert!(empty.starts_with("<!DOCTYPE html>") && !empty.contains("<section"));
+    let mut bare = report("boot");
+    let explanation = bare.explanation.as_mut().unwrap();
+    explanation.predictions.clear();
+    explanation.overlay = None;
+    explanation.conservation = None;
+    explanation.layers = vec![LayerSection { layer: "fc".into(), concepts: Vec::new() }];
+    let html = bare.to_html();
+    assert!(html.contains("<code>fc</code>") && !html.contains("<table") && !html.contains("<nav"));
+}
+
+#[test]
+fn numbers_out_of_range_do_not_break_the_page() {
+    let mut odd = report("boot");
+    let explanation = odd.explanation.as_mut().unwrap();
+    let probabilities = [Some(f32::NAN), Some(7.0), Some(-3.0), None];
+    explanation.predictions = probabilities
+        .map(|probability| Prediction { name: "x".into(), score: f32::INFINITY, probability, is_target: false })
+        .into();
+    explanation.layers[0].concepts[0].share = f32::NAN;
+    explanation.layers[0].concepts[1].share = f32::NEG_INFINITY;
+    let html = odd.to_html();
+    for width in html.split("style=\"width:").skip(1).map(|rest| rest.split('%').next().unwrap()) {
+        assert!((0.0..=100.0).contains(&width.parse::<f64>().unwrap()), "{width}");
+    }
+    assert!(html.contains("not a number") && html.contains('∞'));
+}
+
+#[test]
+fn unaccounted_relevance_is_marked() {
+    let html = report("boot").to_html();
+    assert!(html.contains("<td class=\"number warning\">0.2500</td>"));
+}
+
+#[test]
+fn photographs_are_embedded_as_such() {
+    let photo =
+        RgbImage::from_fn(200, 150, |x, y| Rgb([(x * 7 % 256) as u8, (y * 5 % 256) as u8, (x * y % 256) as u8]));
+    let mut report = report("boot");
+    report.explanation.as_mut().unwrap().image = Picture::photograph(&photo, "a photograph").unwrap();
+    assert!(
+        report
+            .to_html()
+            .contains("width=\"200\" height=\"150\" alt=\"a photograph\" src=\"data:image/jpeg;base64,/9j/")
+    );
+}
