@@ -90,7 +90,7 @@ fn products(
     // (output, input, kernel element) of each axis
     let [deep, vertical, horizontal] = [0, 1, 2].map(|axis| {
         let pairs = (0..output[axis]).flat_map(|out| (0..kernel[axis]).map(move |tap| (out, tap)));
-        let read = |(out, tap)| {
+        let read = |(out, tap): (usize, usize)| {
             let position = (out * strides[axis] + tap * dilations[axis]).checked_sub(pads[axis])?;
             (position < input[axis]).then_some((out, position, tap))
         };
