@@ -59,6 +59,8 @@ pub enum DataErrorKind {
     UnknownFormat,
     /// The image cannot be decoded; the source says why.
     Image,
+    /// The image file ends before the image does.
+    ImageCutOff,
     /// The image's header claims more than is allowed.
     ImageTooLarge {
         /// The width in pixels.
@@ -225,6 +227,7 @@ impl fmt::Display for DataError {
                  .safetensors"
             ),
             DataErrorKind::Image => write!(f, "cannot be decoded as an image"),
+            DataErrorKind::ImageCutOff => write!(f, "ends before the image does; it is truncated, so fetch it again"),
             DataErrorKind::ImageTooLarge { width, height, limit } => {
                 write!(
                     f,

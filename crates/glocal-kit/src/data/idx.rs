@@ -42,7 +42,11 @@ pub(super) fn find_pair(folder: &Path) -> Result<Option<PathBuf>, DataError> {
         }
     }
     if images.len() > 1 {
-        let images = images.into_values().map(|path| path.display().to_string()).collect();
+        let images = images
+            .values()
+            .filter_map(|path| path.file_name())
+            .map(|name| name.to_string_lossy().into_owned())
+            .collect();
         return Err(DataError::new(folder, DataErrorKind::SeveralPairs { images }));
     }
     Ok(images.into_values().next())

@@ -1,7 +1,7 @@
 //! Image files of any kind, decoded to 8-bit grey or RGB.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{Cursor, Read};
 use std::path::Path;
 
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage};
@@ -14,6 +14,10 @@ pub const IMAGE_EXTENSIONS: &[&str] =
 
 /// The greatest number of bytes of an image file and of a decoded image: 18,900 × 18,900 RGB pixels.
 const LIMIT: u64 = 1 << 30;
+
+/// The marker that a JPEG file starts with, and the one that it ends with.
+const START_OF_JPEG: u8 = 0xd8;
+const END_OF_JPEG: u8 = 0xd9;
 
 /// Whether the extension of `path` is that of an image file, in any case.
 pub(super) fn has_image_extension(path: &Path) -> bool {
@@ -30,7 +34,7 @@ pub(super) fn has_image_extension(path: &Path) -> bool {
 /// # Errors
 /// When the file cannot be read, is no such image or a damaged one, or is larger than 1 GiB, encoded or decoded.
 pub fn load_image(path: &Path) -> Result<DynamicImage, DataError> {
-    let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+    let mut file = File::open(path).map_err(|error| DataError::read(path, error))?;
     let metadata = file.metadata().map_err(|error| DataError::read(path, error))?;
     if !metadata.is_file() {
         return Err(DataError::new(path, DataErrorKind::Image));
@@ -38,7 +42,12 @@ pub fn load_image(path: &Path) -> Result<DynamicImage, DataError> {
     if metadata.len() > LIMIT {
         return Err(DataError::new(path, DataErrorKind::FileTooLarge { size: metadata.len(), limit: LIMIT }));
     }
-    let reader = ImageReader::new(BufReader::new(file)).with_guessed_format();
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(|error| DataError::read(path, error))?;
+    if bytes.starts_with(&[0xff, START_OF_JPEG]) && !is_complete_jpeg(&bytes) {
+        return Err(DataError::new(path, DataErrorKind::ImageCutOff));
+    }
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
     let mut reader = reader.map_err(|error| DataError::read(path, error))?;
     // The size is checked here instead, where it is known for the error.
     reader.no_limits();
@@ -56,6 +65,27 @@ pub fn load_image(path: &Path) -> Result<DynamicImage, DataError> {
     let mut image = flatten(DynamicImage::from_decoder(decoder).map_err(undecodable)?);
     image.apply_orientation(orientation);
     Ok(image)
+}
+
+/// Whether a JPEG file goes on to its end marker. The decoder does not ask for it, and fills what is missing with grey.
+fn is_complete_jpeg(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Some(marker) = rest.iter().position(|&byte| byte == 0xff) {
+        rest = &rest[marker + 1..];
+        match *rest {
+            [END_OF_JPEG, ..] => return true,
+            // Fill bytes, and what stands in the pixel data: stuffed bytes and restart markers.
+            [0xff, ..] => {}
+            [0x00 | 0x01 | 0xd0..=START_OF_JPEG, ..] => rest = &rest[1..],
+            // A segment of this many bytes, in which an end marker may be that of a thumbnail.
+            [_, high, low, ..] => match rest.get(1 + usize::from(u16::from_be_bytes([high, low]))..) {
+                Some(after) => rest = after,
+                None => return false,
+            },
+            _ => return false,
+        }
+    }
+    false
 }
 
 /// `image` as 8-bit grey or RGB, transparent pixels laid over white.
