@@ -28,7 +28,7 @@ struct Execution<'a> {
     conditions: Vec<Resolved>,
     start: NodeId,
     record: Vec<(&'a str, NodeId)>,
-    /// The relevance that starts, before target masks: `[N, ...]`, or `[1, ...]` for all samples.
+    /// The relevance that starts, before target masks: `[N, ...]`, `[1, ...]` for all samples, or a row a result.
     initial: Tensor,
 }
 
@@ -71,7 +71,11 @@ impl<'a> Execution<'a> {
         let record = record.collect::<Result<Vec<_>, RequestError>>()?;
         let conditions = request.conditions.iter().map(|condition| resolve(condition, graph, start, request.scope));
         let conditions = conditions.collect::<Result<Vec<_>, _>>()?;
-        let initial = initial(&request.initial, trace.value(start))?;
+        let results = match request.pairing {
+            Pairing::Zip => trace.batch(),
+            Pairing::Product => trace.batch() * conditions.len(),
+        };
+        let initial = initial(&request.initial, trace.value(start), results)?;
         Ok(Self { trace, request, conditions, start, record, initial })
     }
 
@@ -105,29 +109,35 @@ impl<'a> Execution<'a> {
     /// layers are applied on the way.
     fn starting(&self, pairs: &[(usize, usize)]) -> Result<Front, RequestError> {
         let shape = self.initial.sample_shape().to_vec();
-        let mut starts: Vec<(usize, Target)> = Vec::new();
+        // The sample, the row of the initial relevance, and the target.
+        let mut starts: Vec<(usize, usize, Target)> = Vec::new();
         let mut members: Vec<Vec<usize>> = Vec::new();
         for (index, &(sample, condition)) in pairs.iter().enumerate() {
-            let target = self.target_of(sample, &self.conditions[condition].target)?;
-            let known = starts.iter().position(|(known, same)| *known == sample && *same == target);
+            let row = match self.initial.batch() {
+                1 => 0,
+                rows if rows == self.trace.batch() => sample,
+                _ => sample * self.conditions.len() + condition,
+            };
+            let start = (sample, row, self.target_of(sample, &self.conditions[condition].target)?);
+            let known = starts.iter().position(|known| *known == start);
             match known.filter(|_| self.request.scope == Scope::Isolated) {
                 Some(row) => members[row].push(index),
                 None => {
-                    starts.push((sample, target));
+                    starts.push(start);
                     members.push(vec![index]);
                 }
             }
         }
         let mut data = Vec::with_capacity(starts.len() * self.initial.row_len());
-        for (sample, target) in &starts {
+        for (_, row, target) in &starts {
             let from = data.len();
-            data.extend_from_slice(self.initial.row(if self.initial.batch() == 1 { 0 } else { *sample }));
+            data.extend_from_slice(self.initial.row(*row));
             if let Target::Some(selection) = target {
                 selection.mask(&mut data[from..], &shape);
             }
         }
         let relevance = Tensor::new([&[starts.len()], shape.as_slice()].concat(), data)?;
-        Ok(Front { relevance, samples: starts.iter().map(|(sample, _)| *sample).collect(), members })
+        Ok(Front { relevance, samples: starts.iter().map(|(sample, ..)| *sample).collect(), members })
     }
 
     /// The target with the predicted class filled in.
@@ -163,7 +173,7 @@ impl<'a> Execution<'a> {
                 continue;
             };
             let Some(arrived) = self.pass(node, &part, Some(next), depth == 0, results)? else { continue };
-            let masked = self.split(next, arrived, &part, depth, results)?;
+            let masked = self.split(arrived, &part, depth, results)?;
             self.descend(next, masked, depth + 1, results)?;
         }
         Ok(())
@@ -203,10 +213,9 @@ impl<'a> Execution<'a> {
         Ok(arrived_at_stop)
     }
 
-    /// One row for each distinct mask of the rows that arrived at `node`, masked.
+    /// One row for each distinct mask of the rows that arrived, masked.
     fn split(
         &self,
-        node: NodeId,
         arrived: Tensor,
         front: &Front,
         depth: usize,
@@ -232,7 +241,6 @@ impl<'a> Execution<'a> {
                 split.members.push(members);
             }
         }
-        debug_assert!(node.index() < self.graph().len());
         split.relevance = Tensor::new([&[split.samples.len()], shape.as_slice()].concat(), data)?;
         Ok(split)
     }
@@ -347,7 +355,7 @@ fn resolve(condition: &Condition, graph: &Graph, start: NodeId, scope: Scope) ->
 }
 
 /// The relevance that starts at a layer of `value` `[N, ...]`, before target masks.
-fn initial(initial: &Initial, value: &Tensor) -> Result<Tensor, RequestError> {
+fn initial(initial: &Initial, value: &Tensor, results: usize) -> Result<Tensor, RequestError> {
     let one_row = || [&[1], value.sample_shape()].concat();
     let relevance = match initial {
         Initial::Value => value.clone(),
@@ -356,7 +364,7 @@ fn initial(initial: &Initial, value: &Tensor) -> Result<Tensor, RequestError> {
         Initial::Given(tensor) => tensor.clone(),
         Initial::Function(function) => function(value),
     };
-    let rows_fit = relevance.batch() == 1 || relevance.batch() == value.batch();
+    let rows_fit = [1, value.batch(), results].contains(&relevance.batch());
     if relevance.sample_shape() != value.sample_shape() || !rows_fit {
         let (expected, given) = (value.shape().to_vec(), relevance.shape().to_vec());
         return Err(RequestErrorKind::InitialShape { expected, given }.into());

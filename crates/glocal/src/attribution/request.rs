@@ -73,7 +73,7 @@ pub enum Initial {
     One,
     /// A constant.
     Constant(f32),
-    /// Given: `[N, ...]`, or `[1, ...]` for all samples.
+    /// Given: `[N, ...]`, `[1, ...]` for all samples, or one row for each result of the request.
     Given(Tensor),
     /// A function of the layer's value `[N, ...]`, of the same shape.
     Function(Arc<dyn Fn(&Tensor) -> Tensor + Send + Sync>),

@@ -99,7 +99,7 @@ impl Preset {
                     return Err(RequestErrorKind::Parameter { name: "low and high", expected: "low ≤ 0 ≤ high" }.into());
                 }
                 let z_box = ZBox { stabilizer, zero_bias, ..ZBox::new(Bound::All(low), Bound::All(high)) };
-                composite.with(first(), z_box)
+                composite.with(Selector::First(Box::new(Selector::Class(OpClass::Convolution))), z_box)
             }
             Self::EpsilonPlus | Self::EpsilonAlpha2Beta1 => composite,
         };
