@@ -63,3 +63,8 @@ pub(super) fn for_tasks<T: Send, W>(
     let per_part = tasks.div_ceil(parts);
     out.par_chunks_mut(per_part * block).enumerate().try_for_each(|(part, out)| run(part * per_part, out))
 }
+
+/// Whether so many tasks keep the threads busy only if each is split further.
+pub(super) fn are_few(tasks: usize) -> bool {
+    tasks < 2 * rayon::current_num_threads()
+}

@@ -13,11 +13,11 @@ pub(super) struct PaddedImage {
     height: usize,
     phases: usize,
     width: usize,
+    slack: usize,
 }
 
 impl PaddedImage {
-    /// The layout for images of `channels` channels; each run of elements is followed by at least `slack` more that may
-    /// be read. `None` when it would not be addressable.
+    /// The layout for images of `channels` channels; `slack` more elements may be read past the end. `None` when it would not be addressable.
     pub(super) fn new(axes: &[Axis; 3], channels: usize, slack: usize) -> Option<Self> {
         let [depth, height, columns] = axes.each_ref().map(|axis| {
             let (first, last) = axis.reach();
@@ -25,16 +25,16 @@ impl PaddedImage {
         });
         let (depth, height, columns) = (depth?, height?, columns?);
         let phases = usize::try_from(axes[2].step).ok()?.min(columns);
-        let width = columns.div_ceil(phases).checked_add(slack)?;
+        let width = columns.div_ceil(phases);
         let len =
             [channels, depth, height, phases, width].iter().try_fold(1usize, |len, size| len.checked_mul(*size))?;
-        i32::try_from(len).ok()?;
-        Some(Self { axes: axes.clone(), channels, depth, height, phases, width })
+        isize::try_from(len.checked_add(slack)?.checked_mul(size_of::<f32>())?).ok()?;
+        Some(Self { axes: axes.clone(), channels, depth, height, phases, width, slack })
     }
 
     /// The number of elements of the copy.
     pub(super) fn len(&self) -> usize {
-        self.channels * self.depth * self.height * self.phases * self.width
+        self.channels * self.depth * self.height * self.phases * self.width + self.slack
     }
 
     /// What tap `taps` of channel `channel` adds to [`output_offset`](Self::output_offset).
@@ -62,7 +62,8 @@ impl PaddedImage {
         let (first_z, first_y, first_x) = (deep.reach().0, vertical.reach().0, horizontal.reach().0);
         let plane = vertical.size * horizontal.size;
         let row_len = self.phases * self.width;
-        for (channel, volume) in buffer.chunks_exact_mut(self.depth * self.height * row_len).enumerate() {
+        let volumes = buffer.chunks_exact_mut(self.depth * self.height * row_len).take(self.channels);
+        for (channel, volume) in volumes.enumerate() {
             for z in 0..self.depth {
                 let Some(from_z) = inside(first_z + z as i64, deep.size) else { continue };
                 for y in 0..self.height {

@@ -8,7 +8,7 @@ use crate::backend::cpu::{gemm, parallel};
 
 use super::Layer;
 use super::phase::{Phase, Phases};
-use super::unroll::Unroll;
+use super::unroll::{Unroll, Workspace};
 
 /// The forward direction: for each group, `[outputs, inputs · taps]`.
 pub(super) struct ProductsForward {
@@ -42,18 +42,13 @@ impl ProductsForward {
         let image_len = layer.inputs * axes.iter().map(|axis| axis.size).product::<usize>();
         let block = layer.outputs * unroll.columns();
         let steps = block * layer.inputs * layer.taps();
-        parallel::for_tasks(
-            out,
-            block,
-            steps,
-            || unroll.clone(),
-            |unroll, task, out| {
-                let group = task % layer.geometry.group;
-                let bias = bias.map(|bias| &bias[group * layer.outputs..(group + 1) * layer.outputs]);
-                let image = &x[task * image_len..(task + 1) * image_len];
-                unroll.multiply(operation, out, &self.weights[group], image, bias)
-            },
-        )
+        let few = parallel::are_few(out.len() / block);
+        parallel::for_tasks(out, block, steps, Workspace::default, |workspace, task, out| {
+            let group = task % layer.geometry.group;
+            let bias = bias.map(|bias| &bias[group * layer.outputs..(group + 1) * layer.outputs]);
+            let image = &x[task * image_len..(task + 1) * image_len];
+            unroll.multiply(operation, workspace, few, out, &self.weights[group], image, bias)
+        })
     }
 }
 
@@ -102,26 +97,30 @@ impl ProductsGradient {
         let image_len = layer.outputs * output.iter().product::<usize>();
         let block = layer.inputs * plane;
         let steps = image_len * layer.inputs * layer.taps();
-        let workspace = || {
-            let unrolls: Vec<Unroll> = combinations.iter().map(|(_, _, unroll, _)| unroll.clone()).collect();
-            (unrolls, Vec::new())
-        };
-        parallel::for_tasks(out, block, steps, workspace, |(unrolls, buffer), task, out| {
-            let group = task % layer.geometry.group;
-            let image = &r[task * image_len..(task + 1) * image_len];
-            for ((phases, weights, _, axes), unroll) in combinations.iter().zip(unrolls) {
-                if phases.is_everything() {
-                    unroll.multiply(operation, out, &weights[group], image, None)?;
-                    continue;
+        let few = parallel::are_few(out.len() / block);
+        let workspace = || (combinations.iter().map(|_| Workspace::default()).collect(), Vec::new());
+        parallel::for_tasks(
+            out,
+            block,
+            steps,
+            workspace,
+            |(workspaces, buffer): &mut (Vec<Workspace>, _), task, out| {
+                let group = task % layer.geometry.group;
+                let image = &r[task * image_len..(task + 1) * image_len];
+                for ((phases, weights, unroll, axes), workspace) in combinations.iter().zip(workspaces) {
+                    if phases.is_everything() {
+                        unroll.multiply(operation, workspace, few, out, &weights[group], image, None)?;
+                        continue;
+                    }
+                    let columns = unroll.columns();
+                    buffer.resize(layer.inputs * columns, 0.0);
+                    unroll.multiply(operation, workspace, few, buffer, &weights[group], image, None)?;
+                    for (from, to) in buffer.chunks_exact(columns).zip(out.chunks_exact_mut(plane)) {
+                        phases.spread(axes, input, from, to);
+                    }
                 }
-                let columns = unroll.columns();
-                buffer.resize(layer.inputs * columns, 0.0);
-                unroll.multiply(operation, buffer, &weights[group], image, None)?;
-                for (from, to) in buffer.chunks_exact(columns).zip(out.chunks_exact_mut(plane)) {
-                    phases.spread(axes, input, from, to);
-                }
-            }
-            Ok(())
-        })
+                Ok(())
+            },
+        )
     }
 }

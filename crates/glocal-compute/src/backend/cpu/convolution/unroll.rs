@@ -1,73 +1,77 @@
-//! The right operand of a convolution's matrix product: the image's windows as columns, never laid out in memory.
+//! The right operand of a convolution's matrix product: the windows of an image as columns, some of them at a time.
 
-use rten_gemm::{ColOffsets, GemmInputA, GemmInputB, Im2Col, PackedAMatrix, RowOffsets};
-use rten_tensor::NdTensorView;
+use rayon::prelude::*;
+use rten_gemm::{GemmInputA, GemmInputB, PackedAMatrix};
 
 use crate::backend::cpu::axis::Axis;
-use crate::backend::cpu::gemm::{self, Bias, executor};
+use crate::backend::cpu::gemm::{self, Bias};
 use crate::{ComputeError, ComputeErrorKind};
 
 use super::padded::PaddedImage;
 
-/// How the columns of one layer's windows are found in an image, and the workspace for it. Row `channel · taps + tap`,
-/// column: output position.
+/// The number of elements that are unrolled at a time: about what the second cache holds...
+const BLOCK_ELEMENTS: usize = 1 << 17;
+
+/// ...but enough columns that reading all weights for each block does not count.
+const BLOCK_COLUMNS: usize = 384;
+
+/// Short runs are copied as whole vectors of this many elements; what is too much is overwritten by the next run.
+const SHORT_RUN: usize = 8;
+
+/// How the windows of one layer are found in an image. Row `channel · taps + tap`, column: output position.
 #[derive(Clone, Debug)]
 pub(super) struct Unroll {
-    kind: Kind,
     channels: usize,
-    plane: usize,
     columns: usize,
+    /// `None` when a window is one element, the same as the output's: the image is the matrix.
+    windows: Option<Windows>,
 }
 
 #[derive(Clone, Debug)]
-enum Kind {
-    /// A window is one element, the same as the output's: the image is the matrix.
-    Image,
-    /// Two axes: the product checks each access for padding.
-    Plane { tables: Tables, height: usize, width: usize },
-    /// Three axes: the image is padded first, so that no access lies outside.
-    Volume(Box<Volume>),
-}
-
-#[derive(Clone, Debug)]
-struct Volume {
-    tables: Tables,
+struct Windows {
     padded: PaddedImage,
-    buffer: Vec<f32>,
+    /// For each row, the tap's distance from the start of a window.
+    taps: Vec<usize>,
+    /// For each line of output positions, the start of the first window.
+    lines: Vec<usize>,
+    /// The number of positions of a line.
+    width: usize,
 }
 
-/// Offsets into the image that add up to an element's position.
-#[derive(Clone, Debug, Default)]
-struct Tables {
-    row_channel: Vec<i32>,
-    row_y: Vec<i32>,
-    row_x: Vec<i32>,
-    column_y: Vec<i32>,
-    column_x: Vec<i32>,
-    rows: usize,
+/// What the products of one thread use again and again.
+#[derive(Debug, Default)]
+pub(super) struct Workspace {
+    image: Vec<f32>,
+    block: BlockWorkspace,
+}
+
+#[derive(Debug, Default)]
+struct BlockWorkspace {
+    columns: Vec<f32>,
+    product: Vec<f32>,
+}
+
+/// What every block of one product shares.
+struct Product<'a> {
+    operation: &'static str,
+    windows: &'a Windows,
+    image: &'a [f32],
+    weight: &'a PackedAMatrix<f32>,
+    bias: Option<&'a [f32]>,
 }
 
 impl Unroll {
     /// The windows that `axes` describe, over images of `channels` channels. Every axis has a tap and an output element.
     pub(super) fn new(operation: &'static str, axes: &[Axis; 3], channels: usize) -> Result<Self, ComputeError> {
-        let plane = axes.iter().map(|axis| axis.size).product::<usize>();
-        let columns = axes.iter().map(|axis| axis.count).product::<usize>();
-        let [_, height, width] = [axes[0].size, axes[1].size, axes[2].size];
-        let kind = if axes.iter().all(Axis::is_identity) {
-            Kind::Image
-        } else if axes[0].is_identity() && axes[0].size == 1 {
-            Kind::Plane {
-                tables: Tables::plane(axes, channels).ok_or_else(|| too_large(operation, axes))?,
-                height,
-                width,
-            }
+        let windows = if axes.iter().all(Axis::is_identity) {
+            None
         } else {
-            let padded = PaddedImage::new(axes, channels, 0).ok_or_else(|| too_large(operation, axes))?;
-            let tables = Tables::volume(axes, channels, &padded).ok_or_else(|| too_large(operation, axes))?;
-            Kind::Volume(Box::new(Volume { tables, buffer: vec![0.0; padded.len()], padded }))
+            Some(Windows::new(axes, channels).ok_or_else(|| {
+                let shape = axes.iter().map(|axis| axis.size).collect();
+                ComputeError::new(operation, ComputeErrorKind::TooLarge { shape })
+            })?)
         };
-        let small_enough = channels.checked_mul(plane).is_some_and(|len| i32::try_from(len).is_ok());
-        if small_enough { Ok(Self { kind, channels, plane, columns }) } else { Err(too_large(operation, axes)) }
+        Ok(Self { channels, columns: axes.iter().map(|axis| axis.count).product(), windows })
     }
 
     /// The number of output positions.
@@ -75,163 +79,121 @@ impl Unroll {
         self.columns
     }
 
-    /// `out = weight · windows(image) + bias`.
+    /// `out = weight · windows(image) + bias`, with the blocks of columns in parallel where `parallel`.
     pub(super) fn multiply(
-        &mut self,
+        &self,
         operation: &'static str,
+        workspace: &mut Workspace,
+        parallel: bool,
         out: &mut [f32],
         weight: &PackedAMatrix<f32>,
         image: &[f32],
         bias: Option<&[f32]>,
     ) -> Result<(), ComputeError> {
-        let (weight, bias) = (GemmInputA::Packed(weight), Bias::rows(bias));
-        match &mut self.kind {
-            Kind::Image => {
-                let b = gemm::matrix(image, self.channels, self.plane);
-                gemm::multiply(operation, out, weight, GemmInputB::Unpacked(b), bias)
-            }
-            Kind::Plane { tables, height, width } => {
-                let view = NdTensorView::from_data([self.channels, *height, *width], image);
-                let limits = ((*height as i32 - 1) * *width as i32, *width as i32 - 1);
-                tables.with(view, self.columns, limits, |windows| {
-                    gemm::multiply(operation, out, weight, GemmInputB::Im2Col(windows), bias)
-                })
-            }
-            Kind::Volume(volume) => {
-                let Volume { tables, padded, buffer } = volume.as_mut();
-                padded.fill(image, buffer);
-                let view = NdTensorView::from_data([1, 1, buffer.len()], &buffer[..]);
-                tables.with(view, self.columns, (i32::MAX, i32::MAX), |windows| {
-                    gemm::multiply(operation, out, weight, GemmInputB::Im2Col(windows), bias)
-                })
-            }
+        let Some(windows) = &self.windows else {
+            let b = gemm::matrix(image, self.channels, self.columns);
+            let (a, b) = (GemmInputA::Packed(weight), GemmInputB::Unpacked(b));
+            return gemm::multiply(operation, out, a, b, Bias::rows(bias));
+        };
+        if workspace.image.len() != windows.padded.len() {
+            workspace.image = vec![0.0; windows.padded.len()];
+        }
+        windows.padded.fill(image, &mut workspace.image);
+        let product = Product { operation, windows, image: &workspace.image, weight, bias };
+        let at_once = (BLOCK_ELEMENTS / windows.taps.len()).max(BLOCK_COLUMNS).min(self.columns);
+        let blocks = self.columns.div_ceil(at_once);
+        if blocks == 1 {
+            return product.whole(&mut workspace.block, out);
+        }
+        let at_once = self.columns.div_ceil(blocks);
+        let mut parts: Vec<Vec<&mut [f32]>> = (0..blocks).map(|_| Vec::with_capacity(weight.rows())).collect();
+        for row in out.chunks_exact_mut(self.columns) {
+            parts.iter_mut().zip(row.chunks_mut(at_once)).for_each(|(part, row)| part.push(row));
+        }
+        if parallel {
+            let run = blocks.div_ceil(4 * rayon::current_num_threads());
+            parts.par_chunks_mut(run).enumerate().try_for_each_init(
+                BlockWorkspace::default,
+                |workspace, (index, parts)| {
+                    let mut blocks = parts.iter_mut().enumerate();
+                    blocks.try_for_each(|(block, part)| product.part(workspace, (index * run + block) * at_once, part))
+                },
+            )
+        } else {
+            let mut blocks = parts.iter_mut().enumerate();
+            blocks.try_for_each(|(block, part)| product.part(&mut workspace.block, block * at_once, part))
         }
     }
 }
 
-impl Tables {
-    /// Tables of a plane, whose accesses are checked: `y` counts whole rows, `x` elements. `None` on overflow.
-    fn plane(axes: &[Axis; 3], channels: usize) -> Option<Self> {
-        let [_, vertical, horizontal] = axes;
-        let (height, width) = (vertical.size as i64, horizontal.size as i64);
-        let mut tables = Self::default();
-        for channel in 0..channels as i64 {
-            for &y in &vertical.taps {
-                for &x in &horizontal.taps {
-                    tables.push_row(channel * height * width, y.checked_mul(width)?, x)?;
-                }
-            }
-        }
-        for y in 0..vertical.count as i64 {
-            let y = (vertical.start + y * vertical.step).checked_mul(width)?;
-            for x in 0..horizontal.count as i64 {
-                tables.push_column(y, horizontal.start + x * horizontal.step)?;
-            }
-        }
-        tables.stays_in_range()?;
-        tables.pad_to_steps();
-        Some(tables)
-    }
-
-    /// Tables of a padded volume, where every access is inside. `None` on overflow.
-    fn volume(axes: &[Axis; 3], channels: usize, padded: &PaddedImage) -> Option<Self> {
+impl Windows {
+    fn new(axes: &[Axis; 3], channels: usize) -> Option<Self> {
+        let padded = PaddedImage::new(axes, channels, SHORT_RUN)?;
         let [deep, vertical, horizontal] = axes;
-        let mut tables = Self::default();
+        let mut taps = Vec::new();
         for channel in 0..channels {
             for z in 0..deep.taps.len() {
                 for y in 0..vertical.taps.len() {
-                    for x in 0..horizontal.taps.len() {
-                        tables.push_row(padded.tap_offset(channel, [z, y, x]) as i64, 0, 0)?;
+                    taps.extend((0..horizontal.taps.len()).map(|x| padded.tap_offset(channel, [z, y, x])));
+                }
+            }
+        }
+        let lines = (0..deep.count).flat_map(|z| (0..vertical.count).map(move |y| [z, y, 0]));
+        let lines = lines.map(|line| padded.output_offset(line)).collect();
+        Some(Self { padded, taps, lines, width: horizontal.count })
+    }
+
+    /// Lays out the windows of output positions `first..first + count` as the first columns of a matrix.
+    fn unroll(&self, image: &[f32], first: usize, count: usize, columns: &mut Vec<f32>) {
+        columns.resize(self.taps.len() * count + SHORT_RUN, 0.0);
+        // (where a run of neighbouring windows starts, its first column, its length)
+        let mut runs = Vec::with_capacity(count / self.width + 2);
+        let mut column = 0;
+        while column < count {
+            let (line, x) = ((first + column) / self.width, (first + column) % self.width);
+            let len = (self.width - x).min(count - column);
+            runs.push((self.lines[line] + x, column, len));
+            column += len;
+        }
+        for (row, tap) in self.taps.iter().enumerate() {
+            let from = &image[*tap..];
+            let to = &mut columns[row * count..];
+            for &(start, column, len) in &runs {
+                if len <= SHORT_RUN {
+                    let run = from[start..].first_chunk::<SHORT_RUN>();
+                    if let (Some(run), Some(to)) = (run, to[column..].first_chunk_mut::<SHORT_RUN>()) {
+                        *to = *run;
                     }
+                } else {
+                    to[column..column + len].copy_from_slice(&from[start..start + len]);
                 }
             }
         }
-        for z in 0..deep.count {
-            for y in 0..vertical.count {
-                for x in 0..horizontal.count {
-                    tables.push_column(padded.output_offset([z, y, x]) as i64, 0)?;
-                }
-            }
-        }
-        tables.pad_to_steps();
-        Some(tables)
-    }
-
-    fn push_row(&mut self, channel: i64, y: i64, x: i64) -> Option<()> {
-        self.row_channel.push(i32::try_from(channel).ok()?);
-        self.row_y.push(i32::try_from(y).ok()?);
-        self.row_x.push(i32::try_from(x).ok()?);
-        self.rows += 1;
-        Some(())
-    }
-
-    fn push_column(&mut self, y: i64, x: i64) -> Option<()> {
-        self.column_y.push(i32::try_from(y).ok()?);
-        self.column_x.push(i32::try_from(x).ok()?);
-        Some(())
-    }
-
-    /// Whether no sum of a row's and a column's offset overflows.
-    fn stays_in_range(&self) -> Option<()> {
-        let extremes = |values: &[i32]| {
-            let low = values.iter().min().copied().unwrap_or(0);
-            (i64::from(low), i64::from(values.iter().max().copied().unwrap_or(0)))
-        };
-        let pairs = [(&self.row_y, &self.column_y), (&self.row_x, &self.column_x)];
-        let mut total = extremes(&self.row_channel);
-        for (rows, columns) in pairs {
-            let (rows, columns) = (extremes(rows), extremes(columns));
-            total = (total.0 + rows.0 + columns.0, total.1 + rows.1 + columns.1);
-        }
-        i32::try_from(total.0).ok()?;
-        i32::try_from(total.1).ok()?;
-        Some(())
-    }
-
-    /// Fills the tables up to what the kernel reads at once; the result of these columns is not used.
-    fn pad_to_steps(&mut self) {
-        let executor = executor();
-        let rows = self.row_channel.len().next_multiple_of(executor.im2col_row_count_step());
-        let columns = self.column_y.len().next_multiple_of(executor.im2col_col_count_step());
-        for table in [&mut self.row_channel, &mut self.row_y, &mut self.row_x] {
-            table.resize(rows, 0);
-        }
-        for table in [&mut self.column_y, &mut self.column_x] {
-            table.resize(columns, 0);
-        }
-    }
-
-    /// Lends the tables to a product over `image`, whose interface wants to own them.
-    fn with<R>(
-        &mut self,
-        image: NdTensorView<'_, f32, 3>,
-        columns: usize,
-        (max_y_offset, max_x_offset): (i32, i32),
-        multiply: impl FnOnce(&Im2Col<'_, f32>) -> R,
-    ) -> R {
-        let take = std::mem::take;
-        let windows = Im2Col {
-            image,
-            row_offsets: RowOffsets {
-                chan: take(&mut self.row_channel),
-                y: take(&mut self.row_y),
-                x: take(&mut self.row_x),
-            },
-            col_offsets: ColOffsets { y: take(&mut self.column_y), x: take(&mut self.column_x) },
-            n_cols: columns,
-            n_rows: self.rows,
-            max_y_offset,
-            max_x_offset,
-        };
-        let result = multiply(&windows);
-        let Im2Col { row_offsets, col_offsets, .. } = windows;
-        (self.row_channel, self.row_y, self.row_x) = (row_offsets.chan, row_offsets.y, row_offsets.x);
-        (self.column_y, self.column_x) = (col_offsets.y, col_offsets.x);
-        result
     }
 }
 
-fn too_large(operation: &'static str, axes: &[Axis; 3]) -> ComputeError {
-    let shape = axes.iter().map(|axis| axis.size).collect();
-    ComputeError::new(operation, ComputeErrorKind::TooLarge { shape })
+impl Product<'_> {
+    /// All columns at once.
+    fn whole(&self, workspace: &mut BlockWorkspace, out: &mut [f32]) -> Result<(), ComputeError> {
+        let count = out.len() / self.weight.rows();
+        let (rows, columns) = (self.windows.taps.len(), &mut workspace.columns);
+        self.windows.unroll(self.image, 0, count, columns);
+        let b = gemm::matrix(&columns[..rows * count], rows, count);
+        let (a, b) = (GemmInputA::Packed(self.weight), GemmInputB::Unpacked(b));
+        gemm::multiply(self.operation, out, a, b, Bias::rows(self.bias))
+    }
+
+    /// The columns from `first` on, as many as each of `rows` has room for.
+    fn part(&self, workspace: &mut BlockWorkspace, first: usize, rows: &mut [&mut [f32]]) -> Result<(), ComputeError> {
+        let count = rows.first().map_or(0, |row| row.len());
+        let BlockWorkspace { columns, product } = workspace;
+        self.windows.unroll(self.image, first, count, columns);
+        product.resize(rows.len() * count, 0.0);
+        let depth = self.windows.taps.len();
+        let b = gemm::matrix(&columns[..depth * count], depth, count);
+        let (a, b) = (GemmInputA::Packed(self.weight), GemmInputB::Unpacked(b));
+        gemm::multiply(self.operation, product, a, b, Bias::rows(self.bias))?;
+        rows.iter_mut().zip(product.chunks_exact(count)).for_each(|(to, from)| to.copy_from_slice(from));
+        Ok(())
+    }
 }
