@@ -33,10 +33,10 @@ impl Composite {
         self
     }
 
-    /// Adds an entry in front of all others: it wins.
+    /// The entries of this one, then those of `other`: a preset extended in front is `entries.followed_by(preset)`.
     #[must_use]
-    pub fn extended(mut self, selector: Selector, rule: impl Rule + 'static) -> Self {
-        self.entries.insert(0, (selector, Arc::new(rule)));
+    pub fn followed_by(mut self, other: Self) -> Self {
+        self.entries.extend(other.entries);
         self
     }
 

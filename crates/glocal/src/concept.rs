@@ -12,7 +12,7 @@ use std::fmt;
 
 pub use channel::Channel;
 pub use neuron::Neuron;
-pub use score::{Normalization, Score, Scoring};
+pub use score::{Normalization, Score, Scored, Scoring};
 pub use selection::Selection;
 
 /// A way to cut the output of a layer, for one sample of `shape` (channels first), into concepts `0..count(shape)`.
@@ -33,9 +33,9 @@ pub trait Concept: fmt::Debug + Send + Sync {
     fn values<'a>(&self, sample: &'a [f32], shape: &[usize], id: usize) -> (usize, &'a [f32]);
 }
 
-/// The share of each concept in one sample's `values` of `shape`: the sum of its values, inside `region` where given
-/// (one weight per position, the same for every channel), divided by the sum of absolute values of the whole sample
-/// under [`Normalization::Share`].
+/// The relevance of each concept in one sample's `values` of `shape`: the sum of its values, inside `region` where given
+/// (one weight per position, the same for every channel); under [`Normalization::Share`] divided by the sum of the sizes
+/// of all concepts' relevances.
 ///
 /// Source: Achtibat et al. 2023, doi 10.1038/s42256-023-00711-8, eq. 6 and "local analysis".
 pub fn relevance(
@@ -54,11 +54,8 @@ pub fn relevance(
         }
         _ => values,
     };
-    let divisor = score::divisor(values, normalization);
-    (0..concept.count(shape))
-        .map(|id| {
-            let (_, part) = concept.values(values, shape, id);
-            part.iter().map(|&value| f64::from(value)).sum::<f64>() / divisor
-        })
-        .collect()
+    let sum = |id| concept.values(values, shape, id).1.iter().map(|&value| f64::from(value)).sum();
+    let sums: Vec<f64> = (0..concept.count(shape)).map(sum).collect();
+    let divisor = score::divisor(sums.iter().copied(), normalization);
+    sums.into_iter().map(|sum| sum / divisor).collect()
 }

@@ -5,7 +5,10 @@ use std::str::FromStr;
 use crate::composite::{Composite, Selector};
 use crate::error::{RequestError, RequestErrorKind, nearest};
 use crate::op::{OpClass, OpKind};
-use crate::rule::{AlphaBeta, Bound, Epsilon, Flat, Gamma, Gradient, Norm, Pass, Stabilizer, ZBox, ZPlus};
+use crate::rule::{
+    AlphaBeta, BetaSmooth, Bound, DeconvNet, Epsilon, Flat, Gamma, Gradient, GuidedBackprop, Norm, Pass, Stabilizer,
+    ZBox, ZPlus,
+};
 
 /// A composite that the field knows by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,6 +24,14 @@ pub enum Preset {
     EpsilonAlpha2Beta1Flat,
     /// Gamma for convolutions, Epsilon for dense layers, ZBox for the first convolution or dense layer.
     EpsilonGammaBox,
+    /// ZPlus for convolutions and dense layers, the gradient elsewhere.
+    ExcitationBackprop,
+    /// The gradient, with GuidedBackprop for ReLUs.
+    GuidedBackprop,
+    /// The gradient, with DeconvNet for ReLUs.
+    DeconvNet,
+    /// The gradient, with BetaSmooth for ReLUs.
+    BetaSmooth,
     /// The gradient of the model itself.
     Gradient,
 }
@@ -40,22 +51,28 @@ pub struct PresetParameters {
     pub low: Option<f32>,
     /// The largest input. Default: none; the box presets need it.
     pub high: Option<f32>,
+    /// β of the BetaSmooth rule. Default: 10.
+    pub beta: f32,
 }
 
 impl Default for PresetParameters {
     fn default() -> Self {
-        Self { epsilon: 1e-6, stabilizer: 1e-6, zero_bias: false, gamma: 0.25, low: None, high: None }
+        Self { epsilon: 1e-6, stabilizer: 1e-6, zero_bias: false, gamma: 0.25, low: None, high: None, beta: 10.0 }
     }
 }
 
 impl Preset {
     /// All presets.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::EpsilonPlus,
         Self::EpsilonPlusFlat,
         Self::EpsilonAlpha2Beta1,
         Self::EpsilonAlpha2Beta1Flat,
         Self::EpsilonGammaBox,
+        Self::ExcitationBackprop,
+        Self::GuidedBackprop,
+        Self::DeconvNet,
+        Self::BetaSmooth,
         Self::Gradient,
     ];
 
@@ -67,6 +84,10 @@ impl Preset {
             Self::EpsilonAlpha2Beta1 => "epsilon-alpha2-beta1",
             Self::EpsilonAlpha2Beta1Flat => "epsilon-alpha2-beta1-flat",
             Self::EpsilonGammaBox => "epsilon-gamma-box",
+            Self::ExcitationBackprop => "excitation-backprop",
+            Self::GuidedBackprop => "guided-backprop",
+            Self::DeconvNet => "deconvnet",
+            Self::BetaSmooth => "beta-smooth",
             Self::Gradient => "gradient",
         }
     }
@@ -76,7 +97,7 @@ impl Preset {
     /// # Errors
     /// When a number is out of its domain, or the box has no bounds.
     pub fn composite(self, parameters: &PresetParameters) -> Result<Composite, RequestError> {
-        let PresetParameters { epsilon, stabilizer, zero_bias, gamma, low, high } = *parameters;
+        let PresetParameters { epsilon, stabilizer, zero_bias, gamma, low, high, beta } = *parameters;
         let positive = |value: f32| value.is_finite() && value > 0.0;
         if !positive(epsilon) || !positive(stabilizer) {
             return Err(RequestErrorKind::Parameter { name: "epsilon", expected: "a positive number" }.into());
@@ -84,11 +105,25 @@ impl Preset {
         if !(gamma.is_finite() && gamma >= 0.0) {
             return Err(RequestErrorKind::Parameter { name: "gamma", expected: "a number of at least 0" }.into());
         }
+        if !positive(beta) {
+            return Err(RequestErrorKind::Parameter { name: "beta", expected: "a positive number" }.into());
+        }
         let stabilizer = Stabilizer::from(stabilizer);
         let first = || Selector::First(Box::new(Selector::Class(OpClass::Linear)));
+        let relu = Selector::Kind(OpKind::Relu);
         let composite = Composite::new(self.name());
         let composite = match self {
             Self::Gradient => return Ok(composite.with(Selector::Any, Gradient)),
+            Self::GuidedBackprop => return Ok(composite.with(relu, GuidedBackprop).with(Selector::Any, Gradient)),
+            Self::DeconvNet => return Ok(composite.with(relu, DeconvNet).with(Selector::Any, Gradient)),
+            Self::BetaSmooth => return Ok(composite.with(relu, BetaSmooth { beta }).with(Selector::Any, Gradient)),
+            Self::ExcitationBackprop => {
+                return Ok(composite
+                    .with(Selector::Class(OpClass::Sum), Norm { stabilizer })
+                    .with(Selector::Class(OpClass::AveragePool), Norm { stabilizer })
+                    .with(Selector::Class(OpClass::Linear), ZPlus { stabilizer, zero_bias })
+                    .with(Selector::Any, Gradient));
+            }
             Self::EpsilonPlusFlat | Self::EpsilonAlpha2Beta1Flat => composite.with(first(), Flat { stabilizer }),
             Self::EpsilonGammaBox => {
                 let (Some(low), Some(high)) = (low, high) else {
@@ -150,7 +185,7 @@ impl FromStr for Composite {
 impl PresetParameters {
     /// Sets one number by its name.
     fn set(&mut self, key: &str, value: &str) -> Result<(), RequestError> {
-        const NAMES: [&str; 6] = ["epsilon", "stabilizer", "zero_bias", "gamma", "low", "high"];
+        const NAMES: [&str; 7] = ["epsilon", "stabilizer", "zero_bias", "gamma", "low", "high", "beta"];
         let Some(name) = NAMES.into_iter().find(|name| *name == key) else {
             let nearest = nearest(key, NAMES.into_iter(), 3);
             return Err(RequestErrorKind::UnknownName { what: "parameter", name: key.to_owned(), nearest }.into());
@@ -166,6 +201,7 @@ impl PresetParameters {
             "epsilon" => self.epsilon = number,
             "stabilizer" => self.stabilizer = number,
             "gamma" => self.gamma = number,
+            "beta" => self.beta = number,
             "low" => self.low = Some(number),
             _ => self.high = Some(number),
         }

@@ -1,26 +1,29 @@
 //! Keeps denominators away from zero.
 
-use glocal_compute::backend::{Map, Zip};
+use glocal_compute::backend::{Map, Reduction, Zip};
 use glocal_compute::{Backend, ComputeError, Tensor};
 
-/// `s(z) = z + ε·sign(z)`, or `sign(z)·max(|z|, ε)` with `clip`, where `sign(0) = +1`.
+/// `s(z) = z + ε·sign(z)`, or `sign(z)·max(|z|, ε)` with `clip`, where `sign(0) = +1`; with `norm_scale`, ε is multiplied
+/// by the root mean square of the sample's `z`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stabilizer {
     /// ε; positive. Default: 1e-6.
     pub epsilon: f32,
     /// Whether small values are lifted to ε instead of all being moved by it. Default: false.
     pub clip: bool,
+    /// Whether ε is relative to the root mean square of `z` over all axes but the batch. Default: false.
+    pub norm_scale: bool,
 }
 
 impl Default for Stabilizer {
     fn default() -> Self {
-        Self { epsilon: 1e-6, clip: false }
+        Self::from(1e-6)
     }
 }
 
 impl From<f32> for Stabilizer {
     fn from(epsilon: f32) -> Self {
-        Self { epsilon, clip: false }
+        Self { epsilon, clip: false, norm_scale: false }
     }
 }
 
@@ -46,13 +49,31 @@ impl Stabilizer {
     /// Only when the result cannot be allocated.
     pub fn apply(&self, backend: &dyn Backend, z: &Tensor) -> Result<Tensor, ComputeError> {
         let epsilon = self.epsilon;
+        if self.norm_scale {
+            return self.apply_scaled(backend, z);
+        }
         backend.map(z, if self.clip { Map::StabilizeClip { epsilon } } else { Map::Stabilize { epsilon } })
+    }
+
+    /// `s(z)` with an ε of each sample's own.
+    fn apply_scaled(&self, backend: &dyn Backend, z: &Tensor) -> Result<Tensor, ComputeError> {
+        let axes: Vec<usize> = (1..z.rank()).collect();
+        let mean_square = backend.reduce(&backend.map(z, Map::Square)?, &axes, Reduction::Mean)?;
+        let root = backend.map(&mean_square, Map::SquareRoot)?;
+        let epsilon = backend.map(&root, Map::Affine { factor: self.epsilon, offset: 0.0 })?;
+        let sign =
+            backend.map(&backend.map(z, Map::StabilizeClip { epsilon: 1.0 })?, Map::Clip { low: -1.0, high: 1.0 })?;
+        if self.clip {
+            let size = backend.zip(&backend.map(z, Map::Absolute)?, &epsilon, Zip::Maximum)?;
+            return backend.zip(&sign, &size, Zip::Multiply);
+        }
+        backend.zip(z, &backend.zip(&sign, &epsilon, Zip::Multiply)?, Zip::Add)
     }
 
     /// `s(z)` with what accounts for it.
     pub(crate) fn denominator(&self, backend: &dyn Backend, z: &Tensor) -> Result<Denominator, ComputeError> {
         let stabilized = self.apply(backend, z)?;
-        let excess = if self.clip {
+        let excess = if self.clip || self.norm_scale {
             Excess::Known(backend.zip(&stabilized, z, Zip::Subtract)?)
         } else {
             Excess::Signed(self.epsilon)
@@ -62,7 +83,8 @@ impl Stabilizer {
 
     /// How the stabilizer is written in a rule's description.
     pub(crate) fn describe(&self) -> String {
-        format!("epsilon={:e}{}", self.epsilon, if self.clip { ",clip" } else { "" })
+        let flag = |set, name| if set { name } else { "" };
+        format!("epsilon={:e}{}{}", self.epsilon, flag(self.clip, ",clip"), flag(self.norm_scale, ",norm_scale"))
     }
 }
 

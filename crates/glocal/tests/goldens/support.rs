@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use glocal::canonizer::canonize;
 use glocal::composite::{Composite, Selector};
-use glocal::model::{ImportOptions, Model};
+use glocal::model::{Graph, ImportOptions, Model, Node};
+use glocal::op::batch_normalization::BatchNormalization;
 use glocal::op::{OpClass, OpKind};
 use glocal::rule::{AlphaBeta, Bound, Epsilon, Flat, Gamma, Gradient, Norm, Pass, Stabilizer, WSquare, ZBox, ZPlus};
 use glocal_compute::{CpuBackend, Tensor};
@@ -31,10 +32,7 @@ pub fn folder(name: &str) -> PathBuf {
 }
 
 pub fn load_model(path: &std::path::Path) -> Model {
-    import(glocal_onnx::Model::read(path).unwrap(), path)
-}
-
-fn import(onnx: glocal_onnx::Model, path: &std::path::Path) -> Model {
+    let onnx = glocal_onnx::Model::read(path).unwrap();
     Model::from_onnx(onnx, &ImportOptions::default(), Arc::new(CpuBackend::new()))
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -62,29 +60,48 @@ impl Oracle {
             cases: json("cases.json")["cases"].as_array().unwrap().clone(),
             files,
         };
-        oracle.merged = Arc::new(canonize(&import(oracle.as_the_reference_merges(&folder), &folder)).unwrap());
+        oracle.merged = Arc::new(oracle.as_the_reference_merges());
         let (shape, data) = oracle.tensor("inputs.safetensors", "x");
         oracle.inputs = Tensor::new(shape, data).unwrap();
         oracle
     }
 
-    /// The ONNX model, with the flaw that merging has in the reference library: the emptied batch normalisation stays
+    /// The merged model with the flaw that merging has in the reference library: the emptied batch normalisation stays
     /// with variance 1 and its ε, and divides by √(1 + ε) (item 1 of the oracle's README). Ours is exact.
-    fn as_the_reference_merges(&self, folder: &std::path::Path) -> glocal_onnx::Model {
-        let mut onnx = glocal_onnx::Model::read(folder.join("model.onnx")).unwrap();
+    fn as_the_reference_merges(&self) -> Model {
+        let onnx = glocal_onnx::Model::read(folder(&self.name).join("model.onnx")).unwrap();
+        let merged = canonize(&self.model).unwrap();
+        let mut residues = BTreeMap::new();
         for pair in self.layers["batch_norm"]["merged"].as_array().into_iter().flatten() {
-            let name = self.layers["layers"][pair[1].as_str().unwrap()]["onnx_node"].as_str().unwrap();
+            let layer = pair[1].as_str().unwrap();
+            let name = self.layers["layers"][layer]["onnx_node"].as_str().unwrap();
             let node = onnx.graph.nodes.iter().find(|node| node.name == name).unwrap();
             let glocal_onnx::Attribute::Float(epsilon) = node.attributes["epsilon"] else { panic!("no epsilon") };
-            for parameter in &node.inputs[1..3] {
-                let glocal_onnx::Data::F32(values) = &mut onnx.graph.initializers.get_mut(parameter).unwrap().data
-                else {
-                    panic!("{parameter} is not of floats");
-                };
-                values.iter_mut().for_each(|value| *value /= (1.0 + epsilon).sqrt());
-            }
+            residues.insert(merged.layer(&self.node_of(layer)).unwrap(), (layer, 1.0 / (1.0 + epsilon).sqrt()));
         }
-        onnx
+        let input = merged.graph().node(merged.graph().input());
+        let mut graph = Graph::new(&input.name, input.shape.clone());
+        let mut moved = vec![graph.input()];
+        for (id, node) in merged.graph().nodes().skip(1) {
+            let mut node = node.clone();
+            node.inputs = node.inputs.iter().map(|input| moved[input.index()]).collect();
+            let (names, values, channels) = (node.layers.clone(), node.values.clone(), node.shape[0]);
+            let residue = residues.get(&id);
+            if let Some((layer, _)) = residue {
+                node.layers.retain(|name| name.as_str() != *layer);
+            }
+            let mut last = graph.push(node.clone()).unwrap();
+            if let Some((layer, factor)) = residue {
+                let scale = Tensor::full([channels], *factor).unwrap();
+                let op = BatchNormalization { scale, shift: Tensor::zeros([channels]).unwrap() };
+                let layers = names.into_iter().filter(|name| name.as_str() == *layer).collect();
+                let name = format!("{layer} emptied");
+                let residue = Node { op: Arc::new(op), inputs: vec![last], name, layers, values, ..node };
+                last = graph.push(residue).unwrap();
+            }
+            moved.push(last);
+        }
+        Model::new(graph, moved[merged.output().index()], Arc::new(CpuBackend::new())).unwrap()
     }
 
     pub fn cases<'a>(&'a self, suite: &'a str) -> impl Iterator<Item = &'a Value> {
@@ -178,6 +195,7 @@ pub fn composite(spec: &Value, layers: &Value) -> Result<Composite, String> {
                     "special_first" => {
                         layer_map(layer_map(composite, &part["first_map"], true)?, &part["layer_map"], false)?
                     }
+                    "builtin" => composite.followed_by(builtin(part)?),
                     other => return Err(format!("mixed with {other}")),
                 };
             }
@@ -195,6 +213,10 @@ fn builtin(spec: &Value) -> Result<Composite, String> {
         "EpsilonAlpha2Beta1" => "epsilon-alpha2-beta1",
         "EpsilonAlpha2Beta1Flat" => "epsilon-alpha2-beta1-flat",
         "EpsilonGammaBox" => "epsilon-gamma-box",
+        "ExcitationBackprop" => "excitation-backprop",
+        "GuidedBackprop" => "guided-backprop",
+        "DeconvNet" => "deconvnet",
+        "BetaSmooth" => "beta-smooth",
         _ => return Err(class.to_owned()),
     };
     let mut settings = Vec::new();
@@ -204,6 +226,7 @@ fn builtin(spec: &Value) -> Result<Composite, String> {
             ("zero_params", Value::Array(which)) if which == &[Value::from("bias")] => {
                 settings.push("zero_bias=true".to_owned());
             }
+            ("beta_smooth", Value::Number(number)) => settings.push(format!("beta={number}")),
             ("epsilon" | "stabilizer" | "gamma" | "low" | "high", Value::Number(number)) => {
                 settings.push(format!("{key}={number}"));
             }
@@ -241,6 +264,7 @@ fn name_map(mut composite: Composite, map: &Value, layers: &Value) -> Result<Com
         for name in entry[0].as_array().unwrap() {
             let name = name.as_str().unwrap();
             let node = layers["layers"][name]["onnx_node"].as_str().unwrap_or(name);
+            composite = with_rule(composite, Selector::layer(name), &entry[1])?;
             composite = with_rule(composite, Selector::layer(node), &entry[1])?;
         }
     }
@@ -256,11 +280,8 @@ fn with_rule(composite: Composite, selector: Selector, spec: &Value) -> Result<C
             Value::Number(number) => Ok((number.as_f64().unwrap() as f32).into()),
             settings => {
                 let settings = &settings["stabilizer"];
-                if settings["norm_scale"] == true {
-                    return Err("stabilizer norm_scale".to_owned());
-                }
                 let epsilon = settings["epsilon"].as_f64().unwrap_or(1e-6) as f32;
-                Ok(Stabilizer { epsilon, clip: settings["clip"] == true })
+                Ok(Stabilizer { epsilon, clip: settings["clip"] == true, norm_scale: settings["norm_scale"] == true })
             }
         }
     };
