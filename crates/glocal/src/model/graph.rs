@@ -75,9 +75,6 @@ impl Graph {
     ///
     /// # Errors
     /// When the op does not take inputs of these shapes.
-    ///
-    /// # Panics
-    /// Never: inputs that are not in the graph count as having no shape, which no op takes.
     pub fn push(&mut self, mut node: Node) -> Result<NodeId, ComputeError> {
         let shapes: Vec<&[usize]> =
             node.inputs.iter().map(|input| self.get(*input).map_or(&[][..], |input| &input.shape)).collect();
