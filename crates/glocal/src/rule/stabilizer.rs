@@ -4,7 +4,7 @@ use glocal_compute::backend::{Map, Reduction, Zip};
 use glocal_compute::{Backend, ComputeError, Tensor};
 
 /// `s(z) = z + ε·sign(z)`, or `sign(z)·max(|z|, ε)` with `clip`, where `sign(0) = +1`; with `norm_scale`, ε is multiplied
-/// by the root mean square of the sample's `z`.
+/// by the root mean square of the sample's `z`, unless that is zero.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stabilizer {
     /// ε; positive. Default: 1e-6.
@@ -60,6 +60,9 @@ impl Stabilizer {
         let axes: Vec<usize> = (1..z.rank()).collect();
         let mean_square = backend.reduce(&backend.map(z, Map::Square)?, &axes, Reduction::Mean)?;
         let root = backend.map(&mean_square, Map::SquareRoot)?;
+        // A sample whose denominators are all zero has no scale: ε itself keeps them from zero then.
+        let nothing = Map::Affine { factor: -1.0, offset: 1.0 };
+        let root = backend.zip(&root, &backend.map(&backend.map(&root, Map::IsPositive)?, nothing)?, Zip::Add)?;
         let epsilon = backend.map(&root, Map::Affine { factor: self.epsilon, offset: 0.0 })?;
         let sign =
             backend.map(&backend.map(z, Map::StabilizeClip { epsilon: 1.0 })?, Map::Clip { low: -1.0, high: 1.0 })?;

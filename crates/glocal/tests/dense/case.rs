@@ -32,11 +32,6 @@ impl Case {
         let mut random = Random::new(seed);
         if seed.is_multiple_of(4) { dense(&mut random) } else { convolution(&mut random, 1 + (seed % 3) as usize) }
     }
-
-    /// The shape of one output sample.
-    pub fn output_shape(&self) -> Vec<usize> {
-        self.op.infer_shape(&[self.x.sample_shape()]).unwrap()
-    }
 }
 
 /// Inputs of both signs; those of every third case are not negative, as behind a ReLU, and some of them zero.

@@ -115,8 +115,9 @@ fn norm_equals_its_equation_on_ops_without_parameters() {
     for seed in 0..40 {
         let mut random = Random::new(seed);
         for Linear { name, op, matrix, shapes } in linear(&mut random) {
-            let stabilizer = Stabilizer { epsilon: random.pick(&[1e-6, 0.25]), clip: random.flip() };
-            let naive_stabilizer = naive::Stabilizer { epsilon: f64::from(stabilizer.epsilon), clip: stabilizer.clip };
+            let stabilizer =
+                Stabilizer { epsilon: random.pick(&[1e-6, 0.25]), clip: random.flip(), norm_scale: random.flip() };
+            let naive_stabilizer = naive::Stabilizer::from(stabilizer);
             let inputs: Vec<Tensor> =
                 shapes.iter().map(|shape| random.tensor(&[&[1], shape.as_slice()].concat())).collect();
             let inputs: Vec<&Tensor> = inputs.iter().collect();

@@ -20,10 +20,23 @@ pub struct Term<'a> {
 pub struct Stabilizer {
     pub epsilon: f64,
     pub clip: bool,
+    pub norm_scale: bool,
+}
+
+impl From<glocal::rule::Stabilizer> for Stabilizer {
+    fn from(glocal::rule::Stabilizer { epsilon, clip, norm_scale }: glocal::rule::Stabilizer) -> Self {
+        Self { epsilon: f64::from(epsilon), clip, norm_scale }
+    }
 }
 
 impl Stabilizer {
-    pub fn apply(self, z: f64) -> f64 {
+    /// The stabilizer of one sample whose denominators are `z`.
+    fn of(self, z: &[f64]) -> Self {
+        let scale = if self.norm_scale && z.iter().any(|&z| z != 0.0) { root_mean_square(z) } else { 1.0 };
+        Self { epsilon: self.epsilon * scale, ..self }
+    }
+
+    fn apply(self, z: f64) -> f64 {
         let sign = if z < 0.0 { -1.0 } else { 1.0 };
         if self.clip { sign * z.abs().max(self.epsilon) } else { z + self.epsilon * sign }
     }
@@ -70,6 +83,7 @@ impl Matrix {
 
     /// Which outputs single precision can divide by: those whose denominator is not the small rest of large terms.
     pub fn well_conditioned(&self, denominators: &Denominators, stabilizer: Stabilizer) -> Vec<bool> {
+        let stabilizer = stabilizer.of(&denominators.z);
         let ratio = |(z, size): (&f64, &f64)| *size <= WORST_CANCELLATION * stabilizer.apply(*z).abs().min(z.abs());
         // A denominator of nothing at all is exactly zero in any precision.
         let fits = |(z, size): (&f64, &f64)| *size == 0.0 || ratio((z, size));
@@ -85,6 +99,10 @@ impl Matrix {
         relevance: &[f64],
     ) -> Relevance {
         let Denominators { z, sizes } = self.denominators(terms);
+        // How far off the mean of the squares may be, which the stabilizer of every output then is.
+        let scaled = stabilizer.norm_scale && z.iter().any(|&z| z != 0.0);
+        let scale = if scaled { root_mean_square(&sizes) / root_mean_square(&z) } else { 0.0 };
+        let stabilizer = stabilizer.of(&z);
         let mut values = vec![0.0; self.inputs];
         let mut bounds = vec![0.0; self.inputs];
         for term in terms {
@@ -93,7 +111,7 @@ impl Matrix {
                 let x = if term.times_x { term.x[from] } else { 1.0 };
                 let share = coefficient * term.sign * x * (term.weight)(weight) * relevance[to] / stabilized;
                 values[from] += share;
-                bounds[from] += share.abs() * (1.0 + sizes[to] / stabilized.abs());
+                bounds[from] += share.abs() * (1.0 + sizes[to] / stabilized.abs() + scale);
             }
         }
         Relevance { values, bounds }
@@ -120,6 +138,10 @@ impl Matrix {
         }
         by_output.into_iter().chain(by_input).max().unwrap()
     }
+}
+
+fn root_mean_square(values: &[f64]) -> f64 {
+    (values.iter().map(|value| value * value).sum::<f64>() / values.len() as f64).sqrt()
 }
 
 impl Relevance {
