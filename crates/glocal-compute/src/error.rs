@@ -41,6 +41,11 @@ pub enum ComputeErrorKind {
         /// What is wrong with it.
         reason: String,
     },
+    /// The result would have no elements.
+    Empty {
+        /// The shape of the result.
+        shape: Vec<usize>,
+    },
     /// The result would have more elements than can be addressed.
     TooLarge {
         /// The shape of the result.
@@ -82,6 +87,7 @@ impl fmt::Display for ComputeError {
             }
             ComputeErrorKind::Rank { expected, given } => write!(f, "expected {expected}, got shape {given:?}"),
             ComputeErrorKind::Attribute { name, reason } => write!(f, "{name}: {reason}"),
+            ComputeErrorKind::Empty { shape } => write!(f, "a tensor of shape {shape:?} has no elements"),
             ComputeErrorKind::TooLarge { shape } => write!(f, "a tensor of shape {shape:?} is too large"),
         }
     }

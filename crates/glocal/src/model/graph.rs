@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use glocal_compute::ComputeError;
+use glocal_compute::{ComputeError, ComputeErrorKind};
 
 use crate::error::LayerError;
 use crate::model::LayerName;
 use crate::op::{DefaultRule, Op, OpKind, Propagate};
+
+/// The most elements that a value of one sample may have (8 GiB): no network needs more, and sizes of a file are not to
+/// be trusted. Sums and products of checked sizes stay far from overflow.
+const LARGEST_VALUE: usize = 1 << 31;
 
 /// The position of a node in its graph's topological order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,12 +78,17 @@ impl Graph {
     /// Adds a node; its shape is inferred from its inputs.
     ///
     /// # Errors
-    /// When the op does not take inputs of these shapes.
+    /// When the op does not take inputs of these shapes, or its output would be empty or larger than any network needs.
     pub fn push(&mut self, mut node: Node) -> Result<NodeId, ComputeError> {
         let shapes: Vec<&[usize]> =
             node.inputs.iter().map(|input| self.get(*input).map_or(&[][..], |input| &input.shape)).collect();
         node.shape = node.op.infer_shape(&shapes)?;
-        Ok(self.insert(node))
+        let elements = node.shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
+        match elements {
+            Some(1..=LARGEST_VALUE) => Ok(self.insert(node)),
+            Some(0) => Err(ComputeError::new("shape", ComputeErrorKind::Empty { shape: node.shape })),
+            _ => Err(ComputeError::new("shape", ComputeErrorKind::TooLarge { shape: node.shape })),
+        }
     }
 
     fn insert(&mut self, node: Node) -> NodeId {

@@ -20,6 +20,7 @@ use glocal_onnx::{Dimension, ElementType, ValueInfo};
 use crate::error::{ModelError, ModelErrorKind};
 use crate::model::layer_name::{self, Traces};
 use crate::model::{Graph, Model, NodeId};
+use crate::op::OpKind;
 use reader::NodeReader;
 use value::{Constant, Value};
 
@@ -124,15 +125,19 @@ impl Importer {
             let source = ours.values.first().and_then(|value| by_value.get(value.as_str()));
             traces.push(Traces {
                 node_name: source.map_or("", |node| node.name.as_str()),
-                op_type: source.map_or("", |node| node.op_type.as_str()),
+                function: match ours.op.kind() {
+                    OpKind::Sum => Some("sum"),
+                    OpKind::Concat => Some("concat"),
+                    _ => None,
+                },
                 scopes: source.and_then(|node| node.metadata.get("pkg.torch.onnx.name_scopes")).map(String::as_str),
                 parameters: parameters.iter().map(String::as_str).collect(),
                 affine: ours.op.affine().is_some(),
             });
         }
         let names = layer_name::recover(&traces);
-        for ((_, id, _), name) in self.sources.iter().zip(names) {
-            if let Some(name) = name {
+        for ((_, id, _), names) in self.sources.iter().zip(names) {
+            for name in names {
                 self.graph.add_layer(*id, name);
             }
         }

@@ -5,7 +5,7 @@
 //! metadata (its newer exporter), and the names of the node's weights (`features.40.weight` is `features.40`). For
 //! affine ops the weights go before the metadata: folding a batch normalisation moves its scope to the convolution.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// A layer's name in the framework that the model came from, such as `layer1.0.conv1`.
@@ -35,8 +35,9 @@ impl fmt::Display for LayerName {
 pub(crate) struct Traces<'a> {
     /// The ONNX node's name.
     pub(crate) node_name: &'a str,
-    /// The ONNX op type.
-    pub(crate) op_type: &'a str,
+    /// What it does, for sums and concatenations of activations: they are no modules in any framework, and are named
+    /// `sum`, `concat` in the module whose forward function they stand in, with a count where there are several.
+    pub(crate) function: Option<&'static str>,
     /// The node's `pkg.torch.onnx.name_scopes` metadata.
     pub(crate) scopes: Option<&'a str>,
     /// The names of its initializers, the weight first.
@@ -45,9 +46,10 @@ pub(crate) struct Traces<'a> {
     pub(crate) affine: bool,
 }
 
-/// The layer name of each node; `None` where no trace gives one of its own.
-pub(crate) fn recover(nodes: &[Traces<'_>]) -> Vec<Option<LayerName>> {
-    let candidates: Vec<Vec<String>> = nodes.iter().map(Traces::candidates).collect();
+/// The layer names of each node: its own, and, where an exporter folded a normalisation into it, the name of that. Empty
+/// where no trace gives one of its own.
+pub(crate) fn recover(nodes: &[Traces<'_>]) -> Vec<Vec<LayerName>> {
+    let candidates = candidates(nodes);
     let mut claims: BTreeMap<&str, usize> = BTreeMap::new();
     for names in &candidates {
         let mut distinct: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -57,14 +59,12 @@ pub(crate) fn recover(nodes: &[Traces<'_>]) -> Vec<Option<LayerName>> {
             *claims.entry(name).or_default() += 1;
         }
     }
-    let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut taken: BTreeSet<&str> = BTreeSet::new();
     let chosen: Vec<Option<&String>> = candidates
         .iter()
         .map(|names| {
             let unique = names.iter().find(|name| claims.get(name.as_str()) == Some(&1));
-            if let Some(name) = unique {
-                *taken.entry(name).or_default() += 1;
-            }
+            taken.extend(unique.map(String::as_str));
             unique
         })
         .collect();
@@ -76,19 +76,40 @@ pub(crate) fn recover(nodes: &[Traces<'_>]) -> Vec<Option<LayerName>> {
         }
     }
     let of = |(index, names): (usize, &Vec<String>)| {
-        let name = chosen[index].or_else(|| {
-            names.first().filter(|name| last.get(name.as_str()) == Some(&index) && !taken.contains_key(name.as_str()))
+        let own = chosen[index].or_else(|| {
+            names.first().filter(|name| last.get(name.as_str()) == Some(&index) && !taken.contains(name.as_str()))
         });
-        name.map(|name| LayerName(name.clone()))
+        let Some(own) = own else { return Vec::new() };
+        let folded = names.iter().filter(|name| *name != own && claims.get(name.as_str()) == Some(&1));
+        let folded = folded.take(usize::from(nodes[index].affine));
+        std::iter::once(own).chain(folded).map(|name| LayerName(name.clone())).collect()
     };
     candidates.iter().enumerate().map(of).collect()
 }
 
+/// The names that the traces of each node suggest, best first, without those that cannot be.
+fn candidates(nodes: &[Traces<'_>]) -> Vec<Vec<String>> {
+    let mut functions: BTreeMap<String, usize> = BTreeMap::new();
+    let mut all: Vec<Vec<String>> = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        all.push(node.candidates(&mut functions));
+    }
+    // A module's output is computed last. What its forward function does before a layer inside it is not its output.
+    let mut inner: BTreeSet<String> = BTreeSet::new();
+    for names in all.iter_mut().rev() {
+        names.retain(|name| !inner.contains(name));
+        for name in names.iter() {
+            inner.extend(name.match_indices('.').map(|(dot, _)| name[..dot].to_owned()));
+        }
+    }
+    all
+}
+
 impl Traces<'_> {
-    /// The names that the traces suggest, best first.
-    fn candidates(&self) -> Vec<String> {
+    /// The names that the traces suggest, best first. `functions` counts the functions of each module so far.
+    fn candidates(&self, functions: &mut BTreeMap<String, usize>) -> Vec<String> {
         let scope = self.scope_of_name();
-        let metadata = self.scopes.and_then(|scopes| self.scope_of_metadata(scopes));
+        let metadata = self.scopes.and_then(|scopes| self.scope_of_metadata(scopes, functions));
         let weight = self.parameters.first().and_then(|name| module_of_parameter(name));
         let ordered = if self.affine { [scope, weight, metadata] } else { [scope, metadata, weight] };
         ordered.into_iter().flatten().collect()
@@ -109,7 +130,12 @@ impl Traces<'_> {
             modules.push(component);
         }
         let module = modules.join(".");
-        let function = functional_name(self.op_type, last);
+        let function = self.function.map(|function| match last.rsplit_once('_') {
+            Some((_, index)) if !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit()) => {
+                format!("{function}_{index}")
+            }
+            _ => function.to_owned(),
+        });
         match (module.is_empty(), function) {
             (true, None) => None,
             (true, Some(function)) => Some(function),
@@ -119,41 +145,24 @@ impl Traces<'_> {
     }
 
     /// `['', 'layer1', 'layer1.0', 'layer1.0.conv1', 'convolution']` → `layer1.0.conv1`; an op directly in a
-    /// module's forward function is named for what it does.
-    fn scope_of_metadata(&self, scopes: &str) -> Option<String> {
+    /// module's forward function is named for what it does. The last scope is the call, which the exporter counts over
+    /// the whole model: here it is counted inside its module.
+    fn scope_of_metadata(&self, scopes: &str, functions: &mut BTreeMap<String, usize>) -> Option<String> {
         let names: Vec<&str> = scopes
             .trim_matches(|character| character == '[' || character == ']')
             .split(',')
             .map(|name| name.trim().trim_matches(|character| character == '\'' || character == '"'))
             .collect();
-        let (call, modules) = names.split_last()?;
-        let module = modules.last().copied().unwrap_or_default();
-        let index = call.rsplit_once('_').filter(|(_, digits)| digits.parse::<u32>().is_ok()).map(|(_, digits)| digits);
-        let function = functional_name(self.op_type, "").map(|function| match index {
-            Some(index) => format!("{function}_{index}"),
-            None => function,
-        });
-        match (module.is_empty(), function) {
-            (true, function) => function,
-            (false, None) => Some(module.to_owned()),
-            (false, Some(function)) => Some(format!("{module}.{function}")),
-        }
-    }
-}
-
-/// Sums and concatenations are no modules in any framework: they are named `sum`, `concat`, with the exporter's count
-/// where there are several.
-fn functional_name(op_type: &str, node: &str) -> Option<String> {
-    let function = match op_type {
-        "Add" | "Sum" => "sum",
-        "Concat" => "concat",
-        _ => return None,
-    };
-    match node.rsplit_once('_') {
-        Some((_, index)) if !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Some(format!("{function}_{index}"))
-        }
-        _ => Some(function.to_owned()),
+        let (_, modules) = names.split_last()?;
+        // What the exporter added itself stands in no module.
+        let module = modules.last().copied().filter(|module| !module.starts_with("_empty_nn_module_stack"))?;
+        let Some(function) = self.function else {
+            return (!module.is_empty()).then(|| module.to_owned());
+        };
+        let name = if module.is_empty() { function.to_owned() } else { format!("{module}.{function}") };
+        let count = functions.entry(name.clone()).or_default();
+        *count += 1;
+        Some(if *count == 1 { name } else { format!("{name}_{}", *count - 1) })
     }
 }
 

@@ -7,6 +7,9 @@ use crate::model::import::layout::range;
 use crate::model::import::reader::{NodeReader, unsupported, wrong};
 use crate::model::import::value::{Constant, ConstantData, Size, Value, is_float};
 
+/// The longest list of integers that is computed with.
+const LONGEST_SHAPE: usize = 1 << 16;
+
 /// The constant that the node computes, if it is one.
 pub(super) fn fold(reader: &mut NodeReader<'_>) -> Result<Option<Value>, ModelError> {
     match (reader.op_type(), reader.operand(0)) {
@@ -108,6 +111,10 @@ fn concat(reader: &NodeReader<'_>, operands: &[Constant]) -> Result<Option<Const
         match &operand.data {
             ConstantData::Integer { shape, elements } if shape.len() == 1 && (axis == 0 || axis == -1) => {
                 joined.extend_from_slice(elements);
+                // Each node may double what the one before made.
+                if joined.len() > LONGEST_SHAPE {
+                    return Err(unsupported(format!("shape arithmetic on more than {LONGEST_SHAPE} numbers")));
+                }
             }
             _ => return Ok(None),
         }

@@ -9,6 +9,12 @@ use crate::op::layout::Reshape;
 use crate::op::pool::{AveragePool, MaxPool};
 use crate::op::reduce::{Fold, Reduce};
 
+/// How much larger padding may make an input, planes up to [`SMALL_PLANE`] aside: sizes of a file are not to be trusted.
+const LARGEST_GROWTH: usize = 16;
+
+/// A padded plane that is never too large.
+const SMALL_PLANE: usize = 1 << 20;
+
 /// How a window moves: the attributes that convolutions and pools share, `auto_pad` resolved.
 pub(super) struct Window {
     pub(super) strides: Vec<usize>,
@@ -51,6 +57,14 @@ impl Window {
             }
             _ => return Err(wrong("auto_pad", "NOTSET, VALID, SAME_UPPER or SAME_LOWER")),
         };
+        let volume = |sizes: &mut dyn Iterator<Item = usize>| sizes.fold(1usize, usize::saturating_mul);
+        let padded = volume(&mut (0..rank).map(|axis| input[axis] + pads_begin[axis] + pads_end[axis]));
+        let limit = volume(&mut input.iter().copied()).saturating_mul(LARGEST_GROWTH).saturating_add(SMALL_PLANE);
+        if padded > limit {
+            return Err(unsupported(format!(
+                "a padding that makes an input of {input:?} more than {LARGEST_GROWTH} times as large"
+            )));
+        }
         Ok(Self { strides, dilations, pads_begin, pads_end })
     }
 }
