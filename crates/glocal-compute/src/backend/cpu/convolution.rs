@@ -30,7 +30,7 @@ const DIRECT_OUTPUTS: usize = 4;
 
 /// Layers with at most this many input channels a group, and no more than half as many as outputs, hand their gradient
 /// back by columns: unrolling `r` for so few rows of a product would cost more than the product.
-const COLUMNS_INPUTS: usize = 8;
+const COLUMNS_INPUTS: usize = 16;
 
 /// The packed weights of one layer. Each direction is packed when it is first used.
 pub(super) struct PackedConvolution {

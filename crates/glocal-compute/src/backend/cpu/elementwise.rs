@@ -20,7 +20,7 @@ pub(super) fn map(x: &Tensor, map: Map) -> Result<Tensor, ComputeError> {
         Map::Square => apply(x, |x| x * x),
         Map::SquareRoot => apply(x, f32::sqrt),
         Map::Affine { factor, offset } => apply(x, |x| x * factor + offset),
-        Map::Stabilize { epsilon } => apply(x, |x| if x < 0.0 { x - epsilon } else { x + epsilon }),
+        Map::Stabilize { epsilon } => apply(x, |x| x + if x < 0.0 { -epsilon } else { epsilon }),
         Map::StabilizeClip { epsilon } => apply(x, |x| stabilize_clip(x, epsilon)),
         Map::IsPositive => apply(x, |x| f32::from(x > 0.0)),
         Map::IsNegative => apply(x, |x| f32::from(x < 0.0)),

@@ -38,8 +38,8 @@ pub(super) fn for_blocks<T: Send>(out: &mut [T], block: usize, steps: usize, wor
     debug_assert!(done.is_ok(), "the work cannot fail");
 }
 
-/// Calls `work` with the index and the elements of each block of `block` elements of `out`, and with a workspace that
-/// `workspace` makes for some run of neighbouring blocks. What `work` writes must not depend on the workspace's past.
+/// Calls `work` with the index and the elements of each block of `block` elements of `out` (the last one may be shorter),
+/// and with a workspace that `workspace` makes for some run of neighbouring blocks. What `work` writes must not depend on the workspace's past.
 pub(super) fn for_tasks<T: Send, W>(
     out: &mut [T],
     block: usize,
@@ -50,12 +50,12 @@ pub(super) fn for_tasks<T: Send, W>(
     if out.is_empty() || block == 0 {
         return Ok(());
     }
-    let tasks = out.len() / block;
+    let tasks = out.len().div_ceil(block);
     let worthwhile = tasks.saturating_mul(steps) / PARALLEL_STEPS;
     let parts = tasks.min(worthwhile).min(4 * rayon::current_num_threads());
     let run = |first: usize, part: &mut [T]| {
         let mut space = workspace();
-        part.chunks_exact_mut(block).enumerate().try_for_each(|(index, out)| work(&mut space, first + index, out))
+        part.chunks_mut(block).enumerate().try_for_each(|(index, out)| work(&mut space, first + index, out))
     };
     if parts <= 1 {
         return run(0, out);

@@ -62,6 +62,7 @@ impl Windows {
 
     /// Calls `visit(line, from, inside, tap)` for each line of outputs and each tap of its windows, in row-major order
     /// of the taps: outputs `inside` of `line` read, with the axis' tap `tap`, the input's line that starts at `from`.
+    #[inline(always)]
     fn for_lines(&self, mut visit: impl FnMut(usize, usize, std::ops::Range<usize>, usize)) {
         let [deep, vertical, horizontal] = &self.axes;
         let inside: Vec<_> = (0..horizontal.taps.len()).map(|x| horizontal.inside(x)).collect();

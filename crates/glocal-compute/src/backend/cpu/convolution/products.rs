@@ -8,7 +8,7 @@ use crate::backend::cpu::{gemm, parallel};
 
 use super::Layer;
 use super::phase::{Phase, Phases};
-use super::unroll::{Unroll, Workspace};
+use super::unroll::{Unroll, Weight, Workspace};
 
 /// The forward direction: for each group, `[outputs, inputs · taps]`.
 pub(super) struct ProductsForward {
@@ -40,16 +40,24 @@ impl ProductsForward {
     ) -> Result<(), ComputeError> {
         let unroll = Unroll::new(operation, axes, layer.inputs)?;
         let image_len = layer.inputs * axes.iter().map(|axis| axis.size).product::<usize>();
-        let block = layer.outputs * unroll.columns();
-        let steps = block * layer.inputs * layer.taps();
-        let few = parallel::are_few(out.len() / block);
-        parallel::for_tasks(out, block, steps, Workspace::default, |workspace, task, out| {
+        let out_len = layer.outputs * unroll.columns();
+        let at_once = images_at_once(layer, &unroll, out.len() / out_len);
+        let steps = at_once * out_len * layer.inputs * layer.taps();
+        let few = parallel::are_few(out.len() / (at_once * out_len));
+        parallel::for_tasks(out, at_once * out_len, steps, Workspace::default, |workspace, task, out| {
             let group = task % layer.geometry.group;
             let bias = bias.map(|bias| &bias[group * layer.outputs..(group + 1) * layer.outputs]);
-            let image = &x[task * image_len..(task + 1) * image_len];
-            unroll.multiply(operation, workspace, few, out, &self.weights[group], image, bias)
+            let weight = Weight { operation, packed: &self.weights[group], bias };
+            let first = task * at_once;
+            let images = &x[first * image_len..(first + out.len() / out_len) * image_len];
+            unroll.multiply(workspace, few, out, &weight, images)
         })
     }
+}
+
+/// How many images of a layer are computed together. Groups have weights of their own.
+fn images_at_once(layer: &Layer, unroll: &Unroll, batch: usize) -> usize {
+    if layer.geometry.group == 1 { unroll.images_at_once(batch) } else { 1 }
 }
 
 impl ProductsGradient {
@@ -95,26 +103,32 @@ impl ProductsGradient {
             .collect::<Result<Vec<_>, ComputeError>>()?;
         let plane = input.iter().product::<usize>();
         let image_len = layer.outputs * output.iter().product::<usize>();
-        let block = layer.inputs * plane;
-        let steps = image_len * layer.inputs * layer.taps();
-        let few = parallel::are_few(out.len() / block);
+        let out_len = layer.inputs * plane;
+        let batch = out.len() / out_len;
+        let at_once = combinations.iter().map(|(_, _, unroll, _)| images_at_once(layer, unroll, batch)).min();
+        let at_once = at_once.unwrap_or(1);
+        let steps = at_once * image_len * layer.inputs * layer.taps();
+        let few = parallel::are_few(batch / at_once);
         let workspace = || (combinations.iter().map(|_| Workspace::default()).collect(), Vec::new());
+        type Workspaces = (Vec<Workspace>, Vec<f32>);
         parallel::for_tasks(
             out,
-            block,
+            at_once * out_len,
             steps,
             workspace,
-            |(workspaces, buffer): &mut (Vec<Workspace>, _), task, out| {
+            |(workspaces, buffer): &mut Workspaces, task, out| {
                 let group = task % layer.geometry.group;
-                let image = &r[task * image_len..(task + 1) * image_len];
+                let (first, count) = (task * at_once, out.len() / out_len);
+                let images = &r[first * image_len..(first + count) * image_len];
                 for ((phases, weights, unroll, axes), workspace) in combinations.iter().zip(workspaces) {
+                    let weight = Weight { operation, packed: &weights[group], bias: None };
                     if phases.is_everything() {
-                        unroll.multiply(operation, workspace, few, out, &weights[group], image, None)?;
+                        unroll.multiply(workspace, few, out, &weight, images)?;
                         continue;
                     }
                     let columns = unroll.columns();
-                    buffer.resize(layer.inputs * columns, 0.0);
-                    unroll.multiply(operation, workspace, few, buffer, &weights[group], image, None)?;
+                    buffer.resize(count * layer.inputs * columns, 0.0);
+                    unroll.multiply(workspace, few, buffer, &weight, images)?;
                     for (from, to) in buffer.chunks_exact(columns).zip(out.chunks_exact_mut(plane)) {
                         phases.spread(axes, input, from, to);
                     }

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 use rten_gemm::{GemmInputA, GemmInputB, PackedAMatrix};
+use rten_tensor::Matrix;
 
 use crate::backend::cpu::axis::Axis;
 use crate::backend::cpu::gemm::{self, Bias};
@@ -18,18 +19,20 @@ const BLOCK_COLUMNS: usize = 384;
 /// Short runs are copied as whole vectors of this many elements; what is too much is overwritten by the next run.
 const SHORT_RUN: usize = 8;
 
+/// Images with few output positions share one product, of about this many columns.
+const SHARED_COLUMNS: usize = 256;
+
 /// How the windows of one layer are found in an image. Row `channel · taps + tap`, column: output position.
 #[derive(Clone, Debug)]
 pub(super) struct Unroll {
-    channels: usize,
-    columns: usize,
-    /// `None` when a window is one element, the same as the output's: the image is the matrix.
-    windows: Option<Windows>,
-}
-
-#[derive(Clone, Debug)]
-struct Windows {
     padded: PaddedImage,
+    channels: usize,
+    /// The number of output positions.
+    columns: usize,
+    /// The number of elements of an image's channel.
+    plane: usize,
+    /// Whether a window is one element, the same as the output's: the image is the matrix.
+    is_image: bool,
     /// For each row, the tap's distance from the start of a window.
     taps: Vec<usize>,
     /// For each line of output positions, the start of the first window.
@@ -41,7 +44,7 @@ struct Windows {
 /// What the products of one thread use again and again.
 #[derive(Debug, Default)]
 pub(super) struct Workspace {
-    image: Vec<f32>,
+    images: Vec<f32>,
     block: BlockWorkspace,
 }
 
@@ -51,27 +54,51 @@ struct BlockWorkspace {
     product: Vec<f32>,
 }
 
+/// The left operand of a product, and what is added to it.
+#[derive(Clone, Copy)]
+pub(super) struct Weight<'a> {
+    pub(super) operation: &'static str,
+    pub(super) packed: &'a PackedAMatrix<f32>,
+    /// One number for each row.
+    pub(super) bias: Option<&'a [f32]>,
+}
+
 /// What every block of one product shares.
 struct Product<'a> {
-    operation: &'static str,
-    windows: &'a Windows,
-    image: &'a [f32],
-    weight: &'a PackedAMatrix<f32>,
-    bias: Option<&'a [f32]>,
+    unroll: &'a Unroll,
+    /// Padded images, one after the other.
+    images: &'a [f32],
+    weight: &'a Weight<'a>,
 }
 
 impl Unroll {
     /// The windows that `axes` describe, over images of `channels` channels. Every axis has a tap and an output element.
     pub(super) fn new(operation: &'static str, axes: &[Axis; 3], channels: usize) -> Result<Self, ComputeError> {
-        let windows = if axes.iter().all(Axis::is_identity) {
-            None
-        } else {
-            Some(Windows::new(axes, channels).ok_or_else(|| {
-                let shape = axes.iter().map(|axis| axis.size).collect();
-                ComputeError::new(operation, ComputeErrorKind::TooLarge { shape })
-            })?)
-        };
-        Ok(Self { channels, columns: axes.iter().map(|axis| axis.count).product(), windows })
+        let padded = PaddedImage::new(axes, channels, SHORT_RUN).ok_or_else(|| {
+            let shape = axes.iter().map(|axis| axis.size).collect();
+            ComputeError::new(operation, ComputeErrorKind::TooLarge { shape })
+        })?;
+        let [deep, vertical, horizontal] = axes;
+        let mut taps = Vec::new();
+        for channel in 0..channels {
+            for z in 0..deep.taps.len() {
+                for y in 0..vertical.taps.len() {
+                    taps.extend((0..horizontal.taps.len()).map(|x| padded.tap_offset(channel, [z, y, x])));
+                }
+            }
+        }
+        let lines = (0..deep.count).flat_map(|z| (0..vertical.count).map(move |y| [z, y, 0]));
+        let lines = lines.map(|line| padded.output_offset(line)).collect();
+        Ok(Self {
+            channels,
+            columns: axes.iter().map(|axis| axis.count).product(),
+            plane: axes.iter().map(|axis| axis.size).product(),
+            is_image: axes.iter().all(Axis::is_identity),
+            padded,
+            taps,
+            lines,
+            width: horizontal.count,
+        })
     }
 
     /// The number of output positions.
@@ -79,34 +106,45 @@ impl Unroll {
         self.columns
     }
 
-    /// `out = weight · windows(image) + bias`, with the blocks of columns in parallel where `parallel`.
+    /// How many of `images` images one call of [`multiply`](Self::multiply) should take.
+    pub(super) fn images_at_once(&self, images: usize) -> usize {
+        let share = images.div_ceil(rayon::current_num_threads()).max(1);
+        (SHARED_COLUMNS / self.columns).clamp(1, share)
+    }
+
+    /// `out = weight · windows(image) + bias` for each of the `images`, with blocks of columns in parallel where
+    /// `parallel`.
     pub(super) fn multiply(
         &self,
-        operation: &'static str,
         workspace: &mut Workspace,
         parallel: bool,
         out: &mut [f32],
-        weight: &PackedAMatrix<f32>,
-        image: &[f32],
-        bias: Option<&[f32]>,
+        weight: &Weight<'_>,
+        images: &[f32],
     ) -> Result<(), ComputeError> {
-        let Some(windows) = &self.windows else {
-            let b = gemm::matrix(image, self.channels, self.columns);
-            let (a, b) = (GemmInputA::Packed(weight), GemmInputB::Unpacked(b));
-            return gemm::multiply(operation, out, a, b, Bias::rows(bias));
-        };
-        if workspace.image.len() != windows.padded.len() {
-            workspace.image = vec![0.0; windows.padded.len()];
+        let image_len = self.channels * self.plane;
+        let count = images.len() / image_len;
+        if self.is_image && count == 1 {
+            return weight.multiply(out, gemm::matrix(images, self.channels, self.columns));
         }
-        windows.padded.fill(image, &mut workspace.image);
-        let product = Product { operation, windows, image: &workspace.image, weight, bias };
-        let at_once = (BLOCK_ELEMENTS / windows.taps.len()).max(BLOCK_COLUMNS).min(self.columns);
+        let padded_len = self.padded.len();
+        if workspace.images.len() < count * padded_len {
+            workspace.images = vec![0.0; count * padded_len];
+        }
+        for (image, padded) in images.chunks_exact(image_len).zip(workspace.images.chunks_exact_mut(padded_len)) {
+            self.padded.fill(image, padded);
+        }
+        let product = Product { unroll: self, images: &workspace.images, weight };
+        if count > 1 {
+            return product.shared(&mut workspace.block, count, out);
+        }
+        let at_once = (BLOCK_ELEMENTS / self.taps.len()).max(BLOCK_COLUMNS).min(self.columns);
         let blocks = self.columns.div_ceil(at_once);
         if blocks == 1 {
             return product.whole(&mut workspace.block, out);
         }
         let at_once = self.columns.div_ceil(blocks);
-        let mut parts: Vec<Vec<&mut [f32]>> = (0..blocks).map(|_| Vec::with_capacity(weight.rows())).collect();
+        let mut parts: Vec<Vec<&mut [f32]>> = (0..blocks).map(|_| Vec::with_capacity(weight.packed.rows())).collect();
         for row in out.chunks_exact_mut(self.columns) {
             parts.iter_mut().zip(row.chunks_mut(at_once)).for_each(|(part, row)| part.push(row));
         }
@@ -124,39 +162,23 @@ impl Unroll {
             blocks.try_for_each(|(block, part)| product.part(&mut workspace.block, block * at_once, part))
         }
     }
-}
 
-impl Windows {
-    fn new(axes: &[Axis; 3], channels: usize) -> Option<Self> {
-        let padded = PaddedImage::new(axes, channels, SHORT_RUN)?;
-        let [deep, vertical, horizontal] = axes;
-        let mut taps = Vec::new();
-        for channel in 0..channels {
-            for z in 0..deep.taps.len() {
-                for y in 0..vertical.taps.len() {
-                    taps.extend((0..horizontal.taps.len()).map(|x| padded.tap_offset(channel, [z, y, x])));
-                }
-            }
-        }
-        let lines = (0..deep.count).flat_map(|z| (0..vertical.count).map(move |y| [z, y, 0]));
-        let lines = lines.map(|line| padded.output_offset(line)).collect();
-        Some(Self { padded, taps, lines, width: horizontal.count })
-    }
-
-    /// Lays out the windows of output positions `first..first + count` as the first columns of a matrix.
-    fn unroll(&self, image: &[f32], first: usize, count: usize, columns: &mut Vec<f32>) {
+    /// Lays out the windows of `count` output positions from the `first` on, counted through all the padded `images`,
+    /// as the first columns of a matrix.
+    fn unroll(&self, images: &[f32], first: usize, count: usize, columns: &mut Vec<f32>) {
         columns.resize(self.taps.len() * count + SHORT_RUN, 0.0);
         // (where a run of neighbouring windows starts, its first column, its length)
         let mut runs = Vec::with_capacity(count / self.width + 2);
         let mut column = 0;
         while column < count {
-            let (line, x) = ((first + column) / self.width, (first + column) % self.width);
+            let (image, position) = ((first + column) / self.columns, (first + column) % self.columns);
+            let (line, x) = (position / self.width, position % self.width);
             let len = (self.width - x).min(count - column);
-            runs.push((self.lines[line] + x, column, len));
+            runs.push((image * self.padded.len() + self.lines[line] + x, column, len));
             column += len;
         }
         for (row, tap) in self.taps.iter().enumerate() {
-            let from = &image[*tap..];
+            let from = &images[*tap..];
             let to = &mut columns[row * count..];
             for &(start, column, len) in &runs {
                 if len <= SHORT_RUN {
@@ -172,28 +194,46 @@ impl Windows {
     }
 }
 
-impl Product<'_> {
-    /// All columns at once.
-    fn whole(&self, workspace: &mut BlockWorkspace, out: &mut [f32]) -> Result<(), ComputeError> {
-        let count = out.len() / self.weight.rows();
-        let (rows, columns) = (self.windows.taps.len(), &mut workspace.columns);
-        self.windows.unroll(self.image, 0, count, columns);
-        let b = gemm::matrix(&columns[..rows * count], rows, count);
-        let (a, b) = (GemmInputA::Packed(self.weight), GemmInputB::Unpacked(b));
+impl Weight<'_> {
+    fn multiply(&self, out: &mut [f32], columns: Matrix<'_, f32>) -> Result<(), ComputeError> {
+        let (a, b) = (GemmInputA::Packed(self.packed), GemmInputB::Unpacked(columns));
         gemm::multiply(self.operation, out, a, b, Bias::rows(self.bias))
     }
+}
 
-    /// The columns from `first` on, as many as each of `rows` has room for.
+impl Product<'_> {
+    /// All columns of one image at once.
+    fn whole(&self, workspace: &mut BlockWorkspace, out: &mut [f32]) -> Result<(), ComputeError> {
+        self.block(&mut workspace.columns, 0, self.unroll.columns, out)
+    }
+
+    /// All columns of `count` images at once.
+    fn shared(&self, workspace: &mut BlockWorkspace, count: usize, out: &mut [f32]) -> Result<(), ComputeError> {
+        let (columns, rows) = (self.unroll.columns, self.weight.packed.rows());
+        let BlockWorkspace { columns: buffer, product } = workspace;
+        product.resize(rows * count * columns, 0.0);
+        self.block(buffer, 0, count * columns, product)?;
+        for (image, out) in out.chunks_exact_mut(rows * columns).enumerate() {
+            for (to, from) in out.chunks_exact_mut(columns).zip(product.chunks_exact(count * columns)) {
+                to.copy_from_slice(&from[image * columns..(image + 1) * columns]);
+            }
+        }
+        Ok(())
+    }
+
+    /// The columns of one image from `first` on, as many as each of `rows` has room for.
     fn part(&self, workspace: &mut BlockWorkspace, first: usize, rows: &mut [&mut [f32]]) -> Result<(), ComputeError> {
         let count = rows.first().map_or(0, |row| row.len());
         let BlockWorkspace { columns, product } = workspace;
-        self.windows.unroll(self.image, first, count, columns);
         product.resize(rows.len() * count, 0.0);
-        let depth = self.windows.taps.len();
-        let b = gemm::matrix(&columns[..depth * count], depth, count);
-        let (a, b) = (GemmInputA::Packed(self.weight), GemmInputB::Unpacked(b));
-        gemm::multiply(self.operation, product, a, b, Bias::rows(self.bias))?;
+        self.block(columns, first, count, product)?;
         rows.iter_mut().zip(product.chunks_exact(count)).for_each(|(to, from)| to.copy_from_slice(from));
         Ok(())
+    }
+
+    fn block(&self, columns: &mut Vec<f32>, first: usize, count: usize, out: &mut [f32]) -> Result<(), ComputeError> {
+        self.unroll.unroll(self.images, first, count, columns);
+        let rows = self.unroll.taps.len();
+        self.weight.multiply(out, gemm::matrix(&columns[..rows * count], rows, count))
     }
 }

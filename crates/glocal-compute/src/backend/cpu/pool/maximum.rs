@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use rten_simd::{Isa, SimdOp};
 
 use crate::backend::Winners;
 use crate::backend::cpu::{check, parallel};
@@ -41,7 +42,7 @@ pub(in crate::backend::cpu) fn max_pool(
             let planes = out.chunks_exact_mut(out_plane).zip(positions.chunks_exact_mut(out_plane));
             for ((out, positions), x) in planes.zip(x.chunks_exact(in_plane)) {
                 positions.copy_from_slice(&first);
-                pool_plane(&windows, x, out, positions);
+                Plane { windows: &windows, x, out, positions }.dispatch();
             }
         });
     }
@@ -53,22 +54,52 @@ pub(in crate::backend::cpu) fn max_pool(
 /// The comparisons that one task takes on, at least.
 const PLANE_STEPS: usize = 1 << 16;
 
-fn pool_plane(windows: &Windows, x: &[f32], out: &mut [f32], positions: &mut [u32]) {
-    let horizontal = &windows.axes[2];
-    let (width, step) = (horizontal.count, horizontal.step as usize);
-    windows.for_lines(|line, from, inside, tap| {
-        let Some(at) = horizontal.position(inside.start, tap) else { return };
-        let best = &mut out[line * width..][inside.clone()];
-        let won = &mut positions[line * width..][inside];
-        let first = from + at;
-        // The order of the taps is the windows' row-major order, and only what is larger wins: the first one on ties.
-        let values = x[first..from + horizontal.size].iter().step_by(step);
-        for (index, ((best, won), &value)) in best.iter_mut().zip(won).zip(values).enumerate() {
-            let wins = (value > *best) | (value.is_nan() & !best.is_nan());
-            *best = if wins { value } else { *best };
-            *won = if wins { (first + index * step) as u32 } else { *won };
-        }
-    });
+/// Pools one plane, for the machine's vectors.
+struct Plane<'a> {
+    windows: &'a Windows,
+    x: &'a [f32],
+    out: &'a mut [f32],
+    positions: &'a mut [u32],
+}
+
+impl SimdOp for Plane<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, _: I) {
+        let Self { windows, x, out, positions } = self;
+        let horizontal = &windows.axes[2];
+        let (width, step) = (horizontal.count, horizontal.step as usize);
+        let mut spread = vec![0.0; width];
+        windows.for_lines(
+            #[inline(always)]
+            |line, from, inside, tap| {
+                let Some(at) = horizontal.position(inside.start, tap) else { return };
+                let best = &mut out[line * width..][inside.clone()];
+                let won = &mut positions[line * width..][inside];
+                let line = &x[from + at..from + horizontal.size];
+                let values = if step == 1 {
+                    &line[..best.len()]
+                } else {
+                    let spread = &mut spread[..best.len()];
+                    spread.iter_mut().zip(line.iter().step_by(step)).for_each(|(to, from)| *to = *from);
+                    spread
+                };
+                take_larger(best, won, values, (from + at) as u32, step as u32);
+            },
+        );
+    }
+}
+
+/// Lets each value that is larger win, and the first NaN. As the taps come in the windows' row-major order, the first
+/// one wins on ties. Value `i` stands at `first + i · step`.
+#[inline(always)]
+fn take_larger(best: &mut [f32], won: &mut [u32], values: &[f32], first: u32, step: u32) {
+    for (index, ((best, won), &value)) in best.iter_mut().zip(won).zip(values).enumerate() {
+        let wins = (value > *best) | (value.is_nan() & !best.is_nan());
+        *best = if wins { value } else { *best };
+        *won = if wins { first.wrapping_add(step.wrapping_mul(index as u32)) } else { *won };
+    }
 }
 
 /// See [`Backend::max_pool_input_gradient`](crate::Backend::max_pool_input_gradient).
