@@ -57,11 +57,15 @@ impl Model {
             opset,
             graph: Graph::new(&input, shape),
             values: BTreeMap::from([(input, Value::Node(NodeId(0)))]),
+            used: BTreeSet::from([output.clone()]),
             sources: Vec::new(),
         };
         let nodes = needed(nodes, &output);
-        let used: BTreeSet<&str> = nodes.iter().flat_map(|node| &node.inputs).map(String::as_str).collect();
-        for (name, tensor) in initializers.into_iter().filter(|(name, _)| used.contains(name.as_str())) {
+        importer.used.extend(nodes.iter().flat_map(|node| &node.inputs).filter(|name| !name.is_empty()).cloned());
+        for (name, tensor) in initializers {
+            if !importer.used.contains(&name) {
+                continue;
+            }
             let constant = Constant::from_onnx(tensor)?.named(&name);
             importer.values.insert(name, Value::Constant(constant));
         }
@@ -81,6 +85,8 @@ struct Importer {
     opset: i64,
     graph: Graph,
     values: BTreeMap<String, Value>,
+    /// The names of the values that the output depends on.
+    used: BTreeSet<String>,
     /// For each node made of the outputs of ONNX nodes: that node's index, our node, the constants it took.
     sources: Vec<(usize, NodeId, Vec<String>)>,
 }
@@ -99,7 +105,7 @@ impl Importer {
             });
         }
         let parameters = operands.iter().flatten().filter_map(Value::constant_name).map(str::to_owned).collect();
-        let mut reader = NodeReader::new(node, operands, self.opset, &mut self.graph);
+        let mut reader = NodeReader::new(node, operands, self.opset, &self.used, &mut self.graph);
         let outputs = read_op(&mut reader)?;
         reader.finish()?;
         let index = self.sources.len();

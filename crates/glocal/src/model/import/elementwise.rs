@@ -112,7 +112,7 @@ pub(super) fn identity(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelE
             // At inference neither the ratio nor the seed matters.
             let _ = (reader.float("ratio", 0.5)?, reader.attribute("seed"));
             let training = reader.constant(2, "training_mode")?.and_then(|constant| constant.sizes());
-            if training.is_some_and(|sizes| sizes != [Size::Fixed(0)]) || reader.has_output(1) {
+            if training.is_some_and(|sizes| sizes != [Size::Fixed(0)]) || reader.uses_output(1) {
                 return Err(unsupported("a dropout in training mode"));
             }
         }

@@ -17,6 +17,8 @@ pub(super) struct NodeReader<'a> {
     node: &'a glocal_onnx::Node,
     operands: Vec<Option<Value>>,
     opset: i64,
+    /// The values that any node takes.
+    used: &'a BTreeSet<String>,
     graph: &'a mut Graph,
     read: RefCell<BTreeSet<&'static str>>,
 }
@@ -26,9 +28,10 @@ impl<'a> NodeReader<'a> {
         node: &'a glocal_onnx::Node,
         operands: Vec<Option<Value>>,
         opset: i64,
+        used: &'a BTreeSet<String>,
         graph: &'a mut Graph,
     ) -> Self {
-        Self { node, operands, opset, graph, read: RefCell::default() }
+        Self { node, operands, opset, used, graph, read: RefCell::default() }
     }
 
     pub(super) fn op_type(&self) -> &'a str {
@@ -113,9 +116,14 @@ impl<'a> NodeReader<'a> {
         self.node.outputs.len()
     }
 
-    /// Whether the output of that index is used by its name.
+    /// Whether the output of that index has a name.
     pub(super) fn has_output(&self, index: usize) -> bool {
         self.node.outputs.get(index).is_some_and(|name| !name.is_empty())
+    }
+
+    /// Whether a node, or the model's output, takes the output of that index.
+    pub(super) fn uses_output(&self, index: usize) -> bool {
+        self.node.outputs.get(index).is_some_and(|name| self.used.contains(name))
     }
 
     /// The operand of that index, if it is given.

@@ -95,7 +95,7 @@ pub(super) fn pool(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError
         let count_include_pad = reader.flag("count_include_pad", false)?;
         return reader.output(AveragePool { geometry, count_include_pad }, vec![x]);
     }
-    if reader.has_output(1) {
+    if reader.uses_output(1) {
         return Err(unsupported("the second output of a max pool, its indices,"));
     }
     // It says how indices are counted, which nobody asked for.
