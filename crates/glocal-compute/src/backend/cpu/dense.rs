@@ -1,5 +1,7 @@
 //! Matrices applied to the last axis, and their input gradients.
 
+mod dots;
+
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -56,31 +58,24 @@ pub(super) fn forward(x: &Tensor, weight: &PackedWeight, bias: Option<&Tensor>) 
         return Ok(out);
     }
     let (inputs, outputs) = (layer.inputs, layer.outputs);
-    let x = gemm::matrix(x.data(), rows, inputs);
-    let weight = gemm::matrix(layer.weight.data(), outputs, inputs);
     if layer.weight.len() <= PACKED_ELEMENTS {
-        let packed = layer.forward.get_or_init(|| gemm::pack_right(weight.transposed()));
-        let x = gemm::pack_left(x);
+        let packed = layer
+            .forward
+            .get_or_init(|| gemm::pack_right(gemm::matrix(layer.weight.data(), outputs, inputs).transposed()));
+        let x = gemm::pack_left(gemm::matrix(x.data(), rows, inputs));
         let (a, b) = (GemmInputA::Packed(&x), GemmInputB::Packed(packed));
         gemm::multiply(OPERATION, out.data_mut(), a, b, Bias::columns(bias))?;
-    } else if outputs == 1 {
-        let x = gemm::pack_left(x);
-        let (a, b) = (GemmInputA::Packed(&x), GemmInputB::Unpacked(weight.transposed()));
-        gemm::multiply(OPERATION, out.data_mut(), a, b, Bias::columns(bias))?;
     } else {
-        // As the left operand a matrix is read where it is; as the right one it would be copied at each call.
-        let (a, b) = (GemmInputA::Unpacked(weight), GemmInputB::Unpacked(x.transposed()));
-        if rows == 1 {
-            gemm::multiply(OPERATION, out.data_mut(), a, b, Bias::rows(bias))?;
-        } else {
-            let mut transposed = vec![0.0; out.len()];
-            gemm::multiply(OPERATION, &mut transposed, a, b, Bias::rows(bias))?;
-            parallel::for_blocks(out.data_mut(), outputs, outputs, |row, out| {
-                for (to, from) in out.iter_mut().zip(transposed[row..].iter().step_by(rows)) {
-                    *to = *from;
+        let products = dots::dots(layer.weight.data(), x.data(), inputs);
+        parallel::for_blocks(out.data_mut(), outputs, outputs, |row, out| {
+            let products = products[row..].iter().step_by(rows);
+            match bias {
+                Some(bias) => {
+                    out.iter_mut().zip(products).zip(bias).for_each(|((to, product), bias)| *to = product + bias);
                 }
-            });
-        }
+                None => out.iter_mut().zip(products).for_each(|(to, product)| *to = *product),
+            }
+        });
     }
     Ok(out)
 }
