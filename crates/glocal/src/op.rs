@@ -9,6 +9,7 @@ pub mod affine;
 pub mod arithmetic;
 pub mod batch_normalization;
 pub mod convolution;
+pub mod convolution_transpose;
 pub mod dense;
 pub mod layout;
 pub mod pool;
@@ -133,6 +134,8 @@ pub enum Structure<'a> {
     ChannelAffine(&'a batch_normalization::BatchNormalization),
     /// A convolution, whose output channels can be scaled and shifted.
     Convolution(&'a convolution::Convolution),
+    /// A transposed convolution, whose output channels can be scaled and shifted.
+    ConvolutionTranspose(&'a convolution_transpose::ConvolutionTranspose),
     /// A dense layer, whose output features can be scaled and shifted.
     Dense(&'a dense::Dense),
     /// Turns logits into probabilities: not explained at the end of a model.
@@ -148,6 +151,7 @@ pub enum Structure<'a> {
 pub enum OpKind {
     Input,
     Convolution,
+    ConvolutionTranspose,
     Dense,
     BatchNormalization,
     Relu,
@@ -180,7 +184,7 @@ pub enum OpKind {
 pub enum OpClass {
     /// Element-wise non-linear functions.
     Activation,
-    /// Convolutions of any dimension.
+    /// Convolutions of any dimension, transposed ones included.
     Convolution,
     /// Convolutions and dense layers: all affine ops with weights.
     Linear,
@@ -194,9 +198,10 @@ pub enum OpClass {
 
 impl OpKind {
     /// All kinds.
-    pub const ALL: [OpKind; 26] = [
+    pub const ALL: [OpKind; 27] = [
         Self::Input,
         Self::Convolution,
+        Self::ConvolutionTranspose,
         Self::Dense,
         Self::BatchNormalization,
         Self::Relu,
@@ -228,6 +233,7 @@ impl OpKind {
         match self {
             Self::Input => "input",
             Self::Convolution => "convolution",
+            Self::ConvolutionTranspose => "convolution-transpose",
             Self::Dense => "dense",
             Self::BatchNormalization => "batch-normalization",
             Self::Relu => "relu",
@@ -261,8 +267,8 @@ impl OpKind {
             OpClass::Activation => {
                 matches!(self, Self::Relu | Self::LeakyRelu | Self::Clip | Self::Sigmoid | Self::Tanh)
             }
-            OpClass::Convolution => self == Self::Convolution,
-            OpClass::Linear => matches!(self, Self::Convolution | Self::Dense),
+            OpClass::Convolution => matches!(self, Self::Convolution | Self::ConvolutionTranspose),
+            OpClass::Linear => matches!(self, Self::Convolution | Self::ConvolutionTranspose | Self::Dense),
             OpClass::AveragePool => matches!(self, Self::AveragePool | Self::ReduceMean),
             OpClass::Sum => matches!(self, Self::Sum | Self::Subtract),
             OpClass::Normalization => self == Self::BatchNormalization,

@@ -4,13 +4,14 @@
 
 use std::sync::Arc;
 
-use glocal_compute::Tensor;
+use glocal_compute::{ComputeError, Tensor};
 
 use crate::canonizer::rewrite::{Change, rewrite};
 use crate::error::ModelError;
 use crate::model::{Model, NodeId};
 use crate::op::batch_normalization::BatchNormalization;
 use crate::op::convolution::Convolution;
+use crate::op::convolution_transpose::ConvolutionTranspose;
 use crate::op::dense::Dense;
 use crate::op::{Op, Parameters, Structure};
 
@@ -27,7 +28,7 @@ pub(super) fn apply(model: &Model) -> Result<Model, ModelError> {
         let affine = merged_into[below.index()].unwrap_or(*below);
         let affine_node = graph.node(affine);
         let channels_first = match affine_node.op.structure() {
-            Structure::Convolution(_) => true,
+            Structure::Convolution(_) | Structure::ConvolutionTranspose(_) => true,
             // A dense layer's features are its last axis, which is the channel only for vectors.
             Structure::Dense(_) => affine_node.shape.len() == 1,
             _ => false,
@@ -45,10 +46,25 @@ pub(super) fn apply(model: &Model) -> Result<Model, ModelError> {
         replacements.push(match node.op.structure() {
             _ if chain.is_empty() => None,
             Structure::Convolution(op) => {
-                let parameters = merged(&op.parameters, chain).map_err(at)?;
+                let parameters = merged_rows(&op.parameters, chain).map_err(at)?;
                 Some(Arc::new(Convolution { parameters, geometry: op.geometry.clone() }))
             }
-            Structure::Dense(op) => Some(Arc::new(Dense { parameters: merged(&op.parameters, chain).map_err(at)? })),
+            Structure::ConvolutionTranspose(op) => {
+                let [inputs, outputs] = [op.parameters.weight().batch(), op.parameters.weight().shape()[1]];
+                let kernel: usize = op.parameters.weight().shape()[2..].iter().product();
+                let (group, of_group) = (op.geometry.group, inputs / op.geometry.group);
+                // Weights are [in, out / group, kernel...]: the input's group says which outputs are meant.
+                let channel = move |index: usize| {
+                    let (input, output) = (index / (outputs * kernel), index / kernel % outputs);
+                    (input / of_group.max(1)) * outputs + output
+                };
+                let parameters = merged(&op.parameters, chain, outputs * group, channel).map_err(at)?;
+                Some(Arc::new(ConvolutionTranspose { parameters, ..op.clone() }))
+            }
+            Structure::Dense(op) => {
+                let parameters = merged_rows(&op.parameters, chain).map_err(at)?;
+                Some(Arc::new(Dense { parameters }))
+            }
             _ => None,
         });
     }
@@ -59,30 +75,36 @@ pub(super) fn apply(model: &Model) -> Result<Model, ModelError> {
     })
 }
 
-/// The parameters with every normalisation of `chain` applied to the op's outputs, in double precision.
+/// [`merged`] for weights whose axis 0 is the output channel.
+fn merged_rows(parameters: &Parameters, chain: &[&BatchNormalization]) -> Result<Arc<Parameters>, ComputeError> {
+    let row = parameters.weight().row_len().max(1);
+    merged(parameters, chain, parameters.weight().batch(), |index| index / row)
+}
+
+/// The parameters with every normalisation of `chain` applied to the op's `channels` outputs, in double precision;
+/// `channel_of` says which output a weight belongs to.
 fn merged(
     parameters: &Parameters,
     chain: &[&BatchNormalization],
-) -> Result<Arc<Parameters>, glocal_compute::ComputeError> {
+    channels: usize,
+    channel_of: impl Fn(usize) -> usize,
+) -> Result<Arc<Parameters>, ComputeError> {
     let weight = parameters.weight();
-    let channels = weight.batch();
     let mut scale = vec![1.0f64; channels];
     let mut shift: Vec<f64> = match parameters.bias() {
         Some(bias) => bias.data().iter().map(|&value| f64::from(value)).collect(),
         None => vec![0.0; channels],
     };
     for normalization in chain {
-        let of = |channel: usize| (normalization.scale.data()[channel], normalization.shift.data()[channel]);
-        for channel in 0..channels {
-            let (factor, offset) = of(channel);
-            scale[channel] *= f64::from(factor);
-            shift[channel] = shift[channel] * f64::from(factor) + f64::from(offset);
+        let parameters = normalization.scale.data().iter().zip(normalization.shift.data());
+        for ((scale, shift), (&factor, &offset)) in scale.iter_mut().zip(&mut shift).zip(parameters) {
+            *scale *= f64::from(factor);
+            *shift = *shift * f64::from(factor) + f64::from(offset);
         }
     }
-    let row = weight.row_len().max(1);
-    let scaled = weight.data().chunks(row).zip(&scale);
-    let scaled = scaled.flat_map(|(row, scale)| row.iter().map(move |&value| (f64::from(value) * scale) as f32));
-    let weight = Tensor::new(weight.shape(), scaled.collect())?;
+    let scaled = weight.data().iter().enumerate();
+    let scaled = scaled.map(|(index, &value)| (f64::from(value) * scale[channel_of(index)]) as f32).collect();
+    let weight = Tensor::new(weight.shape(), scaled)?;
     let bias = Tensor::new([channels], shift.into_iter().map(|value| value as f32).collect())?;
     Ok(Parameters::new(weight, Some(bias)))
 }

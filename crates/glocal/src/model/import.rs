@@ -157,6 +157,7 @@ fn read_op(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
     }
     match reader.op_type() {
         "Conv" => affine::convolution(reader),
+        "ConvTranspose" => affine::convolution_transpose(reader),
         "Gemm" => affine::gemm(reader),
         "MatMul" => affine::matmul(reader),
         "BatchNormalization" => affine::batch_normalization(reader),

@@ -1,4 +1,4 @@
-//! Readers of `Conv`, `Gemm`, `MatMul` and `BatchNormalization`.
+//! Readers of `Conv`, `ConvTranspose`, `Gemm`, `MatMul` and `BatchNormalization`.
 
 use glocal_compute::{ConvolutionGeometry, Tensor};
 
@@ -9,6 +9,7 @@ use crate::model::import::window::Window;
 use crate::op::Parameters;
 use crate::op::batch_normalization::BatchNormalization;
 use crate::op::convolution::Convolution;
+use crate::op::convolution_transpose::ConvolutionTranspose;
 use crate::op::dense::Dense;
 
 pub(super) fn convolution(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
@@ -25,17 +26,50 @@ pub(super) fn convolution(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, Mod
     if bias.as_ref().is_some_and(|bias| bias.shape() != [*out]) {
         return Err(wrong("B", "one number for each output channel"));
     }
-    let group = match reader.int("group")? {
-        None => 1,
-        Some(group) => usize::try_from(group)
-            .ok()
-            .filter(|&group| group > 0 && out % group == 0)
-            .ok_or_else(|| wrong("group", "a positive number that divides the output channels"))?,
-    };
+    let group = group(reader, *out)?;
     let spatial = reader.shape(x).get(1..).unwrap_or(&[]).to_vec();
     let Window { strides, dilations, pads_begin, pads_end } = Window::read(reader, kernel, &spatial)?;
     let geometry = ConvolutionGeometry { strides, dilations, pads_begin, pads_end, group };
     reader.output(Convolution { parameters: Parameters::new(weight, bias), geometry }, vec![x])
+}
+
+pub(super) fn convolution_transpose(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
+    let x = reader.activation(0)?;
+    let weight = reader.floats(1, "W")?.ok_or_else(|| wrong("W", "a constant of weights"))?;
+    let bias = reader.floats(2, "B")?;
+    let [inputs, outputs, kernel @ ..] = weight.shape() else {
+        return Err(wrong("W", "of shape [in, out / group, kernel...]"));
+    };
+    if kernel.is_empty() || kernel.len() > 3 {
+        return Err(unsupported(format!("a transposed convolution over {} axes", kernel.len())));
+    }
+    if reader.sizes("kernel_shape")?.is_some_and(|declared| declared != kernel) {
+        return Err(wrong("kernel_shape", "the shape of the weights"));
+    }
+    let group = group(reader, *inputs)?;
+    if bias.as_ref().is_some_and(|bias| bias.shape() != [outputs * group]) {
+        return Err(wrong("B", "one number for each output channel"));
+    }
+    if reader.attribute("output_shape").is_some() || !matches!(reader.string("auto_pad")?, None | Some("NOTSET")) {
+        return Err(unsupported("a transposed convolution with an output shape in place of pads"));
+    }
+    let spatial = reader.shape(x).get(1..).unwrap_or(&[]).to_vec();
+    let Window { strides, dilations, pads_begin, pads_end } = Window::read(reader, kernel, &spatial)?;
+    let output_padding = reader.sizes("output_padding")?.unwrap_or_else(|| vec![0; kernel.len()]);
+    let fits = |(index, &padding): (usize, &usize)| padding < strides[index].max(dilations[index]);
+    if output_padding.len() != kernel.len() || !output_padding.iter().enumerate().all(fits) {
+        return Err(wrong("output_padding", "less than the stride or the dilation, for each spatial axis"));
+    }
+    let geometry = ConvolutionGeometry { strides, dilations, pads_begin, pads_end, group };
+    let op = ConvolutionTranspose { parameters: Parameters::new(weight, bias), geometry, output_padding };
+    reader.output(op, vec![x])
+}
+
+/// The number of groups, which divides `channels`.
+fn group(reader: &NodeReader<'_>, channels: usize) -> Result<usize, ModelError> {
+    let Some(group) = reader.int("group")? else { return Ok(1) };
+    let group = usize::try_from(group).ok().filter(|&group| group > 0 && channels % group == 0);
+    group.ok_or_else(|| wrong("group", "a positive number that divides the channels of the weights"))
 }
 
 pub(super) fn gemm(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {

@@ -1,0 +1,132 @@
+//! Transposed convolution over 1 to 3 spatial axes (ONNX `ConvTranspose`): a convolution's input gradient as an op.
+
+use std::sync::Arc;
+
+use glocal_compute::backend::{PackedWeight, Zip};
+use glocal_compute::{Backend, ComputeError, ConvolutionGeometry, Tensor};
+
+use crate::op::affine::broadcast_bias;
+use crate::op::convolution::Transposed;
+use crate::op::{Affine, DefaultRule, Op, OpKind, Parameters, Part, Propagate, Structure, attribute, single};
+
+/// `[N, C, in...] → [N, K, out...]` with weights `[C, K / group, kernel...]` and a bias `[K]`.
+///
+/// The weights are those of the convolution `[N, K, out...] → [N, C, in...]` whose input gradient this is.
+#[derive(Debug, Clone)]
+pub struct ConvolutionTranspose {
+    /// Weights and bias.
+    pub parameters: Arc<Parameters>,
+    /// Strides, dilations, pads and groups.
+    pub geometry: ConvolutionGeometry,
+    /// Rows added at the end of each spatial axis of the output; less than the stride or the dilation.
+    pub output_padding: Vec<usize>,
+}
+
+impl ConvolutionTranspose {
+    fn packed(&self, backend: &dyn Backend, part: Part) -> Result<PackedWeight, ComputeError> {
+        self.parameters.packed(backend, part, |weight| backend.pack_convolution(weight, &self.geometry))
+    }
+
+    /// The number of output channels.
+    fn channels(&self) -> usize {
+        self.parameters.weight().shape().get(1).map_or(0, |per_group| per_group * self.geometry.group)
+    }
+
+    /// The output size of each spatial axis; `None` when the pads take all of it.
+    fn output_spatial(&self, input: &[usize]) -> Option<Vec<usize>> {
+        let kernel = self.parameters.weight().shape().get(2..)?;
+        let ConvolutionGeometry { strides, dilations, pads_begin, pads_end, .. } = &self.geometry;
+        let rank = kernel.len();
+        let attributes = [strides, dilations, pads_begin, pads_end, &self.output_padding];
+        if input.len() != rank || attributes.iter().any(|attribute| attribute.len() != rank) {
+            return None;
+        }
+        (0..rank)
+            .map(|axis| {
+                let reach = input[axis].checked_sub(1)?.checked_mul(strides[axis])?;
+                let span = kernel[axis].checked_sub(1)?.checked_mul(dilations[axis])?.checked_add(1)?;
+                let full = reach.checked_add(span)?.checked_add(self.output_padding[axis])?;
+                full.checked_sub(pads_begin[axis])?.checked_sub(pads_end[axis]).filter(|&size| size > 0)
+            })
+            .collect()
+    }
+}
+
+impl Op for ConvolutionTranspose {
+    fn kind(&self) -> OpKind {
+        OpKind::ConvolutionTranspose
+    }
+
+    fn infer_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, ComputeError> {
+        let input = single("ConvTranspose", inputs)?;
+        let [channels, spatial @ ..] = input else { return Err(ComputeError::shapes("ConvTranspose", &[0, 0], input)) };
+        let taken = self.parameters.weight().batch();
+        if *channels != taken {
+            let reason = format!("the weights take {taken} channels, the input has {channels}");
+            return Err(attribute("ConvTranspose", "input", reason));
+        }
+        let out = self.output_spatial(spatial).ok_or_else(|| {
+            attribute("ConvTranspose", "pads", format!("{:?} leaves nothing of an input of {spatial:?}", self.geometry))
+        })?;
+        Ok([&[self.channels()], out.as_slice()].concat())
+    }
+
+    fn forward(&self, backend: &dyn Backend, inputs: &[&Tensor]) -> Result<Tensor, ComputeError> {
+        self.forward_part(backend, single("ConvTranspose", inputs)?, Part::Whole, Some(Part::Whole))
+    }
+
+    fn linearize(&self, _: &dyn Backend, inputs: &[&Tensor], _: &Tensor) -> Result<Box<dyn Propagate>, ComputeError> {
+        let input_shape = single("ConvTranspose", inputs)?.sample_shape().to_vec();
+        Ok(Box::new(Transposed { op: self.clone(), input_shape }))
+    }
+
+    fn default_rule(&self) -> DefaultRule {
+        DefaultRule::Required
+    }
+
+    fn affine(&self) -> Option<&dyn Affine> {
+        Some(self)
+    }
+
+    fn structure(&self) -> Structure<'_> {
+        Structure::ConvolutionTranspose(self)
+    }
+}
+
+impl Affine for ConvolutionTranspose {
+    fn forward_part(
+        &self,
+        backend: &dyn Backend,
+        x: &Tensor,
+        weight: Part,
+        bias: Option<Part>,
+    ) -> Result<Tensor, ComputeError> {
+        let spatial = x.sample_shape().get(1..).unwrap_or(&[]);
+        let out = self.output_spatial(spatial).ok_or_else(|| ComputeError::shapes("ConvTranspose", &[0], x.shape()))?;
+        let y = backend.convolution_input_gradient(x, &self.packed(backend, weight)?, &out)?;
+        match bias {
+            Some(part) if self.parameters.bias().is_some() => {
+                backend.zip(&y, &self.bias_part(backend, part, y.sample_shape())?, Zip::Add)
+            }
+            _ => Ok(y),
+        }
+    }
+
+    fn transpose_part(
+        &self,
+        backend: &dyn Backend,
+        r: &Tensor,
+        weight: Part,
+        _: &[usize],
+    ) -> Result<Tensor, ComputeError> {
+        backend.convolution(r, &self.packed(backend, weight)?, None)
+    }
+
+    fn shared(&self) -> Box<dyn Affine> {
+        Box::new(self.clone())
+    }
+
+    fn bias_part(&self, backend: &dyn Backend, part: Part, output_shape: &[usize]) -> Result<Tensor, ComputeError> {
+        broadcast_bias(backend, self.parameters.bias_part(backend, Some(part))?.as_ref(), output_shape, 0)
+    }
+}
