@@ -1,0 +1,179 @@
+//! The pictures and words of a report.
+
+use glocal::op::OpKind;
+use image::RgbImage;
+
+use super::{ConceptFindings, Findings, LayerFindings, ReferenceFindings, View};
+use crate::picture::{ColorMap, Heatmap, HeatmapStyle, OverlayStyle, PictureError, overlay};
+use crate::report::{ConceptCard, ConservationRow, Explanation, LayerSection, Picture, Prediction, Reference};
+
+/// Pictures whose shorter side is at least this long are photographs, and kept as such.
+const PHOTOGRAPH_SIDE: u32 = 128;
+
+/// How findings are shown.
+#[derive(Debug, Clone)]
+pub struct Illustration<'a> {
+    /// Colors of the heatmaps. Default: `bwr`.
+    pub color_map: ColorMap,
+    /// The names of the classes. Default: none, and their numbers are shown.
+    pub classes: Option<&'a [String]>,
+    /// How many predictions are shown. Default: 10.
+    pub predictions: usize,
+    /// The op on top of the scores that makes probabilities of them. Default: a softmax.
+    pub probability: OpKind,
+}
+
+impl Default for Illustration<'_> {
+    fn default() -> Self {
+        Self { color_map: ColorMap::default(), classes: None, predictions: 10, probability: OpKind::Softmax }
+    }
+}
+
+impl Illustration<'_> {
+    /// The name of a class.
+    pub fn class(&self, class: usize) -> String {
+        self.classes.and_then(|names| names.get(class)).cloned().unwrap_or_else(|| format!("class {class}"))
+    }
+
+    /// The probability of each class, in the order of the classes.
+    pub fn probabilities(&self, scores: &[f32]) -> Vec<f32> {
+        match self.probability {
+            OpKind::Sigmoid => scores.iter().map(|score| 1.0 / (1.0 + (-score).exp())).collect(),
+            _ => {
+                let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let powers: Vec<f64> = scores.iter().map(|score| f64::from(score - largest).exp()).collect();
+                let sum: f64 = powers.iter().sum();
+                powers.iter().map(|power| (power / sum) as f32).collect()
+            }
+        }
+    }
+}
+
+impl Findings {
+    /// The `count` classes with the largest scores, largest first, the first on ties.
+    pub fn strongest(&self, count: usize) -> impl Iterator<Item = usize> {
+        let mut order: Vec<usize> = (0..self.scores.len()).collect();
+        order.sort_by(|&a, &b| self.scores[b].total_cmp(&self.scores[a]).then(a.cmp(&b)));
+        order.into_iter().take(count)
+    }
+
+    /// The heatmap of the target, one pixel a position.
+    ///
+    /// # Errors
+    /// Never for findings as they were made.
+    pub fn heatmap_picture(&self, color_map: &ColorMap) -> Result<RgbImage, PictureError> {
+        let style = HeatmapStyle { color_map: color_map.clone(), ..HeatmapStyle::default() };
+        Ok(self.of_sample(&self.heatmap)?.draw(&style))
+    }
+
+    /// The heatmap over the sample.
+    ///
+    /// # Errors
+    /// Never for findings as they were made.
+    pub fn overlay_picture(&self, color_map: &ColorMap) -> Result<RgbImage, PictureError> {
+        let style = OverlayStyle { color_map: color_map.clone(), ..OverlayStyle::default() };
+        overlay(&self.sample.picture, &self.of_sample(&self.heatmap)?, &style)
+    }
+
+    fn of_sample<'h>(&self, heatmap: &'h [f32]) -> Result<Heatmap<'h>, PictureError> {
+        let (width, height) = self.sample.picture.dimensions();
+        Heatmap::new(heatmap, width as usize, height as usize)
+    }
+
+    /// The findings as they stand in a report.
+    ///
+    /// # Errors
+    /// When a picture cannot be drawn.
+    pub fn illustrate(&self, illustration: &Illustration<'_>) -> Result<Explanation, PictureError> {
+        let color_map = &illustration.color_map;
+        let target = illustration.class(self.target);
+        let layers = self.layers.iter().map(|layer| self.section(layer, illustration));
+        Ok(Explanation {
+            sample_name: self.sample.name.clone(),
+            image: picture(&self.sample.picture, format!("sample {}", self.sample.name))?,
+            heatmap: Picture::new(&self.heatmap_picture(color_map)?, format!("heatmap for {target}"))?,
+            overlay: Some(picture(&self.overlay_picture(color_map)?, format!("heatmap for {target} over the sample"))?),
+            predictions: self.predictions(illustration),
+            layers: layers.collect::<Result<_, _>>()?,
+            conservation: Some(self.conservation()),
+        })
+    }
+
+    /// The strongest predictions, and the target wherever it comes.
+    fn predictions(&self, illustration: &Illustration<'_>) -> Vec<Prediction> {
+        let probabilities = illustration.probabilities(&self.scores);
+        let shown = self.strongest(self.scores.len()).enumerate();
+        let shown = shown.filter(|(rank, class)| *rank < illustration.predictions || *class == self.target);
+        let prediction = |(_, class): (usize, usize)| Prediction {
+            name: illustration.class(class),
+            score: self.scores[class],
+            probability: Some(probabilities[class]),
+            is_target: class == self.target,
+        };
+        shown.map(prediction).collect()
+    }
+
+    fn conservation(&self) -> Vec<ConservationRow> {
+        let row = |account: &glocal::conservation::Account| ConservationRow {
+            layer: account.layer.clone(),
+            relevance_in: account.relevance_in,
+            relevance_out: account.relevance_out,
+            bias: account.bias,
+            stabilizer: account.stabilizer,
+            definition: account.definition,
+            masked: 0.0,
+        };
+        self.accounts.iter().map(row).collect()
+    }
+
+    fn section(&self, layer: &LayerFindings, illustration: &Illustration<'_>) -> Result<LayerSection, PictureError> {
+        let cards = layer.concepts.iter().map(|concept| self.card(layer, concept, illustration));
+        Ok(LayerSection { layer: layer.layer.clone(), concepts: cards.collect::<Result<_, _>>()? })
+    }
+
+    fn card(
+        &self,
+        layer: &LayerFindings,
+        concept: &ConceptFindings,
+        illustration: &Illustration<'_>,
+    ) -> Result<ConceptCard, PictureError> {
+        let style = HeatmapStyle { color_map: illustration.color_map.clone(), ..HeatmapStyle::default() };
+        let heatmap = self.of_sample(&concept.heatmap)?.draw(&style);
+        let words = format!("heatmap of channel {} of layer {}", concept.id, layer.layer);
+        let references = |found: &[ReferenceFindings]| -> Result<Vec<Reference>, PictureError> {
+            found.iter().map(|found| reference(found, concept.id, illustration)).collect()
+        };
+        Ok(ConceptCard {
+            title: format!("channel {}", concept.id),
+            share: concept.share as f32,
+            conditional_heatmap: Picture::new(&heatmap, words)?,
+            by_relevance: references(&concept.by_relevance)?,
+            by_activation: references(&concept.by_activation)?,
+        })
+    }
+}
+
+fn reference(found: &ReferenceFindings, id: usize, illustration: &Illustration<'_>) -> Result<Reference, PictureError> {
+    let ReferenceFindings { entry, view } = found;
+    let class = illustration.class(entry.target as usize);
+    let masked = view.draw(View::Masked, &illustration.color_map)?;
+    Ok(Reference {
+        picture: picture(&view.picture, format!("sample {}, {class}", entry.sample.0))?,
+        region: Some(picture(&masked, format!("channel {id} in sample {}", entry.sample.0))?),
+        caption: format!("{class} {}", short(entry.score)),
+    })
+}
+
+fn picture(image: &RgbImage, description: String) -> Result<Picture, PictureError> {
+    match image.width().min(image.height()) >= PHOTOGRAPH_SIDE {
+        true => Picture::photograph(image, description),
+        false => Picture::new(image, description),
+    }
+}
+
+/// A number with three significant digits.
+fn short(value: f32) -> String {
+    let magnitude = if value == 0.0 { 0 } else { value.abs().log10().floor() as i32 };
+    let digits = (2 - magnitude).clamp(0, 6) as usize;
+    format!("{value:.digits$}")
+}
