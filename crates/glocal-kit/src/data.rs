@@ -110,5 +110,10 @@ pub fn open(path: &Path) -> Result<Box<dyn DataSet>, DataError> {
     Err(DataError::new(path, DataErrorKind::UnknownFormat))
 }
 
+/// Whether `path` names a file of arrays, by its extension: `.npy`, `.npz` or `.safetensors`.
+pub fn is_array_file(path: &Path) -> bool {
+    array_file::format_of(path).is_some()
+}
+
 #[cfg(test)]
 mod tests;

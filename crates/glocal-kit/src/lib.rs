@@ -1,6 +1,12 @@
 //! Data sets, preprocessing, the reference store, pictures and reports for Glocal.
 
+pub mod condition;
 pub mod data;
+pub mod explain;
+pub mod loading;
 pub mod picture;
 pub mod preprocess;
+pub mod region;
 pub mod report;
+pub mod scan;
+pub mod store;

@@ -1,0 +1,145 @@
+//! What to do about an error, by its kind.
+
+use glocal::composite::Preset;
+use glocal::error::{ModelError, ModelErrorKind, RequestError, RequestErrorKind};
+use glocal_kit::condition::{ConditionError, ConditionErrorKind};
+use glocal_kit::data::{DataError, DataErrorKind, IMAGE_EXTENSIONS};
+use glocal_kit::loading::{LoadError, LoadErrorKind};
+use glocal_kit::picture::{ColorMap, PictureError, PictureErrorKind};
+use glocal_kit::preprocess::{PreprocessError, PreprocessErrorKind};
+use glocal_onnx::OnnxErrorKind;
+
+const LAYERS: &str = "`glocal inspect MODEL` lists the layers with their shapes";
+const CONDITION: &str = "as in 'target=46; features.40=50,51; features.37=3', neurons as features.40=50@Y:X";
+
+pub fn load(error: &LoadError) -> Option<String> {
+    match error.kind() {
+        LoadErrorKind::Read(_) => Some("check the path, and that you may read the file".to_owned()),
+        LoadErrorKind::Onnx(cause) => onnx(cause.kind()),
+        LoadErrorKind::Model(cause) => model(cause),
+        LoadErrorKind::Data(cause) => data(cause),
+        LoadErrorKind::Preprocess(cause) => preprocess(cause),
+        LoadErrorKind::NoPreprocess { expected } => Some(format!(
+            "write a file preprocess.toml and pass `--preprocess preprocess.toml`:\n{}",
+            preprocess_example(expected)
+        )),
+        LoadErrorKind::Shape { .. } => Some(
+            "`glocal inspect MODEL` shows the input's shape; `resize` and `crop` of --preprocess set that of images"
+                .to_owned(),
+        ),
+        LoadErrorKind::Json(_) => {
+            Some("a list of texts, as in [\"cat\", \"dog\"], or a plain file of one name a line".to_owned())
+        }
+        LoadErrorKind::ClassCount { .. } => {
+            Some("give one name for each class, in the order of the model's output".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn onnx(kind: &OnnxErrorKind) -> Option<String> {
+    let hint = match kind {
+        OnnxErrorKind::Unreadable => "check the path, and that you may read the file",
+        OnnxErrorKind::NotAFile | OnnxErrorKind::NotOnnx { .. } | OnnxErrorKind::Empty => {
+            "MODEL is an ONNX file, as torch.onnx.export or tf2onnx write it"
+        }
+        OnnxErrorKind::Truncated { .. } | OnnxErrorKind::Malformed => "compare the file's size with its source's",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+pub fn model(error: &ModelError) -> Option<String> {
+    let hint = match error.kind() {
+        ModelErrorKind::Outputs { .. } | ModelErrorKind::NoOutput => "choose an output with `--output NAME`",
+        ModelErrorKind::InputShape { .. } => "give the shape of one sample with `--input-shape C,H,W`",
+        ModelErrorKind::Opset { .. } => "export the model again with opset 9 or newer",
+        ModelErrorKind::UnsupportedOp { .. }
+        | ModelErrorKind::UnsupportedUse { .. }
+        | ModelErrorKind::UnreadAttributes { .. } => {
+            "export the model without it, or explain an output below it with `--output NAME`"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+pub fn data(error: &DataError) -> Option<String> {
+    let hint = match error.kind() {
+        DataErrorKind::Read => "check the path, and that you may read the file",
+        DataErrorKind::Image => {
+            return Some(format!(
+                "images are {}; arrays are npy, npz, safetensors, told by the extension",
+                IMAGE_EXTENSIONS.join(", ")
+            ));
+        }
+        DataErrorKind::ImageCutOff => "download or copy the image again",
+        DataErrorKind::Samples { .. } => "name the array of samples `x`",
+        DataErrorKind::Shape { .. } => "a batch of samples has shape [N, C, ...]",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+pub fn preprocess(error: &PreprocessError) -> Option<String> {
+    let hint = match error.kind() {
+        PreprocessErrorKind::Shape { expected, .. } => {
+            return Some(format!("a file that fits this model:\n{}", preprocess_example(expected)));
+        }
+        PreprocessErrorKind::Read => "check the path, and that you may read the file",
+        PreprocessErrorKind::Toml | PreprocessErrorKind::Field { .. } => {
+            "the keys are color, resize, crop, scale, mean and std"
+        }
+        PreprocessErrorKind::TooLarge { .. } => "make the image smaller first",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// A preprocessing file for a model that takes samples of `shape`.
+pub fn preprocess_example(shape: &[usize]) -> String {
+    let (color, height, width) = match *shape {
+        [1, height, width] => ("grey", height, width),
+        [_, height, width] => ("rgb", height, width),
+        _ => ("rgb", 224, 224),
+    };
+    format!(
+        "    color = \"{color}\"\n    resize = {{ width = {width}, height = {height} }}\n    scale = 0.00392156862745098   # \
+         then (value - mean) / std, as the model was trained:\n    mean = [0.0]\n    std = [1.0]"
+    )
+}
+
+pub fn condition(error: &ConditionError) -> Option<String> {
+    let hint = match error.kind() {
+        ConditionErrorKind::Layer(_) | ConditionErrorKind::Neuron { .. } => LAYERS,
+        _ => CONDITION,
+    };
+    Some(hint.to_owned())
+}
+
+pub fn request(error: &RequestError) -> Option<String> {
+    let hint = match error.kind() {
+        RequestErrorKind::Layer(_) | RequestErrorKind::Concept { .. } => LAYERS,
+        RequestErrorKind::UnknownName { what: "composite", .. } => {
+            let names: Vec<&str> = Preset::ALL.iter().map(|preset| preset.name()).collect();
+            return Some(format!("the composites are {}", names.join(", ")));
+        }
+        RequestErrorKind::NoPrediction { .. } => "name the target, as in --target 3 or --condition 'target=3'",
+        RequestErrorKind::NotOnOnePath { .. } => "`--scope whole` masks layers of parallel branches",
+        RequestErrorKind::Unpaired { .. } => {
+            "`--pairing product` combines every sample with every condition; zip needs one --condition a sample"
+        }
+        RequestErrorKind::NoRule { .. } | RequestErrorKind::WrongRule { .. } => {
+            "`glocal inspect MODEL --composite NAME` shows the rule of each layer"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+pub fn picture(error: &PictureError) -> Option<String> {
+    match error.kind() {
+        PictureErrorKind::UnknownColorMap { .. } => Some(format!("the color maps are {}", ColorMap::NAMES.join(", "))),
+        _ => None,
+    }
+}

@@ -1,0 +1,93 @@
+//! Calls that no library can see are wrong: arguments that do not fit each other, or the model.
+
+use std::error::Error;
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::failure::Failure;
+
+/// A call that is wrong.
+#[derive(Debug)]
+pub enum Misuse {
+    /// `-o` names neither a folder nor a file of a format that is written.
+    OutputForm {
+        /// What it names.
+        path: PathBuf,
+    },
+    /// Pictures were asked for of samples that are none.
+    NoPictures {
+        /// The shape of a sample.
+        shape: Vec<usize>,
+    },
+    /// A region was given for a layer without positions.
+    NoPositions {
+        /// The layer.
+        layer: String,
+        /// Its shape for one sample.
+        shape: Vec<usize>,
+    },
+    /// A region or mask leaves nothing of the picture.
+    EmptyRegion {
+        /// The width of what the model sees.
+        width: usize,
+        /// The height of what the model sees.
+        height: usize,
+    },
+    /// A mask has another size than what the model sees.
+    MaskSize {
+        /// The mask's width and height.
+        given: (u32, u32),
+        /// Those of what the model sees.
+        expected: (usize, usize),
+    },
+    /// A layer was asked for that no relevance reaches.
+    Unreached {
+        /// The layer.
+        layer: String,
+    },
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutputForm { path } => {
+                write!(f, "{}: this is neither a folder nor a file ending in .safetensors", path.display())
+            }
+            Self::NoPictures { shape } => {
+                write!(f, "samples of shape {shape:?} cannot be drawn; pictures need [channels, height, width]")
+            }
+            Self::NoPositions { layer, shape } => {
+                write!(f, "a region needs a layer of shape [channels, height, width], {layer} has {shape:?}")
+            }
+            Self::EmptyRegion { width, height } => {
+                write!(f, "the region leaves nothing of the {width}×{height} pixels that the model sees")
+            }
+            Self::MaskSize { given: (width, height), expected: (columns, rows) } => {
+                write!(f, "the mask has {width}×{height} pixels, the model sees {columns}×{rows}")
+            }
+            Self::Unreached { layer } => write!(f, "no relevance reaches layer {layer}"),
+        }
+    }
+}
+
+impl Error for Misuse {}
+
+impl From<Misuse> for Failure {
+    fn from(misuse: Misuse) -> Self {
+        let hint = match misuse {
+            Misuse::OutputForm { .. } => "`-o DIR` writes pictures, `-o FILE.safetensors` arrays",
+            Misuse::NoPictures { .. } => "`-o FILE.safetensors` writes arrays of any shape",
+            Misuse::NoPositions { .. } => {
+                "`glocal inspect MODEL` shows the layers' shapes; choose one below the flattening"
+            }
+            Misuse::EmptyRegion { .. } => {
+                "X and Y count from the upper left corner of what the model sees; masks are white inside"
+            }
+            Misuse::MaskSize { .. } => {
+                "draw the mask over the resized and cropped image, or pass --preprocess so that it is treated alike"
+            }
+            Misuse::Unreached { .. } => "choose a layer below the explained output",
+        };
+        Self::call(misuse).hinted(Some(hint.to_owned()))
+    }
+}

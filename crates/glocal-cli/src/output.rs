@@ -1,0 +1,264 @@
+//! Files written whole or not at all: first to a temporary name beside the target, then renamed.
+//!
+//! That an output cannot be written is found out before the work starts. A file in the way is overwritten, anything
+//! else is left alone; missing folders are made, and taken away again when nothing was put into them.
+
+use std::error::Error;
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An output could not be written.
+#[derive(Debug)]
+pub struct OutputError {
+    path: PathBuf,
+    kind: OutputErrorKind,
+}
+
+#[derive(Debug)]
+enum OutputErrorKind {
+    /// Found out before the work.
+    NotWritable(io::Error),
+    /// A folder, a pipe or a device is in the way.
+    NotAFile,
+    /// A file is where a folder should be.
+    NotAFolder,
+    /// Writing failed afterwards: the disk is full, for example.
+    Write(io::Error),
+}
+
+impl OutputError {
+    /// Whether it was found out before the work started.
+    pub fn found_early(&self) -> bool {
+        !matches!(self.kind, OutputErrorKind::Write(_))
+    }
+
+    fn new(path: &Path, kind: OutputErrorKind) -> Self {
+        Self { path: path.to_owned(), kind }
+    }
+}
+
+impl fmt::Display for OutputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match &self.kind {
+            OutputErrorKind::NotWritable(_) => write!(f, "{path}: cannot be written"),
+            OutputErrorKind::NotAFile => write!(f, "{path}: is no file, so it is not overwritten"),
+            OutputErrorKind::NotAFolder => write!(f, "{path}: is no folder"),
+            OutputErrorKind::Write(_) => write!(f, "{path}: writing failed"),
+        }
+    }
+}
+
+impl Error for OutputError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.kind {
+            OutputErrorKind::NotWritable(cause) | OutputErrorKind::Write(cause) => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+/// A file that is to be written at the end of the work.
+#[derive(Debug)]
+pub struct OutputFile {
+    target: PathBuf,
+    temporary: Temporary,
+    folders: MadeFolders,
+}
+
+impl OutputFile {
+    /// Makes sure that `target` can be written.
+    ///
+    /// # Errors
+    /// When it cannot, or something other than a file is in the way.
+    pub fn prepare(target: &Path) -> Result<Self, OutputError> {
+        if fs::metadata(target).is_ok_and(|found| !found.is_file()) {
+            return Err(OutputError::new(target, OutputErrorKind::NotAFile));
+        }
+        let folders = MadeFolders::down_to(parent(target))?;
+        let temporary = Temporary::beside(target)?;
+        Ok(Self { target: target.to_owned(), temporary, folders })
+    }
+
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// When that fails; nothing is left behind then.
+    pub fn write(self, bytes: &[u8]) -> Result<(), OutputError> {
+        self.write_with(|path| fs::write(path, bytes))
+    }
+
+    /// The same, with `write` writing to a path that it is given.
+    ///
+    /// # Errors
+    /// When `write` fails, or the file cannot be moved to its place; nothing is left behind then.
+    pub fn write_with(mut self, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), OutputError> {
+        let failed = |cause| OutputError::new(&self.target, OutputErrorKind::Write(cause));
+        let path = &self.temporary.0;
+        write(path).map_err(failed)?;
+        // On the disk before it is under its name, so that a crash leaves the old file or the whole new one.
+        File::open(path).and_then(|file| file.sync_all()).map_err(failed)?;
+        fs::rename(path, &self.target).map_err(failed)?;
+        self.folders.keep();
+        Ok(())
+    }
+}
+
+/// A folder that files are to be written into, each whole or not at all.
+#[derive(Debug)]
+pub struct OutputFolder {
+    path: PathBuf,
+    folders: MadeFolders,
+}
+
+impl OutputFolder {
+    /// Makes the folder if there is none, and makes sure that files can be written into it.
+    ///
+    /// # Errors
+    /// When they cannot, or something other than a folder is in the way.
+    pub fn prepare(path: &Path) -> Result<Self, OutputError> {
+        if fs::metadata(path).is_ok_and(|found| !found.is_dir()) {
+            return Err(OutputError::new(path, OutputErrorKind::NotAFolder));
+        }
+        let folders = MadeFolders::down_to(path)?;
+        // Gone again at once: only to see that it can be.
+        Temporary::beside(&path.join("glocal"))?;
+        Ok(Self { path: path.to_owned(), folders })
+    }
+
+    /// Writes a file into the folder, and says where it is.
+    ///
+    /// # Errors
+    /// When that fails, or something other than a file is in the way.
+    pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<PathBuf, OutputError> {
+        let target = self.path.join(name);
+        OutputFile::prepare(&target)?.write(bytes)?;
+        self.folders.keep();
+        Ok(target)
+    }
+}
+
+/// A file of a name that nobody else uses, removed unless it is renamed.
+#[derive(Debug)]
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn beside(target: &Path) -> Result<Self, OutputError> {
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let path = parent(target).join(format!(".{name}.{}.partial", std::process::id()));
+        File::create(&path).map_err(|cause| OutputError::new(target, OutputErrorKind::NotWritable(cause)))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Nothing is there any more after the rename.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// The folders that were made for an output, innermost first: removed, as far as they are empty, unless kept.
+#[derive(Debug)]
+struct MadeFolders(Vec<PathBuf>);
+
+impl MadeFolders {
+    fn down_to(path: &Path) -> Result<Self, OutputError> {
+        let missing = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+        let made = Self(missing.map(Path::to_owned).collect());
+        fs::create_dir_all(path).map_err(|cause| OutputError::new(path, OutputErrorKind::NotWritable(cause)))?;
+        Ok(made)
+    }
+
+    fn keep(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for MadeFolders {
+    fn drop(&mut self) {
+        for folder in &self.0 {
+            // Fails where there is something in it, as it should.
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
+/// The folder that a path is in.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// `text` as part of a file name: letters, digits and `.,-=@` stay, any run of other characters becomes one `_`.
+pub fn file_name_part(text: &str) -> String {
+    /// Keeps whole names well under the 255 bytes that file systems allow.
+    const LONGEST: usize = 60;
+    let mut name = String::new();
+    for character in text.chars() {
+        if character.is_alphanumeric() || ".,-=@".contains(character) {
+            name.push(character);
+        } else if !name.ends_with('_') {
+            name.push('_');
+        }
+    }
+    let name = name.trim_matches(['_', '.']);
+    name.chars().take(LONGEST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_appears_whole_and_nothing_else_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("new/deep/file.txt");
+        let output = OutputFile::prepare(&target).unwrap();
+        assert!(!target.exists());
+        output.write(b"whole").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"whole");
+        OutputFile::prepare(&target).unwrap().write(b"again").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"again");
+        assert_eq!(names(target.parent().unwrap()), ["file.txt"]);
+    }
+
+    #[test]
+    fn what_is_not_written_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(OutputFile::prepare(&folder.path().join("a/b/file.txt")).unwrap());
+        drop(OutputFolder::prepare(&folder.path().join("c/d")).unwrap());
+        assert_eq!(names(folder.path()), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_in_the_way_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "mine").unwrap();
+        for error in [
+            OutputFile::prepare(folder.path()).unwrap_err(),
+            OutputFolder::prepare(&file).unwrap_err(),
+            OutputFile::prepare(&file.join("below")).unwrap_err(),
+        ] {
+            assert!(error.found_early(), "{error}");
+        }
+        assert_eq!(fs::read(&file).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn file_names_keep_what_is_safe() {
+        assert_eq!(file_name_part("target=46; features.40=50,51"), "target=46_features.40=50,51");
+        assert_eq!(file_name_part("../../etc/passwd"), "etc_passwd");
+        assert_eq!(file_name_part(&"x".repeat(300)).len(), 60);
+    }
+}

@@ -1,0 +1,108 @@
+//! From files to what the library works on: a model with its hash, class names, and batches of inputs.
+
+mod class_names;
+mod error;
+mod input;
+
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use glocal::canonizer;
+use glocal::model::{ImportOptions, Model, Node};
+use glocal::op::Structure;
+use glocal_compute::Backend;
+
+pub use class_names::ClassNames;
+pub use error::{LoadError, LoadErrorKind};
+pub use input::{InputFiles, Inputs};
+
+/// How a model is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// The shape of one input sample, for models that leave it open. Default: what the file says.
+    pub input_shape: Option<Vec<usize>>,
+    /// The name of the output to explain, for models with several. Default: the only one.
+    pub output: Option<String>,
+    /// Whether the graph is brought into the form that rules are defined for. Default: [`Canonize::Auto`].
+    pub canonize: Canonize,
+}
+
+/// Whether canonizers run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Canonize {
+    /// All of them: batch normalisations are merged, identities dropped.
+    #[default]
+    Auto,
+    /// None: the graph is as in the file.
+    None,
+}
+
+/// A model, ready to be explained, and where it comes from.
+#[derive(Debug, Clone)]
+pub struct LoadedModel {
+    /// The model, canonized as asked.
+    pub model: Arc<Model>,
+    /// What identifies the file.
+    pub hash: ModelHash,
+    /// The version of ONNX's operator set that it uses.
+    pub opset: i64,
+    /// The program that wrote it, with its version; may be empty.
+    pub producer: String,
+}
+
+/// The BLAKE3 hash of a model file's bytes; external data is not part of it. Displayed as 64 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ModelHash([u8; 32]);
+
+impl ModelHash {
+    /// The hash of the file at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of_file(path: &Path) -> Result<Self, LoadError> {
+        let mut hasher = blake3::Hasher::new();
+        let hashed = File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+        hashed.map_err(|cause| LoadError::new(path, LoadErrorKind::Read(cause)))?;
+        Ok(Self(*hasher.finalize().as_bytes()))
+    }
+}
+
+impl fmt::Display for ModelHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Reads the ONNX file at `path` into a model that `backend` runs.
+///
+/// # Errors
+/// When the file cannot be read, is no ONNX model or a damaged one, or uses what is not supported.
+pub fn load_model(path: &Path, options: &LoadOptions, backend: Arc<dyn Backend>) -> Result<LoadedModel, LoadError> {
+    let onnx = glocal_onnx::Model::read(path).map_err(|cause| LoadError::new(path, LoadErrorKind::Onnx(cause)))?;
+    let hash = ModelHash::of_file(path)?;
+    let opset = onnx.opset_version("").unwrap_or(0);
+    let producer = format!("{} {}", onnx.producer_name, onnx.producer_version).trim().to_owned();
+    let import = ImportOptions { input_shape: options.input_shape.clone(), output: options.output.clone() };
+    let unsupported = |cause| LoadError::new(path, LoadErrorKind::Model(cause));
+    let model = Model::from_onnx(onnx, &import, backend).map_err(unsupported)?;
+    let model = match options.canonize {
+        Canonize::Auto => canonizer::canonize(&model).map_err(unsupported)?,
+        Canonize::None => model,
+    };
+    Ok(LoadedModel { model: Arc::new(model), hash, opset, producer })
+}
+
+/// The number of weights and biases of a node, in the form in which the model runs it.
+pub fn parameter_count(node: &Node) -> usize {
+    let count = |parameters: &glocal::op::Parameters| {
+        parameters.weight().len() + parameters.bias().map_or(0, |bias| bias.len())
+    };
+    match node.op.structure() {
+        Structure::Convolution(convolution) => count(&convolution.parameters),
+        Structure::Dense(dense) => count(&dense.parameters),
+        Structure::ChannelAffine(normalization) => normalization.scale.len() + normalization.shift.len(),
+        _ => node.op.offset().map_or(0, |constant| constant.len()),
+    }
+}
