@@ -1,0 +1,257 @@
+//! The scan: one pass over a data set that fills a [store](crate::store), and goes on where it was stopped.
+//!
+//! Samples are scored in the order of their indices. While a batch is computed, the next ones are decoded and
+//! preprocessed. The tables depend on the model, the composite, the data and what was asked for; not on the size of
+//! the batches, the number of threads, or how often the scan was stopped, killed and started again.
+
+mod error;
+mod load;
+mod targets;
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use glocal::attribution::Cancel;
+use glocal::search::{References, Scan};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+pub use crate::store::Targets;
+pub use error::{ScanError, ScanErrorKind};
+
+use crate::data::DataSet;
+use crate::preprocess::Preprocess;
+use crate::store::{
+    Begun, CompositeManifest, DataManifest, FORMAT_VERSION, LayerManifest, Manifest, ModelManifest, OptionsManifest,
+    Sources, StoreWriter,
+};
+use load::{Batch, Loader};
+
+/// How many batches are kept ready beside the one that is computed.
+const BATCHES_AHEAD: usize = 2;
+
+/// Checkpoints take at most one part in this many of the time.
+const CHECKPOINT_SHARE: u32 = 20;
+
+/// A scan to be run.
+#[derive(Clone, Copy)]
+pub struct Analysis<'a> {
+    /// The model, its rules, the layers, and what is kept.
+    pub scan: &'a Scan,
+    /// The samples.
+    pub data: &'a dyn DataSet,
+    /// How images become inputs.
+    pub preprocess: &'a Preprocess,
+    /// Where model and data come from.
+    pub source: &'a Source,
+    /// How the scan is run.
+    pub options: &'a RunOptions,
+}
+
+/// Where model and data come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The ONNX file.
+    pub model: PathBuf,
+    /// The BLAKE3 hash of its content, in hexadecimal.
+    pub model_hash: String,
+    /// Whether the model was canonized.
+    pub canonized: bool,
+    /// The composite as the user wrote it, such as `epsilon-plus-flat`.
+    pub composite: String,
+    /// The data set.
+    pub data: PathBuf,
+    /// The names of the classes; where they are `None`, those of the data set are kept.
+    pub class_names: Option<Vec<String>>,
+}
+
+/// How a scan is run. Only [`targets`](Self::targets) influences what is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunOptions {
+    /// The targets that are explained. Default: the label of each sample.
+    pub targets: Targets,
+    /// How many samples are computed together. Default: 32.
+    pub batch: NonZeroUsize,
+    /// How long the scan runs between two checkpoints; more where a checkpoint takes long, so that they cost at most a
+    /// twentieth of the time. Zero: after every batch. Default: 10 seconds.
+    pub checkpoint_every: Duration,
+    /// The number of threads that compute and decode. Default: those of the current rayon pool.
+    pub threads: Option<NonZeroUsize>,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        let batch = NonZeroUsize::MIN.saturating_add(31);
+        Self { targets: Targets::Label, batch, checkpoint_every: Duration::from_secs(10), threads: None }
+    }
+}
+
+/// How far a scan is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The number of samples done, in this run and those before.
+    pub done: u64,
+    /// The number of samples.
+    pub total: u64,
+    /// How many of them were done when this run began.
+    pub resumed: u64,
+}
+
+/// How a scan has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// The number of samples.
+    pub samples: u64,
+    /// How many of them were done before this run: all of them where the store was already complete.
+    pub resumed: u64,
+    /// Whether the store was complete before, so that there was nothing to do.
+    pub already_complete: bool,
+}
+
+/// Runs the scan into the store in `folder`, which is made, gone on with, or left as it is when it is complete.
+///
+/// `progress` is called before the first and after every batch. When `cancel` is set, what was found is saved and the
+/// error is of kind [`Cancelled`](ScanErrorKind::Cancelled).
+///
+/// # Errors
+/// When the folder holds anything else than the store of this scan, cannot be written, or another run writes it; when
+/// the data has no samples, or no labels that fit; when a sample cannot be read or does not fit the model; when the
+/// model fails; when cancelled. The store is never left in a state from which it could not be gone on with.
+pub fn run(
+    analysis: &Analysis<'_>,
+    folder: &Path,
+    progress: &dyn Fn(Progress),
+    cancel: &Cancel,
+) -> Result<Report, ScanError> {
+    targets::check(analysis)?;
+    let manifest = manifest(analysis)?;
+    let total = manifest.data.samples;
+    let pool = analysis.options.threads.map(|threads| ThreadPoolBuilder::new().num_threads(threads.get()).build());
+    let pool = pool.transpose().map_err(|error| ScanError::caused(ScanErrorKind::Threads, error))?;
+    let empty = References::for_scan(analysis.scan);
+    let begun = StoreWriter::prepare(folder, manifest, &sources(analysis.source), empty)?;
+    let Some(Begun { mut writer, mut references, done: resumed }) = begun else {
+        return Ok(Report { samples: total, resumed: total, already_complete: true });
+    };
+    let state = Progress { done: resumed, total, resumed };
+    progress(state);
+    let loader = Loader::new(analysis, pool.as_ref(), resumed as usize);
+    thread::scope(|scope| {
+        let (sender, batches) = sync_channel(BATCHES_AHEAD);
+        scope.spawn(move || loader.run(&sender));
+        let driver = Driver { analysis, pool: pool.as_ref(), progress, cancel };
+        driver.run(batches, &mut writer, &mut references, state)
+    })?;
+    writer.finish(&references, analysis.data)?;
+    Ok(Report { samples: total, resumed, already_complete: false })
+}
+
+/// Computes the batches that are loaded and saves what is found.
+struct Driver<'a> {
+    analysis: &'a Analysis<'a>,
+    pool: Option<&'a ThreadPool>,
+    progress: &'a dyn Fn(Progress),
+    cancel: &'a Cancel,
+}
+
+impl Driver<'_> {
+    /// Takes the channel, so that the loader ends when this does.
+    fn run(
+        &self,
+        batches: Receiver<Result<Batch, ScanError>>,
+        writer: &mut StoreWriter,
+        references: &mut References,
+        mut state: Progress,
+    ) -> Result<(), ScanError> {
+        let mut saved = Instant::now();
+        let mut pause = self.analysis.options.checkpoint_every;
+        for batch in batches {
+            let observed = batch.and_then(|batch| self.observe(&batch, references));
+            match observed {
+                Ok(samples) => state.done += samples,
+                Err(error) => {
+                    let written = writer.checkpoint(references, state.done);
+                    // Who cancels wants to go on later; else the error that led here is the one to report.
+                    if self.cancel.is_cancelled() {
+                        written?;
+                        return Err(ScanErrorKind::Cancelled { done: state.done, total: state.total }.into());
+                    }
+                    return Err(error);
+                }
+            }
+            (self.progress)(state);
+            if saved.elapsed() >= pause && state.done < state.total {
+                let begun = Instant::now();
+                writer.checkpoint(references, state.done)?;
+                saved = Instant::now();
+                let every = self.analysis.options.checkpoint_every;
+                pause = if every.is_zero() { every } else { every.max((saved - begun) * CHECKPOINT_SHARE) };
+            }
+        }
+        Ok(())
+    }
+
+    /// Scores a batch; returns the number of its samples.
+    fn observe(&self, batch: &Batch, references: &mut References) -> Result<u64, ScanError> {
+        let scan = self.analysis.scan;
+        let observe = || scan.observe(&batch.inputs, &batch.samples, &batch.targets, self.cancel);
+        if self.cancel.is_cancelled() {
+            return Err(ScanErrorKind::Cancelled { done: 0, total: 0 }.into());
+        }
+        let observations = load::within(self.pool, observe).map_err(ScanError::from)?;
+        references.collect(&observations);
+        Ok(batch.samples.len() as u64)
+    }
+}
+
+/// How the store of this scan is made.
+///
+/// # Errors
+/// When the preprocessing is out of range.
+pub fn manifest(analysis: &Analysis<'_>) -> Result<Manifest, ScanError> {
+    let Analysis { scan, data, preprocess, source, options } = analysis;
+    let attributor = scan.attributor();
+    let model = attributor.model();
+    let layers = scan.layers().map(|(name, concepts)| LayerManifest { name: name.to_owned(), concepts });
+    preprocess.validate().map_err(|error| ScanError::caused(ScanErrorKind::Preprocess, error))?;
+    Ok(Manifest {
+        format: FORMAT_VERSION,
+        glocal: env!("CARGO_PKG_VERSION").to_owned(),
+        complete: false,
+        model: ModelManifest {
+            blake3: source.model_hash.clone(),
+            canonized: source.canonized,
+            input_shape: model.input_shape().to_vec(),
+            explained: model.graph().node(model.explained()).display_name().to_owned(),
+        },
+        composite: CompositeManifest {
+            name: attributor.composite().name().to_owned(),
+            rules: attributor.composite().describe().lines().map(str::to_owned).collect(),
+        },
+        preprocess: toml::to_string(preprocess).map_err(|error| ScanError::caused(ScanErrorKind::Preprocess, error))?,
+        data: DataManifest {
+            fingerprint: data.fingerprint().to_string(),
+            description: data.describe(),
+            samples: data.len() as u64,
+            classes: source.class_names.clone().or_else(|| data.class_names().map(<[String]>::to_vec)),
+        },
+        options: OptionsManifest::new(scan.options(), options.targets),
+        layers: layers.collect(),
+        scored: 0,
+        tables: Default::default(),
+    })
+}
+
+fn sources(source: &Source) -> Sources {
+    let absolute = |path: &Path| {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        path.to_string_lossy().into_owned()
+    };
+    let composite = source.composite.clone();
+    Sources { model: absolute(&source.model), data: absolute(&source.data), composite }
+}
+
+#[cfg(test)]
+mod tests;

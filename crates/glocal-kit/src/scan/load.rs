@@ -1,0 +1,89 @@
+//! Decodes and preprocesses samples ahead of the computation.
+
+use std::ops::Range;
+use std::sync::mpsc::SyncSender;
+
+use glocal::search::SampleId;
+use glocal_compute::Tensor;
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+use super::{Analysis, ScanError, ScanErrorKind, targets};
+use crate::data::Content;
+
+/// Samples that are ready to be computed.
+pub(super) struct Batch {
+    /// `[N, ...]`
+    pub(super) inputs: Tensor,
+    pub(super) samples: Vec<SampleId>,
+    /// The targets of each sample; empty for the predicted classes.
+    pub(super) targets: Vec<Vec<u32>>,
+}
+
+/// Loads batches in order.
+pub(super) struct Loader<'a> {
+    analysis: &'a Analysis<'a>,
+    pool: Option<&'a ThreadPool>,
+    first: usize,
+}
+
+/// Runs `work` with the threads of `pool`, or else with those of the current pool.
+pub(super) fn within<T: Send>(pool: Option<&ThreadPool>, work: impl FnOnce() -> T + Send) -> T {
+    match pool {
+        Some(pool) => pool.install(work),
+        None => work(),
+    }
+}
+
+impl<'a> Loader<'a> {
+    /// Begins at sample `first`.
+    pub(super) fn new(analysis: &'a Analysis<'a>, pool: Option<&'a ThreadPool>, first: usize) -> Self {
+        Self { analysis, pool, first }
+    }
+
+    /// Sends batches until all samples are loaded, one fails, or nobody takes them any more.
+    pub(super) fn run(&self, batches: &SyncSender<Result<Batch, ScanError>>) {
+        let len = self.analysis.data.len();
+        for first in (self.first..len).step_by(self.analysis.options.batch.get()) {
+            let batch = self.batch(first..len.min(first.saturating_add(self.analysis.options.batch.get())));
+            let failed = batch.is_err();
+            if batches.send(batch).is_err() || failed {
+                return;
+            }
+        }
+    }
+
+    fn batch(&self, samples: Range<usize>) -> Result<Batch, ScanError> {
+        let load = || samples.clone().into_par_iter().map(|sample| self.input(sample)).collect::<Vec<_>>();
+        let rows = within(self.pool, load);
+        let expected = self.analysis.scan.attributor().model().input_shape();
+        let mut data = Vec::with_capacity(samples.len() * expected.iter().product::<usize>());
+        // Of several samples that fail, the first is named, whichever failed first.
+        for row in rows {
+            data.extend_from_slice(row?.data());
+        }
+        let mut shape = vec![samples.len()];
+        shape.extend_from_slice(expected);
+        let inputs = Tensor::new(shape, data).map_err(|error| ScanError::caused(ScanErrorKind::Run, error))?;
+        let of = |sample| targets::of(self.analysis.options.targets, self.analysis.data, sample);
+        let targets = samples.clone().filter_map(of).collect();
+        Ok(Batch { inputs, samples: samples.map(|sample| SampleId(sample as u64)).collect(), targets })
+    }
+
+    fn input(&self, sample: usize) -> Result<Tensor, ScanError> {
+        let Analysis { scan, data, preprocess, .. } = *self.analysis;
+        let failed = || ScanErrorKind::Sample { sample, key: data.key(sample) };
+        let input = match data.load(sample).map_err(|error| ScanError::caused(failed(), error))? {
+            Content::Array(array) => array,
+            Content::Image(image) => {
+                preprocess.apply(&image).map_err(|error| ScanError::caused(failed(), error))?.input
+            }
+        };
+        let expected = scan.attributor().model().input_shape();
+        if input.shape() != expected {
+            let (given, expected) = (input.shape().to_vec(), expected.to_vec());
+            return Err(ScanErrorKind::Shape { sample, key: data.key(sample), given, expected }.into());
+        }
+        Ok(input)
+    }
+}

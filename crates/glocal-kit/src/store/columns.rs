@@ -1,0 +1,250 @@
+//! Parquet tables as columns of plain values: the only place that knows the Parquet library.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parquet::basic::Compression;
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, FloatType, Int32Type, Int64Type};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::statistics::Statistics;
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::parser::parse_message_type;
+use parquet::schema::types::{ColumnPath, SchemaDescriptor};
+
+use super::file::{Table, open_checked};
+use super::{StoreError, StoreErrorKind};
+
+/// The greatest number of rows of a row group; a reader skips the groups that it does not need.
+pub(super) const GROUP_ROWS: usize = 1 << 16;
+
+/// How many records are decoded at once.
+const RECORDS_AT_ONCE: usize = 1 << 13;
+
+/// What a table is called and consists of.
+pub(super) struct Format {
+    /// The name of its file.
+    pub(super) file: &'static str,
+    /// Its schema as Parquet spells it.
+    pub(super) schema: &'static str,
+    /// The columns whose values hardly repeat, so that a dictionary would not pay.
+    pub(super) plain: &'static [&'static str],
+}
+
+/// A column of one row group.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Column {
+    /// The values, without nulls.
+    pub(super) values: Values,
+    /// For columns with nulls or lists: 1 where there is a value, else 0.
+    pub(super) present: Option<Vec<i16>>,
+    /// For lists: 0 where a row begins, else 1.
+    pub(super) repeated: Option<Vec<i16>>,
+}
+
+/// The values of a column.
+#[derive(Debug, PartialEq)]
+pub(super) enum Values {
+    /// 32-bit integers.
+    Int32(Vec<i32>),
+    /// 64-bit integers.
+    Int64(Vec<i64>),
+    /// 32-bit floats.
+    Float(Vec<f32>),
+    /// Strings.
+    Text(Vec<ByteArray>),
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self::Int32(Vec::new())
+    }
+}
+
+impl From<Values> for Column {
+    fn from(values: Values) -> Self {
+        Self { values, present: None, repeated: None }
+    }
+}
+
+/// Writes a table, a row group at a time.
+pub(super) struct TableWriter<W: Write + Send> {
+    writer: SerializedFileWriter<W>,
+    rows: u64,
+}
+
+impl<W: Write + Send> TableWriter<W> {
+    pub(super) fn new(output: W, format: &Format) -> Result<Self> {
+        let mut properties = WriterProperties::builder()
+            .set_created_by(concat!("glocal version ", env!("CARGO_PKG_VERSION")).to_owned())
+            .set_compression(Compression::SNAPPY)
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_statistics_truncate_length(None);
+        for name in format.plain {
+            properties = properties.set_column_dictionary_enabled(ColumnPath::from(*name), false);
+        }
+        let schema = Arc::new(parse_message_type(format.schema)?);
+        let writer = SerializedFileWriter::new(output, schema, Arc::new(properties.build()))?;
+        Ok(Self { writer, rows: 0 })
+    }
+
+    /// Writes a row group of `rows` rows, unless there are none.
+    pub(super) fn group(&mut self, rows: usize, columns: &[Column]) -> Result<()> {
+        if rows == 0 {
+            return Ok(());
+        }
+        let mut group = self.writer.next_row_group()?;
+        for column in columns {
+            let (present, repeated) = (column.present.as_deref(), column.repeated.as_deref());
+            match &column.values {
+                Values::Int32(values) => write::<Int32Type, W>(&mut group, values, present, repeated)?,
+                Values::Int64(values) => write::<Int64Type, W>(&mut group, values, present, repeated)?,
+                Values::Float(values) => write::<FloatType, W>(&mut group, values, present, repeated)?,
+                Values::Text(values) => write::<ByteArrayType, W>(&mut group, values, present, repeated)?,
+            }
+        }
+        group.close()?;
+        self.rows += rows as u64;
+        Ok(())
+    }
+
+    /// Ends the table; returns the number of its rows.
+    pub(super) fn finish(self) -> Result<u64> {
+        self.writer.close()?;
+        Ok(self.rows)
+    }
+}
+
+fn write<T: DataType, W: Write + Send>(
+    group: &mut SerializedRowGroupWriter<'_, W>,
+    values: &[T::T],
+    present: Option<&[i16]>,
+    repeated: Option<&[i16]>,
+) -> Result<()> {
+    let mut column =
+        group.next_column()?.ok_or_else(|| ParquetError::General("more columns than the schema has".to_owned()))?;
+    column.typed::<T>().write_batch(values, present, repeated)?;
+    column.close()
+}
+
+/// Reads a table whose content was checked.
+pub(super) struct TableReader {
+    path: PathBuf,
+    reader: SerializedFileReader<File>,
+}
+
+impl TableReader {
+    /// Opens the table of `folder` that was written as `table`.
+    pub(super) fn open(folder: &Path, format: &Format, table: &Table) -> std::result::Result<Self, StoreError> {
+        let path = folder.join(format.file);
+        let file = open_checked(&path, table)?;
+        let reader = SerializedFileReader::new(file).map_err(|error| damaged(&path, error))?;
+        let expected = parse_message_type(format.schema).map_err(|error| damaged(&path, error))?;
+        let expected = SchemaDescriptor::new(Arc::new(expected));
+        let given = reader.metadata().file_metadata().schema_descr();
+        let lacking = expected.columns().iter().zip(0..).find(|(column, index): &(_, usize)| {
+            given.columns().get(*index).is_none_or(|given| {
+                given.path() != column.path()
+                    || given.physical_type() != column.physical_type()
+                    || given.max_def_level() != column.max_def_level()
+                    || given.max_rep_level() != column.max_rep_level()
+            })
+        });
+        if let Some((column, _)) = lacking {
+            return Err(StoreError::new(path, StoreErrorKind::Column { column: column.path().string() }));
+        }
+        if u64::try_from(reader.metadata().file_metadata().num_rows()).ok() != Some(table.rows) {
+            return Err(StoreError::malformed(path, "as many rows as were written"));
+        }
+        Ok(Self { path, reader })
+    }
+
+    /// The table's file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The number of row groups.
+    pub(super) fn groups(&self) -> usize {
+        self.reader.metadata().num_row_groups()
+    }
+
+    /// Whether the row group may hold the text `value` in the column of that index; in doubt, yes.
+    pub(super) fn may_hold_text(&self, group: usize, column: usize, value: &str) -> bool {
+        let statistics = self.reader.metadata().row_group(group).column(column).statistics();
+        let Some(Statistics::ByteArray(statistics)) = statistics else { return true };
+        match (statistics.min_opt(), statistics.max_opt()) {
+            (Some(min), Some(max)) if statistics.min_is_exact() && statistics.max_is_exact() => {
+                (min.data()..=max.data()).contains(&value.as_bytes())
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether the row group may hold the number `value` in the column of that index; in doubt, yes.
+    pub(super) fn may_hold(&self, group: usize, column: usize, value: i32) -> bool {
+        let statistics = self.reader.metadata().row_group(group).column(column).statistics();
+        let Some(Statistics::Int32(statistics)) = statistics else { return true };
+        // The bounds are of unsigned numbers.
+        let bounds = statistics.min_opt().zip(statistics.max_opt()).map(|(min, max)| (*min as u32, *max as u32));
+        bounds.is_none_or(|(min, max)| (min..=max).contains(&(value as u32)))
+    }
+
+    /// Reads all columns of a row group, and the number of its rows.
+    pub(super) fn group(&self, index: usize) -> std::result::Result<(usize, Vec<Column>), StoreError> {
+        let rows = self.reader.metadata().row_group(index).num_rows();
+        let rows = usize::try_from(rows).ok().filter(|rows| *rows <= GROUP_ROWS);
+        let rows = rows.ok_or_else(|| StoreError::malformed(&self.path, "at most 65,536 rows in a row group"))?;
+        let read = || -> Result<Vec<Column>> {
+            let group = self.reader.get_row_group(index)?;
+            (0..group.num_columns()).map(|column| read_column(group.get_column_reader(column)?, rows)).collect()
+        };
+        let columns = read().map_err(|error| damaged(&self.path, error))?;
+        let complete = columns.iter().all(|column| {
+            let values = match &column.values {
+                Values::Int32(values) => values.len(),
+                Values::Int64(values) => values.len(),
+                Values::Float(values) => values.len(),
+                Values::Text(values) => values.len(),
+            };
+            let present = column.present.as_ref().map_or(values, Vec::len);
+            let begun = |levels: &Vec<i16>| levels.iter().filter(|level| **level == 0).count();
+            column.repeated.as_ref().map_or(present, begun) == rows
+        });
+        if complete { Ok((rows, columns)) } else { Err(StoreError::malformed(&self.path, "columns of equal length")) }
+    }
+}
+
+fn damaged(path: &Path, error: ParquetError) -> StoreError {
+    StoreError::caused(path, StoreErrorKind::Malformed { expected: "a Parquet table" }, error)
+}
+
+fn read_column(reader: ColumnReader, rows: usize) -> Result<Column> {
+    Ok(match reader {
+        ColumnReader::Int32ColumnReader(reader) => read(reader, rows, Values::Int32)?,
+        ColumnReader::Int64ColumnReader(reader) => read(reader, rows, Values::Int64)?,
+        ColumnReader::FloatColumnReader(reader) => read(reader, rows, Values::Float)?,
+        ColumnReader::ByteArrayColumnReader(reader) => read(reader, rows, Values::Text)?,
+        _ => return Err(ParquetError::General("a column of a type that is never written".to_owned())),
+    })
+}
+
+fn read<T: DataType>(mut reader: ColumnReaderImpl<T>, rows: usize, wrap: fn(Vec<T::T>) -> Values) -> Result<Column> {
+    let (mut values, mut present, mut repeated) = (Vec::new(), Vec::new(), Vec::new());
+    let mut left = rows;
+    while left > 0 {
+        let at_once = left.min(RECORDS_AT_ONCE);
+        let (records, ..) = reader.read_records(at_once, Some(&mut present), Some(&mut repeated), &mut values)?;
+        if records == 0 {
+            break;
+        }
+        left -= records.min(left);
+    }
+    // The reader leaves the levels empty that the column does not have.
+    let levels = |levels: Vec<i16>| if levels.is_empty() { None } else { Some(levels) };
+    Ok(Column { values: wrap(values), present: levels(present), repeated: levels(repeated) })
+}
