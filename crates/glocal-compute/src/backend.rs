@@ -48,7 +48,7 @@ pub struct Winners {
     pub positions: Arc<Vec<u32>>,
 }
 
-/// A function of one number, applied to every element.
+/// A function of one number, applied to every element. NaN stays NaN, but for the two steps, where it gives 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Map {
@@ -178,7 +178,8 @@ pub trait Backend: Debug + Send + Sync {
     /// The vector-Jacobian product of [`dense`](Self::dense): `[N, ..., K] → [N, ..., C]`.
     fn dense_input_gradient(&self, r: &Tensor, weight: &PackedWeight) -> Result<Tensor, ComputeError>;
 
-    /// The largest element of each window, and where it was. Padding never wins. NaN wins over numbers.
+    /// The largest element of each window, and where it was. Padding never wins. NaN wins over numbers. A window
+    /// without an element of the input is an error, here and in average pools.
     fn max_pool(&self, x: &Tensor, geometry: &PoolGeometry) -> Result<(Tensor, Winners), ComputeError>;
 
     /// Hands each row of `r` (`[R, C, out...]`) to the winners of its sample: `[R, C, in...]`.
@@ -206,7 +207,8 @@ pub trait Backend: Debug + Send + Sync {
     fn map(&self, x: &Tensor, map: Map) -> Result<Tensor, ComputeError>;
 
     /// `r · map'(x[rows])`, element by element; the derivative at a kink is the one PyTorch uses (0 for
-    /// [`Map::Positive`] at 0, 1 for [`Map::Clip`] on its bounds, 0 for steps).
+    /// [`Map::Positive`] at 0, 1 for [`Map::Negative`] at 0 and [`Map::Clip`] on its bounds, 0 for steps). Where it is 0
+    /// the result is 0, whatever `r` is.
     fn map_gradient(&self, r: &Tensor, rows: &Rows, x: &Tensor, map: Map) -> Result<Tensor, ComputeError>;
 
     /// `zip(a, b)` with NumPy broadcasting over aligned trailing axes.
@@ -251,7 +253,8 @@ pub trait Backend: Debug + Send + Sync {
         sample_shape: &[usize],
     ) -> Result<Tensor, ComputeError>;
 
-    /// Pads each axis but the batch by `pads[axis - 1] = (before, after)`; negative numbers crop.
+    /// Pads each axis but the batch by `pads[axis - 1] = (before, after)`; negative numbers crop, before anything is
+    /// padded. [`PadMode::Reflect`] needs more elements than it pads by.
     fn pad(&self, x: &Tensor, pads: &[(isize, isize)], mode: PadMode) -> Result<Tensor, ComputeError>;
 
     /// The vector-Jacobian product of [`pad`](Self::pad).

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{ComputeError, ComputeErrorKind};
 
-/// Tensors of more elements (1 GiB) are tried first: an allocation that fails would end the process.
+/// More elements than these (1 GiB) are tried first: an allocation that fails would end the process.
 const UNTRIED_ELEMENTS: usize = 1 << 28;
 
 /// A dense, row-major `f32` array whose axis 0 is the batch. Cloning and reshaping share the data; writing copies it
@@ -35,9 +35,7 @@ impl Tensor {
     pub fn full(shape: impl Into<Vec<usize>>, value: f32) -> Result<Self, ComputeError> {
         let shape = shape.into();
         match element_count(&shape) {
-            Some(count) if count <= UNTRIED_ELEMENTS || Vec::<f32>::new().try_reserve_exact(count).is_ok() => {
-                Ok(Self { shape, data: Arc::new(vec![value; count]) })
-            }
+            Some(count) if has_memory_for(count) => Ok(Self { shape, data: Arc::new(vec![value; count]) }),
             _ => Err(ComputeError::new("tensor", ComputeErrorKind::TooLarge { shape })),
         }
     }
@@ -124,6 +122,11 @@ impl std::fmt::Debug for Tensor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tensor").field("shape", &self.shape).finish_non_exhaustive()
     }
+}
+
+/// Whether `count` elements can be allocated.
+pub(crate) fn has_memory_for(count: usize) -> bool {
+    count <= UNTRIED_ELEMENTS || Vec::<f32>::new().try_reserve_exact(count).is_ok()
 }
 
 /// The product of `shape`, or `None` when it, or that of some of its axes, overflows.

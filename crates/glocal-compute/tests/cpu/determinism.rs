@@ -24,10 +24,14 @@ fn assert_same_rows(name: &str, sample: &[usize], operation: &Operation) {
             assert!(same && given.row_len() == expected.row_len(), "{name}: batch {batch}, {threads} threads");
         }
     }
-    // Not only the first rows: the last one alone.
+    // Not only the first rows: the last one alone, also when all the others are NaN.
     let last = Tensor::new([&[1], sample].concat(), full.row(BATCH - 1).to_vec()).unwrap();
     let given = on_threads(1, &last, operation);
     assert_eq!(given.data(), expected.row(BATCH - 1), "{name}: the last row");
+    let mut others = vec![f32::NAN; (BATCH - 1) * full.row_len()];
+    others.extend(full.row(BATCH - 1));
+    let given = on_threads(2, &Tensor::new(full.shape(), others).unwrap(), operation);
+    assert_eq!(given.row(BATCH - 1), expected.row(BATCH - 1), "{name}: beside NaN");
 }
 
 fn on_threads(threads: usize, x: &Tensor, operation: &Operation) -> Tensor {

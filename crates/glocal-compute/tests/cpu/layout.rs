@@ -18,8 +18,8 @@ fn transposes() {
     let backend = CpuBackend::new();
     let mut random = Random::new(50);
     for permutation in [&[0, 1, 2, 3][..], &[0, 2, 3, 1], &[0, 3, 1, 2], &[0, 1, 3, 2], &[0, 3, 2, 1], &[0, 2, 1, 3]] {
-        for _ in 0..10 {
-            let shape = random.several(4, 1, 6);
+        for case in 0..10 {
+            let shape = if case == 0 { vec![2, 40, 35, 37] } else { random.several(4, 1, 6) };
             let x = random.tensor(&shape);
             let out = backend.transpose(&x, permutation).unwrap();
             let out_shape: Vec<usize> = permutation.iter().map(|&axis| shape[axis]).collect();

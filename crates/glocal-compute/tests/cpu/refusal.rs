@@ -79,6 +79,20 @@ fn convolution_operands() {
 }
 
 #[test]
+fn windows_that_reach_beyond_all_memory() {
+    const FAR: usize = 1 << 24;
+    let backend = CpuBackend::new();
+    for (weight, inputs) in [(&[4, 3, 3, 3], 3), (&[2, 1, 3, 3], 2)] {
+        let mut geometry = convolution_geometry(2);
+        (geometry.strides, geometry.pads_begin, geometry.pads_end) = (vec![FAR; 2], vec![FAR; 2], vec![FAR; 2]);
+        geometry.group = if inputs == 2 { 2 } else { 1 };
+        let packed = backend.pack_convolution(&zeros(weight), &geometry).unwrap();
+        let error = backend.convolution(&zeros(&[1, inputs, 8, 8]), &packed, None).unwrap_err();
+        assert!(matches!(error.kind(), ComputeErrorKind::TooLarge { .. }), "{error}");
+    }
+}
+
+#[test]
 fn weights_of_another_kind() {
     let backend = CpuBackend::new();
     let dense = backend.pack_dense(&zeros(&[4, 3])).unwrap();

@@ -1,7 +1,7 @@
 //! Convolutions over 1 to 3 axes and their input gradients.
 //!
 //! All ranks are computed as rank 3. A direction takes one of three ways, chosen by the layer's shape alone: *products*
-//! (`weight · windows`, the windows never laid out), *columns* (`weightᵀ · r`, added up where windows overlap; for the
+//! (`weight · windows`, a block of windows laid out at a time), *columns* (`weightᵀ · r`, added up where windows overlap; for the
 //! gradient of layers with few input channels) and *direct* loops (depthwise layers). The input gradient by products or
 //! direct loops is a convolution with stride 1 of `r`: one for each phase of the stride, with the kernel elements that
 //! meet this phase.

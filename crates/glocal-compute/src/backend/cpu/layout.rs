@@ -31,19 +31,43 @@ pub(super) fn transpose(x: &Tensor, permutation: &[usize]) -> Result<Tensor, Com
     let mut out = Tensor::zeros(shape)?;
     let x = x.data();
     let (&(line, step), outer) = spans.split_first().unwrap_or((&(1, 1), &[]));
-    parallel::for_blocks(out.data_mut(), line, line, |mut index, out| {
-        let mut start = 0;
-        for &(size, stride) in outer {
-            start += index % size * stride;
-            index /= size;
+    match outer {
+        // Matrices: neighbours of the next axis are neighbours in x, so a few lines are written at a time.
+        [(lines, 1), outer @ ..] if step != 1 => {
+            parallel::for_blocks(out.data_mut(), lines * line, lines * line, |index, out| {
+                let x = &x[start(outer, index)..];
+                parallel::for_blocks(out, TILE * line, TILE * line, |tile, out| {
+                    let count = out.len() / line;
+                    for (column, from) in x[tile * TILE..].chunks(step).take(line).enumerate() {
+                        let to = out[column..].iter_mut().step_by(line);
+                        to.zip(&from[..count]).for_each(|(to, from)| *to = *from);
+                    }
+                });
+            });
         }
-        if step == 1 {
-            out.copy_from_slice(&x[start..start + line]);
-        } else {
-            out.iter_mut().zip(x[start..].iter().step_by(step)).for_each(|(to, from)| *to = *from);
-        }
-    });
+        _ => parallel::for_blocks(out.data_mut(), line, line, |index, out| {
+            let x = &x[start(outer, index)..];
+            if step == 1 {
+                out.copy_from_slice(&x[..line]);
+            } else {
+                out.iter_mut().zip(x.iter().step_by(step)).for_each(|(to, from)| *to = *from);
+            }
+        }),
+    }
     Ok(out)
+}
+
+/// The lines that are written together: a cache line of each column that they are read from.
+const TILE: usize = 16;
+
+/// Where the block with this index starts, over `spans` given from the innermost as (size, distance).
+fn start(spans: &[(usize, usize)], mut index: usize) -> usize {
+    let mut start = 0;
+    for &(size, stride) in spans {
+        start += index % size * stride;
+        index /= size;
+    }
+    start
 }
 
 /// See [`Backend::concat`](crate::Backend::concat).

@@ -2,6 +2,7 @@
 //! window reads together laid side by side.
 
 use crate::backend::cpu::axis::Axis;
+use crate::tensor::has_memory_for;
 
 /// The layout of the copy: `[channel, z, y, phase, x]`. An element at `x · step + phase` from the left edge of the
 /// reached area stands at `(phase, x)`, so that neighbouring outputs read neighbouring elements whatever the step is.
@@ -17,7 +18,8 @@ pub(super) struct PaddedImage {
 }
 
 impl PaddedImage {
-    /// The layout for images of `channels` channels; `slack` more elements may be read past the end. `None` when it would not be addressable.
+    /// The layout for images of `channels` channels; `slack` more elements may be read past the end. `None` when there
+    /// is no memory for it.
     pub(super) fn new(axes: &[Axis; 3], channels: usize, slack: usize) -> Option<Self> {
         let [depth, height, columns] = axes.each_ref().map(|axis| {
             let (first, last) = axis.reach();
@@ -28,8 +30,15 @@ impl PaddedImage {
         let width = columns.div_ceil(phases);
         let len =
             [channels, depth, height, phases, width].iter().try_fold(1usize, |len, size| len.checked_mul(*size))?;
-        isize::try_from(len.checked_add(slack)?.checked_mul(size_of::<f32>())?).ok()?;
-        Some(Self { axes: axes.clone(), channels, depth, height, phases, width, slack })
+        has_memory_for(len.checked_add(slack)?).then(|| Self {
+            axes: axes.clone(),
+            channels,
+            depth,
+            height,
+            phases,
+            width,
+            slack,
+        })
     }
 
     /// The number of elements of the copy.

@@ -109,7 +109,8 @@ impl Unroll {
     /// How many of `images` images one call of [`multiply`](Self::multiply) should take.
     pub(super) fn images_at_once(&self, images: usize) -> usize {
         let share = images.div_ceil(rayon::current_num_threads()).max(1);
-        (SHARED_COLUMNS / self.columns).clamp(1, share)
+        let room = BLOCK_ELEMENTS / self.padded.len();
+        (SHARED_COLUMNS / self.columns).min(room).clamp(1, share)
     }
 
     /// `out = weight · windows(image) + bias` for each of the `images`, with blocks of columns in parallel where
