@@ -72,6 +72,38 @@ pub enum Map {
     Sigmoid,
     /// The hyperbolic tangent.
     Tanh,
+    /// `x` where positive, else `alpha · (exp(x / width) − 1)`: ELU at a width of 1, CELU at a width of `alpha`.
+    Elu {
+        /// The limit of negative inputs, negated.
+        alpha: f32,
+        /// How far negative inputs reach; not 0.
+        width: f32,
+    },
+    /// SELU, the self-normalizing ELU.
+    Selu,
+    /// `min(max(slope · x + offset, 0), 1)`
+    HardSigmoid {
+        /// The slope.
+        slope: f32,
+        /// The value at 0.
+        offset: f32,
+    },
+    /// `x · min(max(x / 6 + 1/2, 0), 1)`
+    HardSwish,
+    /// `x · sigmoid(x)`
+    Silu,
+    /// The error function.
+    Erf,
+    /// `x · Φ(x)`, Φ being the standard normal distribution.
+    Gelu,
+    /// The tanh form of GELU.
+    GeluTanh,
+    /// `ln(1 + exp(x))`
+    Softplus,
+    /// `x / (1 + |x|)`
+    Softsign,
+    /// `x · tanh(softplus(x))`
+    Mish,
     /// `exp(x)`
     Exp,
     /// The natural logarithm.

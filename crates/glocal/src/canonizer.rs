@@ -5,20 +5,28 @@
 
 mod drop_identity;
 mod merge_batch_normalization;
+mod recognize_activations;
 mod rewrite;
 
 use crate::error::ModelError;
 use crate::model::Model;
 
-/// Merges batch normalisations into the affine ops before them and drops identities.
+/// Recognises decomposed activations, drops identities, and merges batch normalisations into the affine ops before them.
 ///
 /// The merged node answers to the names of all layers it stands for.
 ///
 /// # Errors
 /// Only when a rewritten node no longer fits its inputs, which would be a fault of the canonizer.
 pub fn canonize(model: &Model) -> Result<Model, ModelError> {
-    let without_identities = drop_identity::apply(model)?;
-    merge_batch_normalization::apply(&without_identities)
+    merge_batch_normalization::apply(&drop_identity::apply(&recognize_activations(model)?)?)
+}
+
+/// Recognises activations that exporters write as several ops (SiLU, HardSwish, GELU), and does nothing else.
+///
+/// # Errors
+/// Only when a rewritten node no longer fits its inputs, which would be a fault of the canonizer.
+pub fn recognize_activations(model: &Model) -> Result<Model, ModelError> {
+    recognize_activations::apply(model)
 }
 
 /// How many batch normalisations are left: those that could not be merged exactly.

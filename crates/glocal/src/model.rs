@@ -18,6 +18,7 @@ pub use layer_name::LayerName;
 
 use crate::error::{LayerError, ModelError, ModelErrorKind, RunError};
 use crate::op::Structure;
+use crate::op::activation::Activation;
 
 /// A network that can be explained.
 #[derive(Debug, Clone)]
@@ -39,12 +40,14 @@ impl Model {
         loop {
             let node = graph.get(explained).ok_or_else(|| ModelError::from(ModelErrorKind::NoOutput))?;
             match (node.op.structure(), node.inputs.as_slice()) {
-                (Structure::Probability | Structure::Identity, [below]) => explained = *below,
+                (structure, [below]) if is_probability(&structure) || matches!(structure, Structure::Identity) => {
+                    explained = *below;
+                }
                 _ => break,
             }
         }
         // An identity on top of logits is not worth stepping over unless a probability lies below it.
-        let stepped = graph.chain(output, explained).any(|node| matches!(node.op.structure(), Structure::Probability));
+        let stepped = graph.chain(output, explained).any(|node| is_probability(&node.op.structure()));
         let explained = if stepped { explained } else { output };
         Ok(Self { graph, backend, output, explained })
     }
@@ -119,4 +122,9 @@ impl Model {
         }
         Ok(values)
     }
+}
+
+/// Whether an op at the end of a model turns logits into probabilities.
+fn is_probability(structure: &Structure<'_>) -> bool {
+    matches!(structure, Structure::Softmax | Structure::Activation(Activation::Sigmoid))
 }

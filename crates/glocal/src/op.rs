@@ -138,8 +138,16 @@ pub enum Structure<'a> {
     ConvolutionTranspose(&'a convolution_transpose::ConvolutionTranspose),
     /// A dense layer, whose output features can be scaled and shifted.
     Dense(&'a dense::Dense),
+    /// An element-wise function; a sigmoid at the end of a model turns logits into probabilities, like a softmax.
+    Activation(activation::Activation),
+    /// The product of two activations, which may be a decomposed activation.
+    Product,
+    /// The sum of an activation and a constant, `[1, ...]`.
+    AddConstant(&'a Tensor),
+    /// The product of an activation and a constant, `[1, ...]`.
+    MultiplyConstant(&'a Tensor),
     /// Turns logits into probabilities: not explained at the end of a model.
-    Probability,
+    Softmax,
     /// Anything else.
     Other,
 }
@@ -159,6 +167,17 @@ pub enum OpKind {
     Clip,
     Sigmoid,
     Tanh,
+    Elu,
+    Celu,
+    Selu,
+    HardSigmoid,
+    HardSwish,
+    Silu,
+    Erf,
+    Gelu,
+    Softplus,
+    Softsign,
+    Mish,
     Softmax,
     LogSoftmax,
     MaxPool,
@@ -198,7 +217,7 @@ pub enum OpClass {
 
 impl OpKind {
     /// All kinds.
-    pub const ALL: [OpKind; 27] = [
+    pub const ALL: [OpKind; 38] = [
         Self::Input,
         Self::Convolution,
         Self::ConvolutionTranspose,
@@ -209,6 +228,17 @@ impl OpKind {
         Self::Clip,
         Self::Sigmoid,
         Self::Tanh,
+        Self::Elu,
+        Self::Celu,
+        Self::Selu,
+        Self::HardSigmoid,
+        Self::HardSwish,
+        Self::Silu,
+        Self::Erf,
+        Self::Gelu,
+        Self::Softplus,
+        Self::Softsign,
+        Self::Mish,
         Self::Softmax,
         Self::LogSoftmax,
         Self::MaxPool,
@@ -241,6 +271,17 @@ impl OpKind {
             Self::Clip => "clip",
             Self::Sigmoid => "sigmoid",
             Self::Tanh => "tanh",
+            Self::Elu => "elu",
+            Self::Celu => "celu",
+            Self::Selu => "selu",
+            Self::HardSigmoid => "hard-sigmoid",
+            Self::HardSwish => "hard-swish",
+            Self::Silu => "silu",
+            Self::Erf => "erf",
+            Self::Gelu => "gelu",
+            Self::Softplus => "softplus",
+            Self::Softsign => "softsign",
+            Self::Mish => "mish",
             Self::Softmax => "softmax",
             Self::LogSoftmax => "log-softmax",
             Self::MaxPool => "max-pool",
@@ -264,9 +305,25 @@ impl OpKind {
     /// Whether the kind belongs to `class`.
     pub fn is(self, class: OpClass) -> bool {
         match class {
-            OpClass::Activation => {
-                matches!(self, Self::Relu | Self::LeakyRelu | Self::Clip | Self::Sigmoid | Self::Tanh)
-            }
+            OpClass::Activation => matches!(
+                self,
+                Self::Relu
+                    | Self::LeakyRelu
+                    | Self::Clip
+                    | Self::Sigmoid
+                    | Self::Tanh
+                    | Self::Elu
+                    | Self::Celu
+                    | Self::Selu
+                    | Self::HardSigmoid
+                    | Self::HardSwish
+                    | Self::Silu
+                    | Self::Erf
+                    | Self::Gelu
+                    | Self::Softplus
+                    | Self::Softsign
+                    | Self::Mish
+            ),
             OpClass::Convolution => matches!(self, Self::Convolution | Self::ConvolutionTranspose),
             OpClass::Linear => matches!(self, Self::Convolution | Self::ConvolutionTranspose | Self::Dense),
             OpClass::AveragePool => matches!(self, Self::AveragePool | Self::ReduceMean),

@@ -6,7 +6,10 @@ use glocal_compute::ComputeError;
 
 /// A model could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelError {
+pub struct ModelError(Box<Details>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Details {
     node: Option<NodeContext>,
     kind: ModelErrorKind,
     cause: Option<ComputeError>,
@@ -86,39 +89,39 @@ pub enum ModelErrorKind {
 impl ModelError {
     /// The same error, found at an ONNX node.
     pub(crate) fn at(mut self, name: &str, op_type: &str) -> Self {
-        self.node.get_or_insert_with(|| NodeContext { name: name.to_owned(), op_type: op_type.to_owned() });
+        self.0.node.get_or_insert_with(|| NodeContext { name: name.to_owned(), op_type: op_type.to_owned() });
         self
     }
 
     /// What went wrong.
     pub fn kind(&self) -> &ModelErrorKind {
-        &self.kind
+        &self.0.kind
     }
 
     /// The name of the ONNX node, where it was one.
     pub fn node(&self) -> Option<&str> {
-        self.node.as_ref().map(|node| node.name.as_str())
+        self.0.node.as_ref().map(|node| node.name.as_str())
     }
 }
 
 impl From<ModelErrorKind> for ModelError {
     fn from(kind: ModelErrorKind) -> Self {
-        Self { node: None, kind, cause: None }
+        Self(Box::new(Details { node: None, kind, cause: None }))
     }
 }
 
 impl From<ComputeError> for ModelError {
     fn from(cause: ComputeError) -> Self {
-        Self { node: None, kind: ModelErrorKind::Shape, cause: Some(cause) }
+        Self(Box::new(Details { node: None, kind: ModelErrorKind::Shape, cause: Some(cause) }))
     }
 }
 
 impl fmt::Display for ModelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(NodeContext { name, op_type }) = &self.node {
+        if let Some(NodeContext { name, op_type }) = &self.0.node {
             write!(f, "node {name:?} ({op_type}): ")?;
         }
-        match &self.kind {
+        match &self.0.kind {
             ModelErrorKind::NoOutput => write!(f, "the model has no such output"),
             ModelErrorKind::Inputs { names } => {
                 write!(
@@ -151,6 +154,6 @@ impl fmt::Display for ModelError {
 
 impl std::error::Error for ModelError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.cause.as_ref().map(|cause| cause as _)
+        self.0.cause.as_ref().map(|cause| cause as _)
     }
 }

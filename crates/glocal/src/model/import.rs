@@ -161,7 +161,8 @@ fn read_op(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
         "Gemm" => affine::gemm(reader),
         "MatMul" => affine::matmul(reader),
         "BatchNormalization" => affine::batch_normalization(reader),
-        "Relu" | "LeakyRelu" | "Clip" | "Sigmoid" | "Tanh" => elementwise::activation(reader),
+        "Relu" | "LeakyRelu" | "Clip" | "Sigmoid" | "Tanh" | "Elu" | "Celu" | "Selu" | "HardSigmoid" | "HardSwish"
+        | "Erf" | "Gelu" | "Softplus" | "Softsign" | "Mish" => elementwise::activation(reader),
         "Add" | "Sub" | "Sum" => elementwise::sum(reader),
         "Mul" | "Div" => elementwise::product(reader),
         "Softmax" | "LogSoftmax" => elementwise::softmax(reader),

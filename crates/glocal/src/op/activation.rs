@@ -1,4 +1,4 @@
-//! Element-wise non-linear functions (ONNX `Relu`, `LeakyRelu`, `Clip`, `Sigmoid`, `Tanh`) and the identity.
+//! Element-wise non-linear functions (ONNX `Relu`, `Clip`, `Sigmoid`, `HardSwish`, ...) and the identity.
 
 use glocal_compute::backend::Map;
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
@@ -26,6 +26,41 @@ pub enum Activation {
     Sigmoid,
     /// The hyperbolic tangent.
     Tanh,
+    /// `x` where positive, else `alpha · (exp(x) − 1)`
+    Elu {
+        /// The limit of negative inputs, negated.
+        alpha: f32,
+    },
+    /// `x` where positive, else `alpha · (exp(x / alpha) − 1)`
+    Celu {
+        /// The limit of negative inputs, negated; not 0.
+        alpha: f32,
+    },
+    /// SELU with the constants of its paper.
+    Selu,
+    /// `min(max(alpha · x + beta, 0), 1)`
+    HardSigmoid {
+        /// The slope.
+        alpha: f32,
+        /// The value at 0.
+        beta: f32,
+    },
+    /// `x · min(max(x / 6 + 1/2, 0), 1)`
+    HardSwish,
+    /// `x · sigmoid(x)`
+    Silu,
+    /// The error function.
+    Erf,
+    /// `x · Φ(x)`, Φ being the standard normal distribution.
+    Gelu,
+    /// The tanh form of GELU.
+    GeluTanh,
+    /// `ln(1 + exp(x))`
+    Softplus,
+    /// `x / (1 + |x|)`
+    Softsign,
+    /// `x · tanh(softplus(x))`
+    Mish,
 }
 
 impl Activation {
@@ -36,6 +71,18 @@ impl Activation {
             Self::Clip { min, max } => Map::Clip { low: min, high: max },
             Self::Sigmoid => Map::Sigmoid,
             Self::Tanh => Map::Tanh,
+            Self::Elu { alpha } => Map::Elu { alpha, width: 1.0 },
+            Self::Celu { alpha } => Map::Elu { alpha, width: alpha },
+            Self::Selu => Map::Selu,
+            Self::HardSigmoid { alpha, beta } => Map::HardSigmoid { slope: alpha, offset: beta },
+            Self::HardSwish => Map::HardSwish,
+            Self::Silu => Map::Silu,
+            Self::Erf => Map::Erf,
+            Self::Gelu => Map::Gelu,
+            Self::GeluTanh => Map::GeluTanh,
+            Self::Softplus => Map::Softplus,
+            Self::Softsign => Map::Softsign,
+            Self::Mish => Map::Mish,
         }
     }
 }
@@ -48,6 +95,17 @@ impl Op for Activation {
             Self::Clip { .. } => OpKind::Clip,
             Self::Sigmoid => OpKind::Sigmoid,
             Self::Tanh => OpKind::Tanh,
+            Self::Elu { .. } => OpKind::Elu,
+            Self::Celu { .. } => OpKind::Celu,
+            Self::Selu => OpKind::Selu,
+            Self::HardSigmoid { .. } => OpKind::HardSigmoid,
+            Self::HardSwish => OpKind::HardSwish,
+            Self::Silu => OpKind::Silu,
+            Self::Erf => OpKind::Erf,
+            Self::Gelu | Self::GeluTanh => OpKind::Gelu,
+            Self::Softplus => OpKind::Softplus,
+            Self::Softsign => OpKind::Softsign,
+            Self::Mish => OpKind::Mish,
         }
     }
 
@@ -68,7 +126,7 @@ impl Op for Activation {
     }
 
     fn structure(&self) -> Structure<'_> {
-        if *self == Self::Sigmoid { Structure::Probability } else { Structure::Other }
+        Structure::Activation(*self)
     }
 }
 

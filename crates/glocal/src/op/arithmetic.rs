@@ -4,7 +4,7 @@ use glocal_compute::backend::{Map, Zip};
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
 use crate::op::batch_normalization::Scaled;
-use crate::op::{DefaultRule, Op, OpKind, Propagate, input_count, single};
+use crate::op::{DefaultRule, Op, OpKind, Propagate, Structure, input_count, single};
 
 /// The sum of one or more activations, each with its sign, broadcast against each other (ONNX `Add`, `Sub`, `Sum`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +95,10 @@ impl Op for Product {
     fn default_rule(&self) -> DefaultRule {
         DefaultRule::Required
     }
+
+    fn structure(&self) -> Structure<'_> {
+        Structure::Product
+    }
 }
 
 #[derive(Debug)]
@@ -144,6 +148,10 @@ impl Op for AddConstant {
     fn offset(&self) -> Option<&Tensor> {
         Some(&self.constant)
     }
+
+    fn structure(&self) -> Structure<'_> {
+        Structure::AddConstant(&self.constant)
+    }
 }
 
 /// `x · constant` (ONNX `Mul` with a constant, and `Div` by one).
@@ -172,6 +180,10 @@ impl Op for MultiplyConstant {
 
     fn default_rule(&self) -> DefaultRule {
         DefaultRule::Pass
+    }
+
+    fn structure(&self) -> Structure<'_> {
+        Structure::MultiplyConstant(&self.constant)
     }
 }
 

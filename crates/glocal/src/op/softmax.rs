@@ -54,7 +54,7 @@ impl Op for Softmax {
     }
 
     fn structure(&self) -> Structure<'_> {
-        Structure::Probability
+        Structure::Softmax
     }
 }
 

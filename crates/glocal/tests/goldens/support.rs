@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use glocal::canonizer::canonize;
+use glocal::canonizer::{canonize, recognize_activations};
 use glocal::composite::{Composite, Selector};
 use glocal::model::{Graph, ImportOptions, Model, Node};
 use glocal::op::batch_normalization::BatchNormalization;
@@ -50,7 +50,8 @@ impl Oracle {
                 files.insert(name, std::fs::read(file.path()).unwrap());
             }
         }
-        let model = Arc::new(load_model(&folder.join("model.onnx")));
+        // The reference sees modules, never the ops that an exporter makes of one.
+        let model = Arc::new(recognize_activations(&load_model(&folder.join("model.onnx"))).unwrap());
         let mut oracle = Self {
             name: name.to_owned(),
             merged: Arc::clone(&model),

@@ -1,9 +1,12 @@
 //! Functions of one number, applied to every element, and their derivatives.
 
+mod smooth;
+
 use crate::backend::Map;
 use crate::{ComputeError, Rows, Tensor};
 
 use super::{parallel, rows};
+use smooth::sigmoid;
 
 /// See [`Backend::map`](crate::Backend::map).
 pub(super) fn map(x: &Tensor, map: Map) -> Result<Tensor, ComputeError> {
@@ -14,6 +17,17 @@ pub(super) fn map(x: &Tensor, map: Map) -> Result<Tensor, ComputeError> {
         Map::LeakyRelu { slope } => apply(x, |x| if x > 0.0 { x } else { slope * x }),
         Map::Sigmoid => apply(x, sigmoid),
         Map::Tanh => apply(x, f32::tanh),
+        Map::Elu { alpha, width } => apply(x, |x| smooth::elu(x, alpha, width)),
+        Map::Selu => apply(x, smooth::selu),
+        Map::HardSigmoid { slope, offset } => apply(x, |x| smooth::hard_sigmoid(x, slope, offset)),
+        Map::HardSwish => apply(x, smooth::hard_swish),
+        Map::Silu => apply(x, smooth::silu),
+        Map::Erf => apply(x, smooth::erf),
+        Map::Gelu => apply(x, smooth::gelu),
+        Map::GeluTanh => apply(x, smooth::gelu_tanh),
+        Map::Softplus => apply(x, smooth::softplus),
+        Map::Softsign => apply(x, smooth::softsign),
+        Map::Mish => apply(x, smooth::mish),
         Map::Exp => apply(x, f32::exp),
         Map::Logarithm => apply(x, f32::ln),
         Map::Absolute => apply(x, f32::abs),
@@ -44,6 +58,19 @@ pub(super) fn map_gradient(r: &Tensor, rows: &Rows, x: &Tensor, map: Map) -> Res
             let y = x.tanh();
             r * (1.0 - y * y)
         }),
+        Map::Elu { alpha, width } => zip.apply(|r, x| times(r, smooth::elu_derivative(x, alpha, width))),
+        Map::Selu => zip.apply(|r, x| times(r, smooth::selu_derivative(x))),
+        Map::HardSigmoid { slope, offset } => {
+            zip.apply(|r, x| times(r, smooth::hard_sigmoid_derivative(x, slope, offset)))
+        }
+        Map::HardSwish => zip.apply(|r, x| times(r, smooth::hard_swish_derivative(x))),
+        Map::Silu => zip.apply(|r, x| times(r, smooth::silu_derivative(x))),
+        Map::Erf => zip.apply(|r, x| times(r, smooth::erf_derivative(x))),
+        Map::Gelu => zip.apply(|r, x| times(r, smooth::gelu_derivative(x))),
+        Map::GeluTanh => zip.apply(|r, x| times(r, smooth::gelu_tanh_derivative(x))),
+        Map::Softplus => zip.apply(|r, x| r * sigmoid(x)),
+        Map::Softsign => zip.apply(|r, x| times(r, smooth::softsign_derivative(x))),
+        Map::Mish => zip.apply(|r, x| times(r, smooth::mish_derivative(x))),
         Map::Exp => zip.apply(|r, x| r * x.exp()),
         Map::Logarithm => zip.apply(|r, x| r / x),
         Map::Absolute => zip.apply(|r, x| {
@@ -102,11 +129,12 @@ fn clip(x: f32, low: f32, high: f32) -> f32 {
     if x > high { high } else { x }
 }
 
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
-}
-
 fn stabilize_clip(x: f32, epsilon: f32) -> f32 {
     let size = if x.abs() < epsilon { epsilon } else { x.abs() };
     if x < 0.0 { -size } else { size }
+}
+
+/// `r · derivative`; 0 where the derivative is, whatever `r` is.
+fn times(r: f32, derivative: f32) -> f32 {
+    if derivative == 0.0 { 0.0 } else { r * derivative }
 }

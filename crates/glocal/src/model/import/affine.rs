@@ -68,7 +68,7 @@ pub(super) fn convolution_transpose(reader: &mut NodeReader<'_>) -> Result<Vec<V
 /// The number of groups, which divides `channels`.
 fn group(reader: &NodeReader<'_>, channels: usize) -> Result<usize, ModelError> {
     let Some(group) = reader.int("group")? else { return Ok(1) };
-    let group = usize::try_from(group).ok().filter(|&group| group > 0 && channels % group == 0);
+    let group = usize::try_from(group).ok().filter(|&group| group > 0 && channels.is_multiple_of(group));
     group.ok_or_else(|| wrong("group", "a positive number that divides the channels of the weights"))
 }
 

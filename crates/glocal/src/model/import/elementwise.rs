@@ -11,6 +11,12 @@ use crate::op::arithmetic::{AddConstant, MultiplyConstant, Product, Sum};
 use crate::op::batch_normalization::BatchNormalization;
 use crate::op::softmax::Softmax;
 
+/// The constants of SELU as ONNX gives them.
+const SELU_ALPHA: f32 = 1.673_263_2;
+const SELU_GAMMA: f32 = 1.050_701;
+/// Exporters write them with six digits or more.
+const SELU_ROUNDING: f32 = 1e-6;
+
 pub(super) fn activation(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
     let x = reader.activation(0)?;
     let op = match reader.op_type() {
@@ -18,6 +24,32 @@ pub(super) fn activation(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, Mode
         "LeakyRelu" => Activation::LeakyRelu { alpha: reader.float("alpha", 0.01)? },
         "Sigmoid" => Activation::Sigmoid,
         "Tanh" => Activation::Tanh,
+        "Elu" => Activation::Elu { alpha: reader.float("alpha", 1.0)? },
+        "Celu" => match reader.float("alpha", 1.0)? {
+            0.0 => return Err(wrong("alpha", "other than 0")),
+            alpha => Activation::Celu { alpha },
+        },
+        "Selu" => {
+            // The paper's constants are the defaults; others are another function.
+            let (alpha, gamma) = (reader.float("alpha", SELU_ALPHA)?, reader.float("gamma", SELU_GAMMA)?);
+            if (alpha - SELU_ALPHA).abs() > SELU_ROUNDING || (gamma - SELU_GAMMA).abs() > SELU_ROUNDING {
+                return Err(wrong("alpha and gamma", "those of the SELU paper"));
+            }
+            Activation::Selu
+        }
+        "HardSigmoid" => {
+            Activation::HardSigmoid { alpha: reader.float("alpha", 0.2)?, beta: reader.float("beta", 0.5)? }
+        }
+        "HardSwish" => Activation::HardSwish,
+        "Erf" => Activation::Erf,
+        "Gelu" => match reader.string("approximate")?.unwrap_or("none") {
+            "none" => Activation::Gelu,
+            "tanh" => Activation::GeluTanh,
+            _ => return Err(wrong("approximate", "none or tanh")),
+        },
+        "Softplus" => Activation::Softplus,
+        "Softsign" => Activation::Softsign,
+        "Mish" => Activation::Mish,
         _ => {
             // Bounds were attributes before opset 11 and are operands since.
             let bound = |index, name, default| -> Result<f32, ModelError> {

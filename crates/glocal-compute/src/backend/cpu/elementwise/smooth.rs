@@ -1,0 +1,186 @@
+//! The smooth activations and their derivatives, each a pair of functions of one number.
+
+use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, PI};
+
+/// Klambauer et al. 2017, arXiv 1706.02515.
+const SELU_ALPHA: f32 = 1.673_263_2;
+const SELU_SCALE: f32 = 1.050_701;
+/// The cubic term of the tanh form of GELU: Hendrycks and Gimpel 2016, arXiv 1606.08415.
+const GELU_CUBIC: f32 = 0.044_715;
+
+pub(super) fn sigmoid(x: f32) -> f32 {
+    // Either way exp sees a number that is not positive, and cannot overflow.
+    if x >= 0.0 {
+        1.0 / (1.0 + (-x).exp())
+    } else {
+        let e = x.exp();
+        e / (1.0 + e)
+    }
+}
+
+/// `x` where positive, else `alpha · (exp(x / width) − 1)`.
+pub(super) fn elu(x: f32, alpha: f32, width: f32) -> f32 {
+    if x > 0.0 { x } else { alpha * (x / width).exp_m1() }
+}
+
+pub(super) fn elu_derivative(x: f32, alpha: f32, width: f32) -> f32 {
+    if x > 0.0 { 1.0 } else { alpha / width * (x / width).exp() }
+}
+
+pub(super) fn selu(x: f32) -> f32 {
+    SELU_SCALE * elu(x, SELU_ALPHA, 1.0)
+}
+
+pub(super) fn selu_derivative(x: f32) -> f32 {
+    SELU_SCALE * elu_derivative(x, SELU_ALPHA, 1.0)
+}
+
+pub(super) fn hard_sigmoid(x: f32, slope: f32, offset: f32) -> f32 {
+    (slope * x + offset).clamp(0.0, 1.0)
+}
+
+pub(super) fn hard_sigmoid_derivative(x: f32, slope: f32, offset: f32) -> f32 {
+    let y = slope * x + offset;
+    if y > 0.0 && y < 1.0 { slope } else { 0.0 }
+}
+
+pub(super) fn hard_swish(x: f32) -> f32 {
+    x * hard_sigmoid(x, 1.0 / 6.0, 0.5)
+}
+
+pub(super) fn hard_swish_derivative(x: f32) -> f32 {
+    if x <= -3.0 {
+        0.0
+    } else if x >= 3.0 {
+        1.0
+    } else {
+        x / 3.0 + 0.5
+    }
+}
+
+pub(super) fn silu(x: f32) -> f32 {
+    x * sigmoid(x)
+}
+
+pub(super) fn silu_derivative(x: f32) -> f32 {
+    let s = sigmoid(x);
+    s * (1.0 + x * (1.0 - s))
+}
+
+pub(super) fn erf(x: f32) -> f32 {
+    libm::erff(x)
+}
+
+pub(super) fn erf_derivative(x: f32) -> f32 {
+    FRAC_2_SQRT_PI * (-x * x).exp()
+}
+
+pub(super) fn gelu(x: f32) -> f32 {
+    // erfc keeps its digits where 1 + erf cancels.
+    0.5 * x * libm::erfcf(-x * FRAC_1_SQRT_2)
+}
+
+pub(super) fn gelu_derivative(x: f32) -> f32 {
+    let density = (-0.5 * x * x).exp() / (2.0 * PI).sqrt();
+    0.5 * libm::erfcf(-x * FRAC_1_SQRT_2) + x * density
+}
+
+pub(super) fn gelu_tanh(x: f32) -> f32 {
+    x * sigmoid(2.0 * gelu_tanh_argument(x))
+}
+
+pub(super) fn gelu_tanh_derivative(x: f32) -> f32 {
+    let s = sigmoid(2.0 * gelu_tanh_argument(x));
+    let slope = (2.0 / PI).sqrt() * (1.0 + 3.0 * GELU_CUBIC * x * x);
+    s + x * 2.0 * slope * s * (1.0 - s)
+}
+
+fn gelu_tanh_argument(x: f32) -> f32 {
+    (2.0 / PI).sqrt() * (x + GELU_CUBIC * x * x * x)
+}
+
+pub(super) fn softplus(x: f32) -> f32 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
+pub(super) fn softsign(x: f32) -> f32 {
+    x / (1.0 + x.abs())
+}
+
+pub(super) fn softsign_derivative(x: f32) -> f32 {
+    let root = 1.0 + x.abs();
+    1.0 / (root * root)
+}
+
+pub(super) fn mish(x: f32) -> f32 {
+    x * softplus(x).tanh()
+}
+
+pub(super) fn mish_derivative(x: f32) -> f32 {
+    let t = softplus(x).tanh();
+    t + x * (1.0 - t * t) * sigmoid(x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A value, its derivative, and a name.
+    type Pair = (&'static str, fn(f32) -> f32, fn(f32) -> f32);
+
+    const PAIRS: [Pair; 11] = [
+        ("sigmoid", sigmoid, |x| sigmoid(x) * (1.0 - sigmoid(x))),
+        ("elu", |x| elu(x, 0.7, 1.0), |x| elu_derivative(x, 0.7, 1.0)),
+        ("celu", |x| elu(x, 1.3, 1.3), |x| elu_derivative(x, 1.3, 1.3)),
+        ("selu", selu, selu_derivative),
+        ("silu", silu, silu_derivative),
+        ("erf", erf, erf_derivative),
+        ("gelu", gelu, gelu_derivative),
+        ("gelu-tanh", gelu_tanh, gelu_tanh_derivative),
+        ("softplus", softplus, sigmoid),
+        ("softsign", softsign, softsign_derivative),
+        ("mish", mish, mish_derivative),
+    ];
+
+    /// Central differences of width 2⁻⁶ in single precision: rounding gives 2⁻²³/2⁻⁵ ≈ 4e-6, the third derivative (at most
+    /// about 3 here) 2⁻¹²·3/6 ≈ 1e-4.
+    const DIFFERENCE: f32 = 3e-4;
+
+    #[test]
+    fn derivatives_are_those_of_the_values() {
+        for (name, value, derivative) in PAIRS {
+            for step in -40..40 {
+                let (x, h) = (step as f32 * 0.21 + 0.1, 1.0 / 64.0);
+                // Kinks at zero have one-sided derivatives.
+                if x.abs() < 2.0 * h {
+                    continue;
+                }
+                let slope = (value(x + h) - value(x - h)) / (2.0 * h);
+                let error = (slope - derivative(x)).abs();
+                assert!(error <= DIFFERENCE, "{name} at {x}: {slope} and {}", derivative(x));
+            }
+        }
+    }
+
+    #[test]
+    fn far_from_zero_nothing_overflows() {
+        for (name, value, derivative) in PAIRS {
+            for x in [-1e4, -100.0, -40.0, 40.0, 100.0, 1e4] {
+                assert!(value(x).is_finite() && derivative(x).is_finite(), "{name} at {x}");
+            }
+        }
+    }
+
+    #[test]
+    fn hard_forms_meet_their_definitions() {
+        for (x, expected) in [(-4.0, 0.0), (-3.0, 0.0), (0.0, 0.0), (1.5, 1.125), (3.0, 3.0), (5.0, 5.0)] {
+            assert_eq!(hard_swish(x), expected);
+        }
+        assert_eq!(hard_sigmoid(10.0, 0.2, 0.5), 1.0);
+        assert_eq!(hard_sigmoid_derivative(0.0, 0.2, 0.5), 0.2);
+        assert_eq!(
+            [hard_swish_derivative(-3.0), hard_swish_derivative(0.0), hard_swish_derivative(3.0)],
+            [0.0, 0.5, 1.0]
+        );
+    }
+}
