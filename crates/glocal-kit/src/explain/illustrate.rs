@@ -7,6 +7,9 @@ use super::{ConceptFindings, Findings, LayerFindings, ReferenceFindings, View};
 use crate::picture::{ColorMap, Heatmap, HeatmapStyle, OverlayStyle, PictureError, overlay};
 use crate::report::{ConceptCard, ConservationRow, Explanation, LayerSection, Picture, Prediction, Reference};
 
+/// How weak relevance fades out over a sample: less haze around small samples than the default has.
+const OVERLAY_EXPONENT: f32 = 0.8;
+
 /// Pictures whose shorter side is at least this long are photographs, and kept as such.
 const PHOTOGRAPH_SIDE: u32 = 128;
 
@@ -71,7 +74,8 @@ impl Findings {
     /// # Errors
     /// Never for findings as they were made.
     pub fn overlay_picture(&self, color_map: &ColorMap) -> Result<RgbImage, PictureError> {
-        let style = OverlayStyle { color_map: color_map.clone(), ..OverlayStyle::default() };
+        let style =
+            OverlayStyle { color_map: color_map.clone(), exponent: OVERLAY_EXPONENT, ..OverlayStyle::default() };
         overlay(&self.sample.picture, &self.of_sample(&self.heatmap)?, &style)
     }
 
@@ -171,9 +175,41 @@ fn picture(image: &RgbImage, description: String) -> Result<Picture, PictureErro
     }
 }
 
-/// A number with three significant digits.
+/// A number in little room: three significant digits, two decimals between 0.01 and 1.
 fn short(value: f32) -> String {
-    let magnitude = if value == 0.0 { 0 } else { value.abs().log10().floor() as i32 };
-    let digits = (2 - magnitude).clamp(0, 6) as usize;
+    let magnitude = if value == 0.0 || !value.is_finite() { 0 } else { value.abs().log10().floor() as i32 };
+    let digits = if (-2..0).contains(&magnitude) { 2 } else { 2 - magnitude };
+    let digits = digits.clamp(0, 6) as usize;
     format!("{value:.digits$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        let cases = [
+            (0.0, "0.00"),
+            (0.1667, "0.17"),
+            (0.0986, "0.10"),
+            (0.00123, "0.00123"),
+            (9.734, "9.73"),
+            (85.04, "85.0"),
+            (1143.2, "1143"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(short(value), expected);
+        }
+        assert_eq!(short(-0.25), "-0.25");
+        assert_eq!(short(f32::INFINITY), "inf");
+    }
+
+    #[test]
+    fn probabilities_are_those_of_the_op_above_the_scores() {
+        let softmax = Illustration::default();
+        assert_eq!(softmax.probabilities(&[1000.0, 1000.0]), [0.5, 0.5]);
+        let sigmoid = Illustration { probability: OpKind::Sigmoid, ..Illustration::default() };
+        assert_eq!(sigmoid.probabilities(&[0.0, 0.0, 100.0]), [0.5, 0.5, 1.0]);
+    }
 }

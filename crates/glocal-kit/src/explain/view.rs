@@ -13,6 +13,9 @@ use rayon::prelude::*;
 use super::{ExplainError, Explainer, Sample, SharedPicture, batch_of, rows_at_once};
 use crate::picture::{ColorMap, Heatmap, HeatmapStyle, OpaqueMask, PictureError, PixelBox, crop};
 
+/// The least side of the blur of masks: a narrower one breaks the regions of small samples into single pixels.
+const SMALLEST_KERNEL: usize = 5;
+
 /// A concept in a sample.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Wanted {
@@ -178,7 +181,11 @@ impl ConceptView {
             View::Heatmap => {
                 Ok(heatmap.draw(&HeatmapStyle { color_map: color_map.clone(), ..HeatmapStyle::default() }))
             }
-            View::Masked => OpaqueMask::for_side(width.max(height)).apply(&self.picture, &heatmap),
+            View::Masked => {
+                let mask = OpaqueMask::for_side(width.max(height));
+                let kernel_size = mask.kernel_size.max(SMALLEST_KERNEL);
+                OpaqueMask { kernel_size, ..mask }.apply(&self.picture, &heatmap)
+            }
             View::Crop => match self.support() {
                 Some(area) => crop(&self.picture, area),
                 None => Ok(self.picture.as_ref().clone()),

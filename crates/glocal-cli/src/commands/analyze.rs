@@ -1,0 +1,248 @@
+//! `glocal analyze`: the reference samples of every concept of the chosen layers, in one pass over a data set.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+use glocal::attribution::Attributor;
+use glocal::concept::{Normalization, Score, Scoring};
+use glocal::model::Model;
+use glocal::op::OpKind;
+use glocal::search::{Scan, ScanOptions};
+use glocal_kit::data::{self, Content, DataSet};
+use glocal_kit::preprocess::Preprocess;
+use glocal_kit::scan::{self, Analysis, Report, RunOptions, Source, Targets};
+use serde_json::{Value, json};
+
+use crate::args::{CanonizeArgument, CompositeArgument, ModelArguments, SampleArguments};
+use crate::failure::Failure;
+use crate::output::OutputFolder;
+use crate::progress::Progress;
+use crate::session::Session;
+use crate::stored::StoreMisuse;
+
+/// Find the samples of a data set for which each concept is most relevant and most active
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  glocal analyze model.onnx photos/ --preprocess preprocess.toml -o store
+
+DATA is a folder of class folders, a folder of images, an IDX pair (MNIST), or a file of arrays (npy, npz, safetensors).
+A run that was stopped, by Ctrl-C or otherwise, goes on where it was when it is started again in the same way, and ends
+with the same tables. The tables are Parquet files, for `glocal references`, `classes` and `report`, and for any other
+program.")]
+pub struct Analyze {
+    #[command(flatten)]
+    model: ModelArguments,
+    /// The data set
+    data: PathBuf,
+    /// The store: a new or empty folder, or that of the same analysis, which goes on then
+    #[arg(short = 'o', long = "out", value_name = "STORE")]
+    store: PathBuf,
+    /// The layers, or `all`: every layer with weights
+    #[arg(long, value_name = "LAYER,...", value_delimiter = ',', default_value = "all")]
+    layers: Vec<String>,
+    #[command(flatten)]
+    composite: CompositeArgument,
+    /// How the values of a concept in a sample become one number; of activations, `sum` counts the positive ones
+    #[arg(long, value_enum, default_value_t = ScoreArgument::Sum)]
+    score: ScoreArgument,
+    /// Whether relevance is divided by the sum of absolute values of its sample, so that samples compare
+    #[arg(long, value_enum, default_value_t = NormArgument::Share)]
+    norm: NormArgument,
+    /// How many samples are kept for each concept, over all classes and for each class
+    #[arg(long, value_name = "K", default_value_t = NonZeroUsize::MIN.saturating_add(39))]
+    top_k: NonZeroUsize,
+    /// What is explained of each sample: its `label`, the `predicted` class, `all-labels`, or a class by its index
+    #[arg(long, value_name = "TARGETS", default_value_t = TargetsArgument(Targets::Label))]
+    targets: TargetsArgument,
+    #[command(flatten)]
+    samples: SampleArguments,
+    /// How many samples are computed together; results do not depend on it
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN.saturating_add(31))]
+    batch: NonZeroUsize,
+    /// How many seconds lie between two times that the work is saved
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    save_every: u64,
+}
+
+/// How the values of a concept become one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ScoreArgument {
+    /// Their sum
+    Sum,
+    /// The largest
+    Max,
+}
+
+/// What scores are divided by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum NormArgument {
+    /// The sum of absolute values of the sample in the layer
+    Share,
+    /// Nothing
+    Raw,
+}
+
+/// [`Targets`] as an argument.
+#[derive(Debug, Clone, Copy)]
+struct TargetsArgument(Targets);
+
+impl FromStr for TargetsArgument {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(match text {
+            "label" => Targets::Label,
+            "predicted" => Targets::Predicted,
+            "all-labels" => Targets::AllLabels,
+            class => {
+                let expected = "expected label, predicted, all-labels or the index of a class";
+                Targets::Class(class.parse().map_err(|_| expected)?)
+            }
+        }))
+    }
+}
+
+impl fmt::Display for TargetsArgument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Analyze {
+    pub fn run(&self, session: &Session) -> Result<(), Failure> {
+        let composite = self.composite.read()?;
+        let loaded = self.model.load()?;
+        let classes = self.samples.classes(&loaded)?;
+        let given = self.samples.preprocess()?;
+        let layers = chosen_layers(&loaded.model, &self.layers)?;
+        let scan = Scan::new(Attributor::new(loaded.model.clone(), composite)?, &layers, self.scan_options())?;
+        let data = data::open(&self.data)?;
+        let preprocess = preprocess_for(data.as_ref(), given, loaded.model.input_shape())?;
+        // A folder that cannot be written is found out before the data set is read.
+        drop(OutputFolder::prepare(&self.store)?);
+        let source = Source {
+            model: self.model.model.clone(),
+            model_hash: loaded.hash.to_string(),
+            canonized: self.model.canonize == CanonizeArgument::Auto,
+            composite: self.composite.composite.clone(),
+            data: self.data.clone(),
+            class_names: classes.map(|names| names.as_slice().to_vec()),
+        };
+        let options = RunOptions {
+            targets: self.targets.0,
+            batch: self.batch,
+            checkpoint_every: Duration::from_secs(self.save_every),
+            ..RunOptions::default()
+        };
+        let analysis =
+            Analysis { scan: &scan, data: data.as_ref(), preprocess: &preprocess, source: &source, options: &options };
+        let done = Done::by(&analysis, &self.store, session)?;
+        session.print(|| done.text(&data.describe()), || done.document())
+    }
+
+    fn scan_options(&self) -> ScanOptions {
+        let normalization = match self.norm {
+            NormArgument::Share => Normalization::Share,
+            NormArgument::Raw => Normalization::Raw,
+        };
+        let (relevance, activation) = match self.score {
+            ScoreArgument::Sum => (Score::Sum, Score::PositiveSum),
+            ScoreArgument::Max => (Score::Max, Score::Max),
+        };
+        ScanOptions {
+            top_k: self.top_k.get(),
+            relevance: Scoring { score: relevance, normalization },
+            activation: Scoring { score: activation, normalization: Normalization::Raw },
+        }
+    }
+}
+
+/// The layers of these names; for `all`, every layer with weights that the explained output depends on.
+pub fn chosen_layers(model: &Model, names: &[String]) -> Result<Vec<String>, Failure> {
+    if names != ["all"] {
+        return Ok(names.to_vec());
+    }
+    let graph = model.graph();
+    let reached = graph.ancestors(model.explained());
+    let weighted = graph
+        .nodes()
+        .filter(|(id, node)| reached[id.index()] && matches!(node.op.kind(), OpKind::Convolution | OpKind::Dense));
+    Ok(weighted.map(|(_, node)| node.display_name().to_owned()).collect())
+}
+
+/// How the images of `data` become inputs of `shape`; arrays need nothing.
+fn preprocess_for(data: &dyn DataSet, given: Option<Preprocess>, shape: &[usize]) -> Result<Preprocess, Failure> {
+    let images = !data.is_empty() && matches!(data.load(0)?, Content::Image(_));
+    match given {
+        Some(preprocess) => {
+            if images {
+                preprocess.check(shape)?;
+            }
+            Ok(preprocess)
+        }
+        None if images => Err(StoreMisuse::NoPreprocess { expected: shape.to_vec() }.into()),
+        None => Ok(Preprocess::default()),
+    }
+}
+
+/// An analysis that has ended.
+pub struct Done {
+    store: PathBuf,
+    layers: Vec<(String, usize)>,
+    report: Report,
+    time: Duration,
+}
+
+impl Done {
+    /// Runs an analysis with a progress bar.
+    pub fn by(analysis: &Analysis<'_>, store: &Path, session: &Session) -> Result<Self, Failure> {
+        let started = Instant::now();
+        // Made when it is known how much is left.
+        let bar: RefCell<Option<(Progress, u64)>> = RefCell::new(None);
+        let progress = |state: scan::Progress| {
+            let mut bar = bar.borrow_mut();
+            let left = (state.total - state.resumed) as usize;
+            let (bar, shown) = bar.get_or_insert_with(|| (Progress::new("samples", left), state.resumed));
+            bar.advance((state.done - *shown) as usize);
+            *shown = state.done;
+        };
+        let report = scan::run(analysis, store, &progress, &session.cancel)?;
+        let layers = analysis.scan.layers().map(|(name, concepts)| (name.to_owned(), concepts)).collect();
+        Ok(Self { store: store.to_owned(), layers, report, time: started.elapsed() })
+    }
+
+    /// What was done, for people.
+    pub fn text(&self, data: &str) -> String {
+        let Report { samples, resumed, already_complete } = self.report;
+        let store = self.store.display();
+        let concepts: usize = self.layers.iter().map(|(_, concepts)| concepts).sum();
+        let what = format!("{concepts} concepts of {} layers, {data}", self.layers.len());
+        if already_complete {
+            return format!("{store} is complete already: {what}\n");
+        }
+        let now = samples - resumed;
+        let seconds = self.time.as_secs_f64();
+        let went_on = if resumed > 0 { format!("; {resumed} samples were done before") } else { String::new() };
+        let rate = now as f64 / seconds.max(f64::EPSILON);
+        format!("{store}: {what}\n{now} samples in {seconds:.1} s, {rate:.0} a second{went_on}\n")
+    }
+
+    /// What was done, for machines.
+    pub fn document(&self) -> Value {
+        let Report { samples, resumed, already_complete } = self.report;
+        let layers = self.layers.iter().map(|(name, concepts)| json!({ "layer": name, "concepts": concepts }));
+        json!({
+            "store": self.store.to_string_lossy(),
+            "samples": samples,
+            "resumed": resumed,
+            "already_complete": already_complete,
+            "seconds": self.time.as_secs_f64(),
+            "layers": layers.collect::<Vec<_>>(),
+        })
+    }
+}

@@ -1,0 +1,79 @@
+//! Exit codes and hints for what goes wrong with stores, scans and explanations.
+
+use std::error::Error;
+
+use glocal::error::RequestError;
+use glocal_kit::explain::{ExplainError, ExplainErrorKind};
+use glocal_kit::scan::{ScanError, ScanErrorKind};
+use glocal_kit::store::{StoreError, StoreErrorKind};
+
+use crate::failure::Failure;
+use crate::hint;
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let hint = store_hint(&error);
+        match error.kind() {
+            StoreErrorKind::Write => Self::work(error),
+            _ => Self::call(error).hinted(hint),
+        }
+    }
+}
+
+fn store_hint(error: &StoreError) -> Option<String> {
+    let hint = match error.kind() {
+        StoreErrorKind::Read | StoreErrorKind::NoStore => {
+            "STORE is the folder that `glocal analyze MODEL DATA -o STORE` writes"
+        }
+        StoreErrorKind::Mismatch { .. } => {
+            "explain with the model and data of the store, or `glocal analyze` into a new folder"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+impl From<ScanError> for Failure {
+    fn from(error: ScanError) -> Self {
+        let hint = match error.kind() {
+            ScanErrorKind::Cancelled { done: 0, .. } => return Self::interrupted(),
+            ScanErrorKind::Cancelled { done, total } => {
+                let hint = format!("{done} of {total} samples are done and saved; the same command goes on from there");
+                return Self::interrupted().hinted(Some(hint));
+            }
+            ScanErrorKind::Run => match error.source().and_then(|cause| cause.downcast_ref::<RequestError>()) {
+                Some(cause) => return cause.clone().into(),
+                None => return Self::work(error),
+            },
+            ScanErrorKind::Store => {
+                let cause = error.source().and_then(|cause| cause.downcast_ref::<StoreError>());
+                if cause.is_some_and(|cause| matches!(cause.kind(), StoreErrorKind::Write)) {
+                    return Self::work(error);
+                }
+                cause.and_then(store_hint)
+            }
+            ScanErrorKind::Threads => return Self::work(error),
+            ScanErrorKind::NoLabels | ScanErrorKind::LabelCount { .. } => Some(
+                "`--targets predicted` needs no labels, `--targets all-labels` takes any number of them".to_owned(),
+            ),
+            ScanErrorKind::Shape { expected, .. } => {
+                Some(format!("a preprocessing file that fits this model:\n{}", hint::preprocess_example(expected)))
+            }
+            _ => None,
+        };
+        Self::call(error).hinted(hint)
+    }
+}
+
+impl From<ExplainError> for Failure {
+    fn from(error: ExplainError) -> Self {
+        match error.into_kind() {
+            ExplainErrorKind::Request(cause) => cause.into(),
+            ExplainErrorKind::Store(cause) => cause.into(),
+            ExplainErrorKind::Data(cause) => cause.into(),
+            ExplainErrorKind::Preprocess(cause) => cause.into(),
+            ExplainErrorKind::Picture(cause) => cause.into(),
+            kind => Self::call(ExplainError::from(kind)),
+        }
+    }
+}

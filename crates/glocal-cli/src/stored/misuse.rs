@@ -1,0 +1,89 @@
+//! Calls around stores that no library can see are wrong.
+
+use std::error::Error;
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::failure::Failure;
+use crate::hint;
+
+/// A call that is wrong.
+#[derive(Debug)]
+pub enum StoreMisuse {
+    /// Images were given, and nothing says how they become inputs.
+    NoPreprocess {
+        /// The shape of one sample that the model takes.
+        expected: Vec<usize>,
+    },
+    /// A class is neither a number nor a known name.
+    UnknownClass {
+        /// What was given.
+        given: String,
+    },
+    /// A file holds several samples, and one is explained.
+    SeveralSamples {
+        /// The file.
+        path: PathBuf,
+        /// How many it holds.
+        count: usize,
+    },
+    /// A file has no row of that number.
+    NoRow {
+        /// The file.
+        path: PathBuf,
+        /// How many samples it holds.
+        count: usize,
+        /// The row that was given.
+        given: usize,
+    },
+    /// The demo has no image of that number.
+    NoImage {
+        /// The number that was given.
+        given: usize,
+        /// How many there are.
+        count: usize,
+    },
+}
+
+impl fmt::Display for StoreMisuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPreprocess { expected } => write!(
+                f,
+                "the data set holds images, and nothing says how they become the model's inputs of shape {expected:?}"
+            ),
+            Self::UnknownClass { given } => write!(f, "no class is called {given:?}"),
+            Self::SeveralSamples { path, count } => {
+                write!(f, "{}: holds {count} samples, and one is explained", path.display())
+            }
+            Self::NoRow { path, count, given } => {
+                write!(
+                    f,
+                    "{}: holds {count} samples, 0 to {}; {given} was given",
+                    path.display(),
+                    count.saturating_sub(1)
+                )
+            }
+            Self::NoImage { given, count } => {
+                write!(f, "the demo has {count} images, 0 to {}; {given} was given", count.saturating_sub(1))
+            }
+        }
+    }
+}
+
+impl Error for StoreMisuse {}
+
+impl From<StoreMisuse> for Failure {
+    fn from(misuse: StoreMisuse) -> Self {
+        let hint = match &misuse {
+            StoreMisuse::NoPreprocess { expected } => Some(format!(
+                "write a file preprocess.toml and pass `--preprocess preprocess.toml`:\n{}",
+                hint::preprocess_example(expected)
+            )),
+            StoreMisuse::UnknownClass { .. } => Some("give its index in the model's output, from 0".to_owned()),
+            StoreMisuse::SeveralSamples { .. } => Some("choose one with `--row N`, from 0".to_owned()),
+            StoreMisuse::NoRow { .. } | StoreMisuse::NoImage { .. } => None,
+        };
+        Self::call(misuse).hinted(hint)
+    }
+}
