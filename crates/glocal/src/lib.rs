@@ -1,10 +1,9 @@
 //! Glocal explains what a neural network saw, and where.
 //!
-//! An ONNX model becomes a [`Model`](model::Model): a graph of [ops](op) with fixed shapes and a free batch.
-//! [Canonizers](canonizer) rewrite it without changing its function. A [composite](composite) gives every node a
-//! [rule](rule) that hands relevance down. An [`Attributor`](attribution::Attributor) runs the model and propagates
-//! relevance, restricted by [conditions](attribution::Condition) to chosen [concepts](concept). A
-//! [search](search) over a data set finds the samples for which each concept was most useful or most active.
+//! An ONNX model becomes a [`Model`]: a graph of [ops](op) with fixed shapes and a free batch. [Canonizers](canonizer)
+//! rewrite it without changing its function. A [`Composite`] gives every node a [rule] that hands relevance down. An
+//! [`Attributor`] runs the model and propagates relevance, restricted by a [`Condition`] to chosen [concepts](concept). A
+//! [search] over a data set finds the samples for which each concept was most useful or most active.
 //!
 //! This crate opens no file and knows no image format.
 //!

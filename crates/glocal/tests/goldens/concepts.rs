@@ -1,6 +1,6 @@
 //! Concept relevance and the ordering of samples by it.
 
-use glocal::concept::{Channel, Normalization, Score, Scoring, relevance};
+use glocal::concept::{Channel, Concept, Normalization, Score, Scoring, relevance};
 
 use crate::MODELS;
 use crate::support::{Oracle, differ};
@@ -41,16 +41,15 @@ fn concept_relevance_equals_the_reference() {
                 .map(|sample| Scoring { score, normalization }.apply(&Channel, sample, sample_shape))
                 .collect();
             let plane: usize = sample_shape[1..].iter().product();
+            let count = Channel.count(sample_shape);
             let (mut order, mut scores, mut peaks) = (Vec::new(), Vec::new(), Vec::new());
-            for rank in 0..samples.len() {
-                for channel in 0..sample_shape[0] {
-                    let mut sorted: Vec<usize> = (0..samples.len()).collect();
-                    sorted.sort_by(|&a, &b| scored[b][channel].score.total_cmp(&scored[a][channel].score));
-                    let best = scored[sorted[rank]][channel];
-                    order.push(sorted[rank] as f32);
-                    scores.push(best.score);
-                    peaks.push((best.peak % plane) as f32);
-                }
+            for (rank, channel) in (0..samples.len()).flat_map(|rank| (0..count).map(move |channel| (rank, channel))) {
+                let mut sorted: Vec<usize> = (0..samples.len()).collect();
+                sorted.sort_by(|&a, &b| scored[b][channel].score.total_cmp(&scored[a][channel].score));
+                let best = scored[sorted[rank]][channel];
+                order.push(sorted[rank] as f32);
+                scores.push(best.score);
+                peaks.push((best.peak % plane) as f32);
             }
             check("order", order, &expected["d_ch_sorted"]);
             check("scores", scores, &expected["rel_ch_sorted"]);
