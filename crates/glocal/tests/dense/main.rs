@@ -36,12 +36,16 @@ struct Setting<'a> {
     zero_bias: bool,
 }
 
+type Evaluate = Box<dyn Fn(&Setting<'_>, &[f64]) -> Relevance>;
+type Conditioned = Box<dyn Fn(&Setting<'_>) -> Vec<bool>>;
+
 /// A rule with the equation that it stands for.
 struct Equation {
     rule: Box<dyn Rule>,
-    /// The outputs that may hold relevance, and what each input gets of it.
-    evaluate: Box<dyn Fn(&Setting<'_>, &[f64]) -> Relevance>,
-    conditioned: Box<dyn Fn(&Setting<'_>) -> Vec<bool>>,
+    /// What each input gets of the relevance.
+    evaluate: Evaluate,
+    /// The outputs that may hold relevance.
+    conditioned: Conditioned,
     stabilizer: naive::Stabilizer,
     zero_bias: bool,
 }
@@ -137,8 +141,6 @@ fn equations(random: &mut Random, channels: usize) -> Vec<Equation> {
     let (low, high) = (bound(random, -2.0), bound(random, 2.0));
     let z_box = ZBox { stabilizer, zero_bias, ..ZBox::new(low.clone(), high.clone()) };
 
-    type Evaluate = Box<dyn Fn(&Setting<'_>, &[f64]) -> Relevance>;
-    type Conditioned = Box<dyn Fn(&Setting<'_>) -> Vec<bool>>;
     let equation = |rule: Box<dyn Rule>, evaluate: Evaluate, conditioned: Conditioned| Equation {
         rule,
         evaluate,
@@ -286,11 +288,12 @@ fn rules_equal_their_equations_over_the_matrix() {
 /// What is wrong with `ours`, if an element is off by more than rounding explains.
 fn differ(matrix: &Matrix, ours: &[f32], expected: &Relevance) -> Option<String> {
     let factor = ROUNDING * (matrix.longest_sum() + SINGLE_OPERATIONS) as f64;
-    let wrong = ours
-        .iter()
-        .zip(expected.values.iter().zip(&expected.bounds))
-        .enumerate()
-        .find(|(_, (ours, (expected, bound)))| !((f64::from(**ours) - **expected).abs() <= factor * **bound))?;
+    let wrong = ours.iter().zip(expected.values.iter().zip(&expected.bounds)).enumerate().find(
+        |(_, (ours, (expected, bound)))| {
+            let off = (f64::from(**ours) - **expected).abs();
+            off.is_nan() || off > factor * **bound
+        },
+    )?;
     let (index, (ours, (expected, bound))) = wrong;
     Some(format!("input {index} gets {ours:e} instead of {expected:e}, {:e} off is allowed", factor * bound))
 }

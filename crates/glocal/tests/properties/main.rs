@@ -1,0 +1,87 @@
+//! What holds for every model, rule and request: relevance is linear and accounted for, rows do not know each other,
+//! sharing work changes nothing, and a mask is seen by nobody beside it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod canonizing;
+#[path = "../dense/case.rs"]
+#[allow(dead_code, reason = "shared with the dense tests, which use more of it")]
+mod case;
+mod conservation;
+mod independence;
+mod linearity;
+mod planning;
+#[path = "../dense/random.rs"]
+#[allow(dead_code, reason = "shared with the dense tests, which use more of it")]
+mod random;
+mod refusal;
+mod scope;
+#[path = "../goldens/support.rs"]
+#[allow(dead_code, reason = "shared with the goldens, which use more of it")]
+mod support;
+
+use glocal::attribution::{Attribution, Attributor};
+use glocal::canonizer::canonize;
+use glocal::model::{Model, NodeId};
+use glocal_compute::Tensor;
+use safetensors::SafeTensors;
+
+/// The models of the oracle whose ops are read.
+const MODELS: [&str; 7] =
+    ["mlp", "vgg_tiny", "resnet_tiny", "inception_tiny", "mobile_tiny", "conv1d_tiny", "parallel_linear"];
+
+/// The presets that hand relevance on as a budget.
+const BUDGETS: [&str; 4] =
+    ["epsilon-plus", "epsilon-plus-flat", "epsilon-gamma-box:low=-3,high=3", "epsilon-alpha2-beta1"];
+
+/// A model with its batch normalisations merged.
+fn merged(name: &str) -> Model {
+    canonize(&support::load_model(&support::folder(name).join("model.onnx"))).unwrap()
+}
+
+/// A model's three sample inputs.
+fn inputs(name: &str) -> Tensor {
+    let bytes = std::fs::read(support::folder(name).join("inputs.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let view = file.tensor("x").unwrap();
+    let data = view.data().chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
+    Tensor::new(view.shape(), data).unwrap()
+}
+
+fn attributor(model: Model, composite: &str) -> Attributor {
+    Attributor::new(model, composite.parse().unwrap()).unwrap()
+}
+
+/// A name of a node that finds it again.
+fn name_of(model: &Model, id: NodeId) -> String {
+    let name = model.graph().node(id).display_name().to_owned();
+    assert_eq!(model.layer(&name).unwrap(), id, "{name}");
+    name
+}
+
+/// The names of all nodes that the explained output depends on.
+fn names(model: &Model) -> Vec<String> {
+    let reached = model.graph().ancestors(model.explained());
+    let ids = model.graph().nodes().map(|(id, _)| id).filter(|id| reached[id.index()]);
+    ids.map(|id| name_of(model, id)).collect()
+}
+
+/// What differs between two attributions, if any bit does.
+fn difference(a: &Attribution, b: &Attribution) -> Option<String> {
+    let layers = |attribution: &Attribution| attribution.layers.keys().cloned().collect::<Vec<_>>();
+    if layers(a) != layers(b) {
+        return Some(format!("layers {:?} and {:?}", layers(a), layers(b)));
+    }
+    let bits = |x: &Tensor| x.data().iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    let same = |a: &Tensor, b: &Tensor| a.shape() == b.shape() && bits(a) == bits(b);
+    for (name, relevance) in &a.layers {
+        if !same(relevance, &b.layers[name]) {
+            return Some(format!("layer {name}"));
+        }
+    }
+    match (&a.input, &b.input) {
+        (None, None) => None,
+        (Some(a), Some(b)) if same(a, b) => None,
+        _ => Some("the input".to_owned()),
+    }
+}

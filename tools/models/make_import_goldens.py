@@ -1,0 +1,303 @@
+"""Small ONNX models, one op or idiom in one opset each, with the outputs that onnxruntime gives.
+
+    pip install -r requirements.txt
+    python make_import_goldens.py ../../crates/glocal/tests/import_goldens
+
+Writes NAME.onnx for each case and goldens.safetensors with NAME/x, a batch of two samples, and NAME/y. Two runs write the
+same bytes.
+"""
+import pathlib
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+from safetensors.numpy import save_file
+
+CASES = {}
+BATCH = 2
+
+
+class Builder:
+    """A chain of nodes over the value `x`, in one opset."""
+
+    def __init__(self, name, opset):
+        self.opset, self.nodes, self.weights = opset, [], []
+        self.random = np.random.default_rng(sum(name.encode()))
+
+    def constant(self, values, dtype=np.int64, name=None):
+        name = name or f"constant_{len(self.weights)}"
+        self.weights.append(numpy_helper.from_array(np.asarray(values, dtype), name))
+        return name
+
+    def weight(self, *shape, name=None):
+        return self.constant(self.random.standard_normal(shape) * 0.5, np.float32, name)
+
+    def add(self, op, inputs, outputs=1, **attributes):
+        names = [f"{op.lower()}_{len(self.nodes)}" + ("" if i == 0 else f"_{i}") for i in range(outputs)]
+        self.nodes.append(helper.make_node(op, inputs, names, name=f"node_{len(self.nodes)}", **attributes))
+        return names[0] if outputs == 1 else names
+
+    def listed(self, op, x, attribute, values, **attributes):
+        """An op whose list was an attribute up to some opset and is an operand since."""
+        since = {"Squeeze": 13, "Unsqueeze": 13, "ReduceSum": 13, "ReduceMean": 18, "Split": 13}[op]
+        outputs = attributes.pop("outputs", 1)
+        if self.opset < since:
+            return self.add(op, [x], outputs, **{attribute: values}, **attributes)
+        return self.add(op, [x, self.constant(values)], outputs, **attributes)
+
+    def slice(self, x, starts, ends, axes=None, steps=None):
+        if self.opset < 10:
+            given = {"starts": starts, "ends": ends} | ({"axes": axes} if axes else {})
+            return self.add("Slice", [x], **given)
+        operands = [x, self.constant(starts), self.constant(ends)]
+        if axes or steps:
+            operands.append(self.constant(axes) if axes else "")
+        return self.add("Slice", operands + ([self.constant(steps)] if steps else []))
+
+    def pad(self, x, pads, mode="constant", value=0.0, axes=None):
+        if self.opset < 11:
+            return self.add("Pad", [x], pads=pads, mode=mode, value=value)
+        operands = [x, self.constant(pads), self.constant(value, np.float32)]
+        return self.add("Pad", operands + ([self.constant(axes)] if axes else []), mode=mode)
+
+    def clip(self, x, low=None, high=None):
+        if self.opset < 11:
+            bounds = {"min": low, "max": high}
+            return self.add("Clip", [x], **{name: value for name, value in bounds.items() if value is not None})
+        bound = lambda value: "" if value is None else self.constant(value, np.float32)
+        return self.add("Clip", [x, bound(low)] if high is None else [x, bound(low), bound(high)])
+
+
+def case(shape, *opsets):
+    def register(build):
+        for opset in opsets:
+            CASES[f"{build.__name__}_{opset}"] = (build, shape, opset)
+        return build
+
+    return register
+
+
+@case([3, 4], 9, 13, 18)
+def clip(b):
+    return b.add("Concat", [b.clip("x", -0.5, 0.5), b.clip("x", low=0.1), b.clip("x", high=0.2)], axis=1)
+
+
+@case([2, 5, 6], 9, 13, 18)
+def pad(b):
+    x = b.pad("x", [0, 1, 2, 0, 0, 0, 1, 3], value=0.25)
+    x = b.pad(x, [0, 0, 1, 2, 0, 0, 2, 1], mode="reflect")
+    x = b.pad(x, [0, 0, 0, 1, 0, 0, 2, 0], mode="edge")
+    return b.pad(x, [0, 0, -1, 0, 0, 0, 0, -2])
+
+
+@case([2, 5, 6], 18)
+def pad_axes(b):
+    return b.pad("x", [1, 2, 0, 1], axes=[-1, 2])
+
+
+@case([3, 4], 9, 13, 18)
+def squeeze(b):
+    x = b.listed("Unsqueeze", "x", "axes", [1, 4])
+    x = b.listed("Squeeze", x, "axes", [4])
+    return b.listed("Squeeze", x, "axes", [1])
+
+
+@case([3, 4, 5], 9, 13, 18)
+def reduce(b):
+    mean = b.listed("ReduceMean", "x", "axes", [2, 3], keepdims=1)
+    x = b.add("Sub", ["x", mean])
+    total = b.listed("ReduceSum", x, "axes", [-1], keepdims=0)
+    return b.listed("ReduceMean", total, "axes", [1], keepdims=0)
+
+
+@case([4, 6, 7], 9, 13, 18)
+def slice(b):
+    x = b.slice("x", [0, 1, -5], [2**31 - 1, 6, -1], axes=[0, 2, 3])
+    return b.slice(x, [0, 1], [2**31 - 1, 2**62]) if b.opset < 10 else b.slice(x, [-1, 0], [-10, 9], [1, 3], [-2, 3])
+
+
+@case([6, 3], 9, 13, 18)
+def split(b):
+    a, c, d = b.listed("Split", "x", "split", [1, 3, 2], axis=1, outputs=3)
+    return b.add("Concat", [d, c, a, d], axis=1)
+
+
+@case([5, 3], 9, 18)
+def split_equal(b):
+    if b.opset < 18:
+        first, second, third = b.add("Split", ["x"], 3, axis=-1)
+        return b.add("Concat", [third, first, second], axis=2)
+    first, second = b.add("Split", ["x"], 2, axis=1, num_outputs=2)
+    return b.add("Concat", [second, first], axis=1)
+
+
+@case([5], 9, 13, 18)
+def dropout(b):
+    if b.opset < 12:
+        x, _ = b.add("Dropout", ["x"], 2, ratio=0.3)
+    else:
+        x, _ = b.add("Dropout", ["x", b.constant(0.3, np.float32), b.constant(False, bool)], 2)
+    x = b.add("Identity", [b.add("Cast", [x], to=TensorProto.FLOAT)])
+    return b.add("Mul", [x, x])
+
+
+@case([3, 4, 5], 9, 13, 18)
+def reshape_by_gathered_shape(b):
+    shape = b.add("Shape", ["x"])
+    one = lambda index: b.listed("Unsqueeze", b.add("Gather", [shape, b.constant(index)], axis=0), "axes", [0])
+    rest = b.add("Mul", [b.add("Gather", [shape, b.constant(2)]), b.add("Gather", [shape, b.constant(3)])])
+    rest = b.listed("Unsqueeze", b.add("Cast", [rest], to=TensorProto.INT64), "axes", [0])
+    return b.add("Reshape", ["x", b.add("Concat", [one(0), one(1), rest], axis=0)])
+
+
+@case([3, 4, 5], 9, 13, 18)
+def reshape_by_sliced_shape(b):
+    if b.opset >= 15:
+        batch = b.add("Shape", ["x"], start=0, end=1)
+    else:
+        batch = b.slice(b.add("Shape", ["x"]), [0], [1], axes=[0])
+    return b.add("Reshape", ["x", b.add("Concat", [batch, b.constant([-1])], axis=0)])
+
+
+@case([3, 4, 5], 13)
+def reshape_by_division(b):
+    shape = b.add("Shape", ["x"])
+    take = lambda index: b.add("Gather", [shape, b.constant([index])])
+    half = b.add("Div", [take(2), b.constant([2])])
+    more = b.add("Add", [half, b.constant([0])])
+    return b.add("Reshape", ["x", b.add("Concat", [take(0), take(1), more, b.constant([2]), take(-1)], axis=0)])
+
+
+@case([4, 6], 9, 13)
+def reshape_zero_and_minus_one(b):
+    x = b.add("Reshape", ["x", b.constant([0, 2, -1, 6])])
+    x = b.add("Reshape", [x, b.constant([-1, 24])])
+    return b.add("Flatten", [b.add("Reshape", [x, b.constant([0, 0, 1])])])
+
+
+@case([4, 3, 5], 13)
+def transpose(b):
+    x = b.add("Transpose", ["x"], perm=[0, 2, 3, 1])
+    x = b.add("Reshape", [x, b.constant([0, -1, 4])])
+    x = b.add("Add", [b.add("MatMul", [x, b.weight(4, 3)]), b.weight(3)])
+    return b.add("Transpose", [x], perm=[0, 2, 1])
+
+
+@case([4, 7, 9], 9, 18)
+def convolution_same(b):
+    x = b.add("Conv", ["x", b.weight(6, 2, 3, 2), b.weight(6)], group=2, auto_pad="SAME_UPPER", strides=[2, 2])
+    x = b.add("Conv", [x, b.weight(6, 1, 2, 2)], group=6, auto_pad="SAME_LOWER", dilations=[1, 1])
+    return b.add("Conv", [x, b.weight(3, 6, 1, 2)], auto_pad="VALID", kernel_shape=[1, 2])
+
+
+@case([3, 11], 13)
+def convolution_1d(b):
+    return b.add("Conv", ["x", b.weight(4, 3, 3), b.weight(4)], pads=[2, 1], strides=[2], dilations=[2])
+
+
+@case([2, 4, 5, 3], 13)
+def convolution_3d(b):
+    return b.add("Conv", ["x", b.weight(4, 2, 2, 3, 2), b.weight(4)], pads=[1, 0, 1, 0, 2, 0], strides=[2, 1, 1])
+
+
+@case([6], 9, 13)
+def gemm(b):
+    x = b.add("Gemm", ["x", b.weight(5, 6), b.weight(5)], alpha=0.5, beta=2.0, transB=1)
+    x = b.add("Gemm", [x, b.weight(5, 4), b.weight(1)], alpha=1.5, beta=0.5)
+    if b.opset >= 11:
+        x = b.add("Gemm", [x, b.weight(4, 4)])
+    x = b.add("Gemm", [x, b.weight(4, 3), b.weight(1, 3)])
+    return b.add("MatMul", [x, b.weight(3, 2)])
+
+
+@case([3, 4, 4], 9, 13)
+def batch_normalization(b):
+    x = b.add("Conv", ["x", b.weight(4, 3, 1, 1)])
+    variance = b.constant(b.random.uniform(0.5, 2, 4), np.float32)
+    x = b.add("BatchNormalization", [x, b.weight(4), b.weight(4), b.weight(4), variance], epsilon=1e-3, momentum=0.8)
+    x = b.add("Add", [b.add("Mul", [x, b.weight(1, 4, 1, 1)]), b.weight(4, 1, 1)])
+    return b.add("Relu", [x])
+
+
+@case([3, 4], 9, 13)
+def arithmetic(b):
+    x = b.add("Sub", [b.constant(1.5, np.float32), "x"])
+    x = b.add("Div", [x, b.constant([2, 4, 0.5, 1], np.float32)])
+    x = b.add("Sum", [x, "x", b.weight(1, 3, 4)])
+    x = b.add("Sub", [x, b.listed("ReduceMean", "x", "axes", [2], keepdims=1)])
+    return b.add("Add", [b.add("Mul", [x, "x"]), b.weight(3, 1)])
+
+
+@case([6], 9, 13)
+def activations(b):
+    parts = [b.add("LeakyRelu", ["x"], alpha=0.2), b.add("LeakyRelu", ["x"]), b.add("Sigmoid", ["x"]), b.add("Tanh", ["x"])]
+    return b.add("Concat", parts, axis=-1)
+
+
+@case([5], 9, 13)
+def softmax(b):
+    return b.add("Softmax", ["x"])
+
+
+@case([3, 4], 13)
+def log_softmax_channels(b):
+    return b.add("LogSoftmax", ["x"], axis=1)
+
+
+@case([2, 7, 8], 9, 18)
+def max_pool(b):
+    x, _ = b.add("MaxPool", ["x"], 2, kernel_shape=[3, 2], strides=[2, 2], pads=[1, 0, 1, 1], storage_order=0)
+    return b.add("Concat", [b.add("GlobalMaxPool", [x]), b.add("GlobalAveragePool", ["x"])], axis=1)
+
+
+@case([2, 7, 8], 18)
+def max_pool_ceil(b):
+    return b.add("MaxPool", ["x"], kernel_shape=[3, 2], strides=[2, 3], ceil_mode=1, dilations=[1, 2])
+
+
+@case([2, 7, 8], 9, 18)
+def average_pool(b):
+    x = b.add("AveragePool", ["x"], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], count_include_pad=1)
+    return b.add("AveragePool", [x], kernel_shape=[2, 2], pads=[0, 1, 1, 0])
+
+
+@case([2, 7, 8], 18)
+def average_pool_same(b):
+    return b.add("AveragePool", ["x"], kernel_shape=[3, 2], strides=[2, 3], auto_pad="SAME_UPPER")
+
+
+def build(name, function, shape, opset):
+    builder = Builder(name, opset)
+    output = function(builder)
+    builder.nodes[-1].output[0] = "y"
+    assert output == "y" or output.startswith(builder.nodes[-1].op_type.lower()), "the last node is the output"
+    graph = helper.make_graph(
+        builder.nodes, name,
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", *shape])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], builder.weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], producer_name="make_import_goldens")
+    model.ir_version = 4 if opset < 13 else 8
+    return model
+
+
+def main(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {}
+    for name, (function, shape, opset) in CASES.items():
+        model = build(name, function, shape, opset)
+        x = np.random.default_rng(len(tensors)).standard_normal((BATCH, *shape)).astype(np.float32)
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        y = session.run(None, {"x": x})[0]
+        output = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", *y.shape[1:]])
+        model.graph.output[0].CopyFrom(output)
+        onnx.checker.check_model(model, full_check=True)
+        onnx.save(model, folder / f"{name}.onnx")
+        tensors[f"{name}/x"], tensors[f"{name}/y"] = x, y
+    save_file(tensors, folder / "goldens.safetensors")
+    print(f"{len(CASES)} cases, {sum(file.stat().st_size for file in folder.iterdir()) // 1024} KiB")
+
+
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]))
