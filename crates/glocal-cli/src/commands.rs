@@ -3,6 +3,7 @@
 mod analyze;
 mod attribute;
 mod classes;
+mod concepts;
 mod demo;
 mod inspect;
 pub mod references;
@@ -19,6 +20,7 @@ pub enum Command {
     Demo(demo::Demo),
     Inspect(inspect::Inspect),
     Attribute(attribute::Attribute),
+    Concepts(concepts::Concepts),
     Analyze(analyze::Analyze),
     References(references::References),
     Classes(classes::Classes),
@@ -32,6 +34,7 @@ impl Command {
             Self::Demo(command) => command.run(session),
             Self::Inspect(command) => command.run(session),
             Self::Attribute(command) => command.run(session),
+            Self::Concepts(command) => command.run(session),
             Self::Analyze(command) => command.run(session),
             Self::References(command) => command.run(session),
             Self::Classes(command) => command.run(session),

@@ -74,6 +74,12 @@ pub fn data(error: &DataError) -> Option<String> {
             ));
         }
         DataErrorKind::ImageCutOff => "download or copy the image again",
+        DataErrorKind::NoImages { .. }
+        | DataErrorKind::MixedFolder { .. }
+        | DataErrorKind::EmptyClass
+        | DataErrorKind::SeveralPairs { .. }
+        | DataErrorKind::SingleImage
+        | DataErrorKind::UnknownFormat => "`glocal analyze --help` says what a data set can be",
         DataErrorKind::Samples { .. } => "name the array of samples `x`",
         DataErrorKind::Shape { .. } => "a batch of samples has shape [N, C, ...]",
         _ => return None,
@@ -123,6 +129,12 @@ pub fn request(error: &RequestError) -> Option<String> {
         RequestErrorKind::UnknownName { what: "composite", .. } => {
             let names: Vec<&str> = Preset::ALL.iter().map(|preset| preset.name()).collect();
             return Some(format!("the composites are {}", names.join(", ")));
+        }
+        RequestErrorKind::UnknownName { .. } | RequestErrorKind::Parameter { .. } => {
+            "parameters follow the name, as in epsilon-gamma-box:low=-3,high=3,gamma=0.25"
+        }
+        RequestErrorKind::RepeatedLayer { .. } => {
+            "a merged batch normalisation is the same layer; name all channels at once"
         }
         RequestErrorKind::NoPrediction { .. } => "name the target, as in --target 3 or --condition 'target=3'",
         RequestErrorKind::NotOnOnePath { .. } => "`--scope whole` masks layers of parallel branches",

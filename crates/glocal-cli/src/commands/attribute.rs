@@ -2,33 +2,26 @@
 
 mod arrays;
 mod conservation;
+mod plan;
 mod summary;
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use glocal::attribution::{Attribution, Attributor, Condition, Initial, Pairing, Request, Scope, Target};
-use glocal::error::{RequestError, RequestErrorKind};
-use glocal::model::{Model, NodeId};
-use glocal_kit::condition::parse_condition;
-use glocal_kit::loading::{ClassNames, InputFiles, LoadedModel};
+use glocal::attribution::{Initial, Pairing, Scope};
 use glocal_kit::picture::ColorMap;
 
 use crate::args::{CompositeArgument, ModelArguments, SampleArguments, TargetArguments};
 use crate::failure::Failure;
 use crate::misuse::Misuse;
-use crate::output::{OutputFile, OutputFolder, file_name_part};
+use crate::output::{OutputFile, OutputFolder};
 use crate::pictures::Pictures;
-use crate::predictions::Predictions;
 use crate::progress::Progress;
 use crate::session::Session;
 use arrays::Arrays;
 use conservation::Conservation;
+use plan::Plan;
 use summary::Summary;
-
-/// More conditions than this are propagated in several runs, so that memory stays bounded.
-const CONDITIONS_AT_ONCE: usize = 32;
 
 /// Compute heatmaps: the relevance of the input for a class, through chosen concepts
 #[derive(Debug, Args)]
@@ -131,27 +124,6 @@ fn initial(text: &str) -> Result<InitialArgument, &'static str> {
     Ok(InitialArgument { text: text.to_owned(), initial })
 }
 
-/// Everything that is settled before the work starts.
-struct Plan {
-    loaded: LoadedModel,
-    attributor: Attributor,
-    files: InputFiles,
-    classes: Option<ClassNames>,
-    conditions: Vec<Named>,
-    /// The layers to keep, under the names that they are kept under.
-    record: Vec<String>,
-    /// A name of the node where relevance starts.
-    start: String,
-    request: Request,
-    batch: usize,
-}
-
-/// A condition and its text.
-struct Named {
-    text: String,
-    condition: Condition,
-}
-
 /// Where results go.
 enum Sink {
     Nowhere,
@@ -176,74 +148,6 @@ impl Attribute {
         }
         let (conservation, out) = (conservation.as_ref(), self.out.as_deref());
         session.print(|| summary.text(&plan, conservation, out), || summary.document(&plan, conservation, out))
-    }
-
-    /// Reads everything but images, and checks all that can be checked.
-    fn plan(&self, session: &Session) -> Result<Plan, Failure> {
-        let composite = self.composite.read()?;
-        let preprocess = self.samples.preprocess()?;
-        let loaded = self.model.load()?;
-        let model = &loaded.model;
-        let classes = self.samples.classes(&loaded)?;
-        let start = match &self.start {
-            Some(start) => model.layer(start).map(|_| start.clone())?,
-            None => name_of(model, model.explained()),
-        };
-        let conditions = self.conditions(model)?;
-        let mut record = Vec::new();
-        for name in &self.record {
-            match name.as_str() {
-                "all" => record.extend(every_layer(model)),
-                name => record.push(model.layer(name).map(|_| name.to_owned())?),
-            }
-        }
-        let mut kept = std::collections::BTreeSet::new();
-        record.retain(|name| kept.insert(name.clone()));
-        let attributor = Attributor::new(std::sync::Arc::clone(model), composite)?;
-        let files = InputFiles::open(&self.inputs, preprocess, model.input_shape())?;
-        let pairing = match self.pairing {
-            PairingArgument::Product => Pairing::Product,
-            PairingArgument::Zip => Pairing::Zip,
-        };
-        if pairing == Pairing::Zip && files.len() != conditions.len() {
-            let (samples, conditions) = (files.len(), conditions.len());
-            return Err(RequestError::from(RequestErrorKind::Unpaired { samples, conditions }).into());
-        }
-        let scope = match self.scope {
-            ScopeArgument::Isolated => Scope::Isolated,
-            ScopeArgument::Whole => Scope::Whole,
-        };
-        let request = Request {
-            conditions: Vec::new(),
-            pairing,
-            scope,
-            start: self.start.clone(),
-            initial: self.init.initial.clone(),
-            // What is recorded where relevance starts is how much of it there is.
-            record: record.iter().chain([&start]).cloned().collect(),
-            rows_at_once: CONDITIONS_AT_ONCE,
-            cancel: session.cancel.clone(),
-        };
-        let batch = usize::from(self.batch.unwrap_or(8));
-        Ok(Plan { attributor, files, classes, conditions, record, start, request, batch, loaded })
-    }
-
-    fn conditions(&self, model: &Model) -> Result<Vec<Named>, Failure> {
-        let chosen = self.target.target.is_some() || self.target.predicted;
-        let default = if self.start.is_some() && !chosen { Target::Everything } else { self.target.target() };
-        if self.condition.is_empty() {
-            let text = match (&default, self.target.target) {
-                (Target::Everything, _) => "target=all".to_owned(),
-                (_, Some(class)) => format!("target={class}"),
-                _ => "target=predicted".to_owned(),
-            };
-            return Ok(vec![Named { text, condition: Condition { target: default, layers: Vec::new() } }]);
-        }
-        let start = self.start.as_deref();
-        let read = |text: &String| -> Result<Named, Failure> {
-            Ok(Named { text: text.trim().to_owned(), condition: parse_condition(text, model, start, &default)? })
-        };
-        self.condition.iter().map(read).collect()
     }
 
     /// Opens the output, so that one that cannot be written is found out before the work.
@@ -274,93 +178,6 @@ impl Attribute {
             "initial": self.init.text,
         })
     }
-}
-
-impl Plan {
-    /// The number of results.
-    fn rows(&self) -> usize {
-        match self.request.pairing {
-            Pairing::Zip => self.files.len(),
-            Pairing::Product => self.files.len() * self.conditions.len(),
-        }
-    }
-
-    /// The samples that are run together; one by one where each has many conditions.
-    fn chunks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let many = self.request.pairing == Pairing::Product && self.conditions.len() > CONDITIONS_AT_ONCE;
-        let (len, size) = (self.files.len(), if many { 1 } else { self.batch });
-        (0..len).step_by(size).map(move |first| first..(first + size).min(len))
-    }
-
-    /// What the pictures of a result are called: by sample and condition, numbered where there are several conditions.
-    fn picture_name(&self, item: &Attribution) -> String {
-        let condition = self.conditions.get(item.condition).map_or("", |named| &named.text);
-        let number = if self.conditions.len() > 1 { format!("{}-", item.condition) } else { String::new() };
-        format!("{}__{number}{}", file_name_part(self.files.name(item.sample)), file_name_part(condition))
-    }
-
-    /// Runs some samples under all of their conditions.
-    fn attribute(
-        &self,
-        samples: Range<usize>,
-        sink: &mut Sink,
-        summary: &mut Summary,
-        mut conservation: Option<&mut Conservation>,
-        progress: &Progress,
-    ) -> Result<(), Failure> {
-        let inputs = self.files.load(samples.clone())?;
-        let trace = self.attributor.trace(&inputs.batch)?;
-        summary.predictions.extend(Predictions::of(&self.loaded.model, trace.prediction(), self.classes.as_ref()));
-        let conditions = match self.request.pairing {
-            Pairing::Zip => samples.clone(),
-            Pairing::Product => 0..self.conditions.len(),
-        };
-        let (first, last) = (conditions.start, conditions.end);
-        // All at once, unless there is only one sample, whose conditions can be taken apart without changing the order.
-        let size = if samples.len() == 1 { CONDITIONS_AT_ONCE } else { conditions.len() };
-        for start in conditions.step_by(size.max(1)) {
-            let of_run = &self.conditions[start..(start + size).min(last)];
-            let conditions = of_run.iter().map(|named| named.condition.clone()).collect();
-            let mut found = trace.attribute(&Request { conditions, ..self.request.clone() })?;
-            if let Some(conservation) = conservation.as_deref_mut() {
-                conservation.add(&trace, of_run, &found, self)?;
-            }
-            for item in &mut found.items {
-                item.sample += samples.start;
-                item.condition += start;
-            }
-            if let Sink::Arrays(arrays, _) = sink {
-                arrays.add(&found, start == first);
-            }
-            for item in &found.items {
-                let view = inputs.views.get(item.sample - samples.start).and_then(Option::as_ref);
-                let files = match (&mut *sink, item.heatmap()) {
-                    (Sink::Pictures(pictures), Some(heatmap)) => {
-                        pictures.draw(&self.picture_name(item), &heatmap, view)?
-                    }
-                    _ => Vec::new(),
-                };
-                summary.add(item, &self.start, files);
-            }
-            progress.advance(found.items.len());
-        }
-        Ok(())
-    }
-}
-
-/// A name by which the model finds the node.
-pub fn name_of(model: &Model, id: NodeId) -> String {
-    let node = model.graph().node(id);
-    let names = std::iter::once(node.display_name()).chain([node.name.as_str()]);
-    let mut names = names.chain(node.values.iter().map(String::as_str));
-    names.find(|name| model.layer(name).is_ok_and(|found| found == id)).unwrap_or(node.display_name()).to_owned()
-}
-
-/// Every layer that relevance may reach, by name.
-fn every_layer(model: &Model) -> Vec<String> {
-    let reached = model.graph().ancestors(model.explained());
-    let nodes = model.graph().nodes().map(|(id, _)| id);
-    nodes.filter(|id| reached[id.index()] && *id != model.graph().input()).map(|id| name_of(model, id)).collect()
 }
 
 fn has_extension(path: &Path, extensions: &[&str]) -> bool {

@@ -13,7 +13,10 @@ use crate::preprocess::PreprocessError;
 
 /// A file could not be loaded.
 #[derive(Debug)]
-pub struct LoadError {
+pub struct LoadError(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     path: PathBuf,
     kind: LoadErrorKind,
 }
@@ -57,24 +60,24 @@ pub enum LoadErrorKind {
 
 impl LoadError {
     pub(crate) fn new(path: impl Into<PathBuf>, kind: LoadErrorKind) -> Self {
-        Self { path: path.into(), kind }
+        Self(Box::new(Inner { path: path.into(), kind }))
     }
 
     /// What went wrong.
     pub fn kind(&self) -> &LoadErrorKind {
-        &self.kind
+        &self.0.kind
     }
 
     /// The file that the error is about.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.0.path
     }
 }
 
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
-        match &self.kind {
+        let path = self.0.path.display();
+        match &self.0.kind {
             // These name the file themselves.
             LoadErrorKind::Onnx(cause) => cause.fmt(f),
             LoadErrorKind::Data(cause) => cause.fmt(f),
@@ -98,7 +101,7 @@ impl fmt::Display for LoadError {
 
 impl Error for LoadError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.kind {
+        match &self.0.kind {
             LoadErrorKind::Read(cause) => Some(cause),
             LoadErrorKind::Json(cause) => Some(cause),
             LoadErrorKind::Onnx(cause) => cause.source(),

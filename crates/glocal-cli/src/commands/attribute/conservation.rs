@@ -7,7 +7,7 @@ use glocal::conservation::{Account, report};
 use glocal_compute::Tensor;
 use serde_json::{Value, json};
 
-use super::{Named, Plan};
+use super::plan::{Named, Plan};
 use crate::failure::Failure;
 use crate::table::{Align, table};
 

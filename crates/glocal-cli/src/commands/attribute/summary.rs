@@ -6,7 +6,8 @@ use glocal::attribution::Attribution;
 use glocal_compute::Tensor;
 use serde_json::{Value, json};
 
-use super::{Conservation, Plan};
+use super::conservation::Conservation;
+use super::plan::Plan;
 use crate::predictions::Predictions;
 use crate::table::{Align, table};
 
