@@ -193,16 +193,19 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// Scores a batch; returns the number of its samples.
+    /// Scores a batch; returns the number of samples that are done with it.
     fn observe(&self, batch: &Batch, references: &mut References) -> Result<u64, ScanError> {
         let scan = self.analysis.scan;
         let observe = || scan.observe(&batch.inputs, &batch.samples, &batch.targets, self.cancel);
         if self.cancel.is_cancelled() {
             return Err(ScanErrorKind::Cancelled { done: 0, total: 0 }.into());
         }
+        if batch.samples.is_empty() {
+            return Ok(batch.done);
+        }
         let observations = load::within(self.pool, observe).map_err(ScanError::from)?;
         references.collect(&observations);
-        Ok(batch.samples.len() as u64)
+        Ok(batch.done)
     }
 }
 

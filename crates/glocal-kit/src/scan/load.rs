@@ -18,6 +18,8 @@ pub(super) struct Batch {
     pub(super) samples: Vec<SampleId>,
     /// The targets of each sample; empty for the predicted classes.
     pub(super) targets: Vec<Vec<u32>>,
+    /// The number of samples that are done with this batch, those without targets included.
+    pub(super) done: u64,
 }
 
 /// Loads batches in order.
@@ -53,8 +55,14 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn batch(&self, samples: Range<usize>) -> Result<Batch, ScanError> {
-        let load = || samples.clone().into_par_iter().map(|sample| self.input(sample)).collect::<Vec<_>>();
+    fn batch(&self, range: Range<usize>) -> Result<Batch, ScanError> {
+        let of = |sample| targets::of(self.analysis.options.targets, self.analysis.data, sample);
+        let done = range.len() as u64;
+        let (samples, targets): (Vec<usize>, Vec<Option<Vec<u32>>>) = range
+            .map(|sample| (sample, of(sample)))
+            .filter(|(_, targets)| targets.as_ref().is_none_or(|targets| !targets.is_empty()))
+            .unzip();
+        let load = || samples.par_iter().map(|sample| self.input(*sample)).collect::<Vec<_>>();
         let rows = within(self.pool, load);
         let expected = self.analysis.scan.attributor().model().input_shape();
         let mut data = Vec::with_capacity(samples.len() * expected.iter().product::<usize>());
@@ -65,9 +73,8 @@ impl<'a> Loader<'a> {
         let mut shape = vec![samples.len()];
         shape.extend_from_slice(expected);
         let inputs = Tensor::new(shape, data).map_err(|error| ScanError::caused(ScanErrorKind::Run, error))?;
-        let of = |sample| targets::of(self.analysis.options.targets, self.analysis.data, sample);
-        let targets = samples.clone().filter_map(of).collect();
-        Ok(Batch { inputs, samples: samples.map(|sample| SampleId(sample as u64)).collect(), targets })
+        let samples = samples.into_iter().map(|sample| SampleId(sample as u64)).collect();
+        Ok(Batch { inputs, samples, targets: targets.into_iter().flatten().collect(), done })
     }
 
     fn input(&self, sample: usize) -> Result<Tensor, ScanError> {

@@ -320,6 +320,60 @@ fn targets_that_samples_do_not_have() {
     assert!(!setting.store("store").exists());
 }
 
+/// A data set with several labels a sample, or none.
+struct Several(Box<dyn DataSet>);
+
+impl DataSet for Several {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn key(&self, index: usize) -> String {
+        self.0.key(index)
+    }
+
+    fn labels(&self, index: usize) -> &[u32] {
+        [&[][..], &[], &[4], &[1, 0, 1]][index / 8 % 4]
+    }
+
+    fn class_names(&self) -> Option<&[String]> {
+        None
+    }
+
+    fn load(&self, index: usize) -> Result<Content, data::DataError> {
+        self.0.load(index)
+    }
+
+    fn fingerprint(&self) -> data::Fingerprint {
+        self.0.fingerprint()
+    }
+
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+}
+
+#[test]
+fn samples_with_several_labels_or_none() {
+    let mut setting = Setting::new();
+    setting.data = Box::new(Several(setting.data));
+    let kind = setting.run("store").unwrap_err().kind().clone();
+    assert_eq!(kind, ScanErrorKind::LabelCount { sample: 0, key: "0".to_owned(), labels: 0 });
+    setting.options.targets = Targets::AllLabels;
+    setting.run("store").unwrap();
+    let store = Store::open(setting.store("store")).unwrap();
+    // Of 61 samples, those of every second 16 have labels.
+    assert_eq!(store.manifest().scored, 29);
+    let concept = store.concept("features.4", 1).unwrap();
+    assert_eq!(concept.relevance_by_class.keys().copied().collect::<Vec<u32>>(), [0, 1, 4]);
+    assert!(concept.activation.entries().iter().all(|entry| entry.sample.0 / 8 % 4 > 1 && entry.target != 0));
+    assert_eq!(store.samples().unwrap()[24].labels, [1, 0, 1]);
+    assert!(store.samples().unwrap()[0].labels.is_empty());
+    setting.options.batch = NonZeroUsize::new(11).unwrap();
+    setting.run("other batches").unwrap();
+    assert!(files(&setting.store("store")) == files(&setting.store("other batches")));
+}
+
 /// A folder of 20 images, 16 × 16 pixels.
 fn images(folder: &Path) {
     fs::create_dir(folder).unwrap();

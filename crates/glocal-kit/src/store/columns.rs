@@ -1,7 +1,9 @@
 //! Parquet tables as columns of plain values: the only place that knows the Parquet library.
 
+use std::error::Error;
 use std::fs::File;
 use std::io::Write;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -142,7 +144,7 @@ impl TableReader {
     pub(super) fn open(folder: &Path, format: &Format, table: &Table) -> std::result::Result<Self, StoreError> {
         let path = folder.join(format.file);
         let file = open_checked(&path, table)?;
-        let reader = SerializedFileReader::new(file).map_err(|error| damaged(&path, error))?;
+        let reader = guarded(|| SerializedFileReader::new(file)).map_err(|error| damaged(&path, error))?;
         let expected = parse_message_type(format.schema).map_err(|error| damaged(&path, error))?;
         let expected = SchemaDescriptor::new(Arc::new(expected));
         let given = reader.metadata().file_metadata().schema_descr();
@@ -175,8 +177,7 @@ impl TableReader {
 
     /// Whether the row group may hold the text `value` in the column of that index; in doubt, yes.
     pub(super) fn may_hold_text(&self, group: usize, column: usize, value: &str) -> bool {
-        let statistics = self.reader.metadata().row_group(group).column(column).statistics();
-        let Some(Statistics::ByteArray(statistics)) = statistics else { return true };
+        let Some(Statistics::ByteArray(statistics)) = self.statistics(group, column) else { return true };
         match (statistics.min_opt(), statistics.max_opt()) {
             (Some(min), Some(max)) if statistics.min_is_exact() && statistics.max_is_exact() => {
                 (min.data()..=max.data()).contains(&value.as_bytes())
@@ -187,11 +188,14 @@ impl TableReader {
 
     /// Whether the row group may hold the number `value` in the column of that index; in doubt, yes.
     pub(super) fn may_hold(&self, group: usize, column: usize, value: i32) -> bool {
-        let statistics = self.reader.metadata().row_group(group).column(column).statistics();
-        let Some(Statistics::Int32(statistics)) = statistics else { return true };
+        let Some(Statistics::Int32(statistics)) = self.statistics(group, column) else { return true };
         // The bounds are of unsigned numbers.
         let bounds = statistics.min_opt().zip(statistics.max_opt()).map(|(min, max)| (*min as u32, *max as u32));
         bounds.is_none_or(|(min, max)| (min..=max).contains(&(value as u32)))
+    }
+
+    fn statistics(&self, group: usize, column: usize) -> Option<&Statistics> {
+        self.reader.metadata().row_group(group).columns().get(column)?.statistics()
     }
 
     /// Reads all columns of a row group, and the number of its rows.
@@ -203,7 +207,7 @@ impl TableReader {
             let group = self.reader.get_row_group(index)?;
             (0..group.num_columns()).map(|column| read_column(group.get_column_reader(column)?, rows)).collect()
         };
-        let columns = read().map_err(|error| damaged(&self.path, error))?;
+        let columns = guarded(read).map_err(|error| damaged(&self.path, error))?;
         let complete = columns.iter().all(|column| {
             let values = match &column.values {
                 Values::Int32(values) => values.len(),
@@ -216,6 +220,24 @@ impl TableReader {
             column.repeated.as_ref().map_or(present, begun) == rows
         });
         if complete { Ok((rows, columns)) } else { Err(StoreError::malformed(&self.path, "columns of equal length")) }
+    }
+}
+
+/// Turns a panic of the library into an error.
+///
+/// Damage is noticed by the hash in the manifest. Where somebody has changed both, the library meets offsets and
+/// encodings that it checks by assertions.
+fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+    // What was being read is thrown away.
+    std::panic::catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(ParquetError::General("the Parquet library gave up on it".to_owned())))
+}
+
+/// Why a table could not be written, without the library's wrapping of what the file system said.
+pub(super) fn cause(error: ParquetError) -> Box<dyn Error + Send + Sync> {
+    match error {
+        ParquetError::External(cause) => cause,
+        error => error.into(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use glocal::search::{LayerReferences, References};
 use serde::{Deserialize, Serialize};
 
-use super::columns::TableReader;
+use super::columns::{TableReader, cause};
 use super::file::{LOCK, PARTIAL, Pending, Table, lock, read_json, sync};
 use super::{
     FORMAT_VERSION, MANIFEST, Manifest, SOURCES, Sources, StoreError, StoreErrorKind, check, concepts_table, fill,
@@ -157,7 +157,7 @@ impl StoreWriter {
     pub(crate) fn finish(mut self, references: &References, data: &dyn DataSet) -> Result<(), StoreError> {
         let mut tables = write_tables(&self.folder, references.layers())?;
         let samples = Pending::write(&self.folder, samples_table::FORMAT.file, |output| {
-            samples_table::write(data, output).map_err(Into::into)
+            samples_table::write(data, output).map_err(cause)
         })?;
         tables.push((samples_table::FORMAT.file.to_owned(), samples));
         self.manifest.complete = true;
@@ -205,11 +205,11 @@ fn write_tables(folder: &Path, layers: &[LayerReferences]) -> Result<Vec<(String
     Ok(vec![
         (
             references.to_owned(),
-            Pending::write(folder, references, |output| references_table::write(layers, output).map_err(Into::into))?,
+            Pending::write(folder, references, |output| references_table::write(layers, output).map_err(cause))?,
         ),
         (
             concepts.to_owned(),
-            Pending::write(folder, concepts, |output| concepts_table::write(layers, output).map_err(Into::into))?,
+            Pending::write(folder, concepts, |output| concepts_table::write(layers, output).map_err(cause))?,
         ),
     ])
 }
