@@ -23,7 +23,7 @@ use crate::explained::Explained;
 use crate::failure::Failure;
 use crate::output::OutputFolder;
 use crate::session::Session;
-use crate::stored::{StoreMisuse, Stored};
+use crate::stored::Stored;
 
 /// The rules of the demo. Flat in the first layer would smear relevance over the black around these small garments.
 const COMPOSITE: &str = "epsilon-plus";
@@ -35,7 +35,7 @@ const MEETINGS: [&str; 2] = ["block.sum", "mixed.concat"];
 const LAYERS: [&str; 2] = ["mixed.concat", "block.sum"];
 
 /// The image that is explained: an ankle boot.
-const IMAGE: usize = 39;
+const IMAGE: u16 = 39;
 
 /// The least side, in pixels, of the pictures that are written.
 const PICTURE_SIDE: u32 = 280;
@@ -52,8 +52,8 @@ pub struct Demo {
     #[arg(short = 'o', long = "out", value_name = "DIR", default_value = "glocal-demo")]
     folder: PathBuf,
     /// Which of the 2,000 images is explained, from 0
-    #[arg(long, value_name = "N", default_value_t = IMAGE)]
-    image: usize,
+    #[arg(long, value_name = "N", default_value_t = IMAGE, value_parser = clap::value_parser!(u16).range(..2000))]
+    image: u16,
 }
 
 impl Demo {
@@ -67,9 +67,6 @@ impl Demo {
         let preprocess = Preprocess::read(&path(assets::PREPROCESS))?;
         let classes = ClassNames::read(&path(assets::CLASSES))?;
         let data = data::open(&path(assets::IMAGES))?;
-        if self.image >= data.len() {
-            return Err(StoreMisuse::NoImage { given: self.image, count: data.len() }.into());
-        }
 
         let composite: Composite = COMPOSITE.parse()?;
         let mut layers = chosen_layers(&loaded.model, &["all".to_owned()])?;
@@ -89,9 +86,10 @@ impl Demo {
         let store = path("store");
         let done = Done::by(&analysis, &store, session)?;
 
-        let truth = data.labels(self.image).first().copied();
+        let index = usize::from(self.image);
+        let truth = data.labels(index).first().copied();
         let sample =
-            Sample { name: format!("image {}", self.image), ..Sample::load(data.as_ref(), self.image, &preprocess)? };
+            Sample { name: format!("image {}", self.image), ..Sample::load(data.as_ref(), index, &preprocess)? };
         let stored = Stored::with_model(Store::open(&store)?, &loaded, &path(assets::MODEL), true, None)?;
         let options = ExplainOptions { layers: LAYERS.map(str::to_owned).to_vec(), ..ExplainOptions::default() };
         let findings = stored.explainer(&session.cancel).explain(sample, &stored.store, &options)?;

@@ -26,8 +26,16 @@ fn store_hint(error: &StoreError) -> Option<String> {
             "STORE is the folder that `glocal analyze MODEL DATA -o STORE` writes"
         }
         StoreErrorKind::Mismatch { .. } => {
-            "explain with the model and data of the store, or `glocal analyze` into a new folder"
+            "use the store with the model, data and options that it was made with, or `glocal analyze` into a new folder"
         }
+        StoreErrorKind::Occupied => "choose another folder with `-o`",
+        StoreErrorKind::Incomplete { .. } => "start `glocal analyze` again in the same way; it goes on where it was",
+        StoreErrorKind::Layer { .. } => "manifest.json in the store lists its layers with their numbers of concepts",
+        StoreErrorKind::Concept { .. } => "concepts are the layer's channels, numbered from 0",
+        StoreErrorKind::Size { .. }
+        | StoreErrorKind::Content
+        | StoreErrorKind::Malformed { .. }
+        | StoreErrorKind::Column { .. } => "`glocal analyze` into a new folder makes the store anew",
         _ => return None,
     };
     Some(hint.to_owned())
@@ -56,6 +64,13 @@ impl From<ScanError> for Failure {
             ScanErrorKind::NoLabels | ScanErrorKind::LabelCount { .. } => Some(
                 "`--targets predicted` needs no labels, `--targets all-labels` takes any number of them".to_owned(),
             ),
+            ScanErrorKind::Class { .. } => Some("`glocal inspect MODEL` shows the shape of the output".to_owned()),
+            ScanErrorKind::Sample { .. } => {
+                Some("mend or remove the file; what was done before it is saved".to_owned())
+            }
+            ScanErrorKind::Label { .. } => {
+                Some("`--targets predicted` explains what the model predicts, whatever the labels".to_owned())
+            }
             ScanErrorKind::Shape { expected, .. } => {
                 Some(format!("a preprocessing file that fits this model:\n{}", hint::preprocess_example(expected)))
             }
@@ -73,7 +88,10 @@ impl From<ExplainError> for Failure {
             ExplainErrorKind::Data(cause) => cause.into(),
             ExplainErrorKind::Preprocess(cause) => cause.into(),
             ExplainErrorKind::Picture(cause) => cause.into(),
-            kind => Self::call(ExplainError::from(kind)),
+            kind => {
+                let hint = "`glocal inspect MODEL` shows the shapes of input and output".to_owned();
+                Self::call(ExplainError::from(kind)).hinted(Some(hint))
+            }
         }
     }
 }

@@ -36,13 +36,6 @@ pub enum StoreMisuse {
         /// The row that was given.
         given: usize,
     },
-    /// The demo has no image of that number.
-    NoImage {
-        /// The number that was given.
-        given: usize,
-        /// How many there are.
-        count: usize,
-    },
 }
 
 impl fmt::Display for StoreMisuse {
@@ -64,9 +57,6 @@ impl fmt::Display for StoreMisuse {
                     count.saturating_sub(1)
                 )
             }
-            Self::NoImage { given, count } => {
-                write!(f, "the demo has {count} images, 0 to {}; {given} was given", count.saturating_sub(1))
-            }
         }
     }
 }
@@ -82,7 +72,7 @@ impl From<StoreMisuse> for Failure {
             )),
             StoreMisuse::UnknownClass { .. } => Some("give its index in the model's output, from 0".to_owned()),
             StoreMisuse::SeveralSamples { .. } => Some("choose one with `--row N`, from 0".to_owned()),
-            StoreMisuse::NoRow { .. } | StoreMisuse::NoImage { .. } => None,
+            StoreMisuse::NoRow { .. } => Some("rows are numbered from 0".to_owned()),
         };
         Self::call(misuse).hinted(hint)
     }

@@ -56,6 +56,13 @@ pub struct ConceptView {
     pub heatmap: Vec<f32>,
 }
 
+/// A view whose picture is not shared yet.
+struct Seen<'w> {
+    wanted: &'w Wanted,
+    picture: RgbImage,
+    heatmap: Vec<f32>,
+}
+
 /// How a concept in a sample is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum View {
@@ -103,13 +110,18 @@ impl Explainer<'_> {
     /// # Errors
     /// When a sample cannot be loaded or drawn, the model has no such concept, or the work was cancelled.
     pub fn views(&self, wanted: &[Wanted]) -> Result<Vec<ConceptView>, ExplainError> {
+        self.views_by(wanted, rows_at_once(self.attributor.model()))
+    }
+
+    /// The same, with so many rows going through the model together.
+    fn views_by(&self, wanted: &[Wanted], rows: usize) -> Result<Vec<ConceptView>, ExplainError> {
         let mut distinct: Vec<&Wanted> = wanted.iter().collect();
         distinct.sort_unstable();
         distinct.dedup();
         let mut seen: BTreeMap<&Wanted, ConceptView> = BTreeMap::new();
         let mut pictures: BTreeMap<SampleId, SharedPicture> = BTreeMap::new();
         for group in distinct.chunk_by(|a, b| a.layer == b.layer && start(a) == start(b)) {
-            for (wanted, picture, heatmap) in self.group(group)? {
+            for Seen { wanted, picture, heatmap } in self.group(group, rows)? {
                 let picture = Arc::clone(pictures.entry(wanted.sample).or_insert_with(|| Arc::new(picture)));
                 seen.insert(wanted, ConceptView { picture, heatmap });
             }
@@ -118,9 +130,8 @@ impl Explainer<'_> {
     }
 
     /// The views of one layer and kind of origin.
-    fn group<'w>(&self, group: &[&'w Wanted]) -> Result<Vec<(&'w Wanted, RgbImage, Vec<f32>)>, ExplainError> {
+    fn group<'w>(&self, group: &[&'w Wanted], rows: usize) -> Result<Vec<Seen<'w>>, ExplainError> {
         let Some(first) = group.first() else { return Ok(Vec::new()) };
-        let rows = rows_at_once(self.attributor.model());
         let request = Request {
             start: start(first).map(str::to_owned),
             initial: match first.origin {
@@ -150,7 +161,7 @@ impl Explainer<'_> {
                 let Some(sample) = samples.get(item.sample) else { continue };
                 let size = sample.picture.width() as usize * sample.picture.height() as usize;
                 let heatmap = item.heatmap().map_or_else(|| vec![0.0; size], Tensor::into_data);
-                views.push((*wanted, sample.picture.clone(), heatmap));
+                views.push(Seen { wanted, picture: sample.picture.clone(), heatmap });
             }
         }
         Ok(views)
@@ -202,5 +213,57 @@ impl ConceptView {
         let (left, right) = (columns().min()?, columns().max()?);
         let (top, bottom) = (rows().min()?, rows().max()?);
         Some(PixelBox { left, top, width: right - left + 1, height: bottom - top + 1 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use glocal::attribution::{Attributor, Cancel};
+    use glocal::composite::Composite;
+    use glocal::model::{ImportOptions, Model};
+    use glocal_compute::CpuBackend;
+
+    use super::*;
+    use crate::data;
+    use crate::preprocess::Preprocess;
+
+    /// Batches may round differently than single samples; values are of the order of 1.
+    const TOLERANCE: f32 = 1e-5;
+
+    #[test]
+    fn samples_one_by_one_give_what_samples_together_give() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracle/goldens/resnet_tiny");
+        let onnx = glocal_onnx::Model::read(folder.join("model.onnx")).unwrap();
+        let model = Model::from_onnx(onnx, &ImportOptions::default(), Arc::new(CpuBackend::new())).unwrap();
+        let attributor = Attributor::new(model, "epsilon-plus".parse::<Composite>().unwrap()).unwrap();
+        let data = data::open(&folder.join("inputs.safetensors")).unwrap();
+        let explainer = Explainer {
+            attributor: &attributor,
+            data: data.as_ref(),
+            preprocess: &Preprocess::default(),
+            cancel: &Cancel::default(),
+        };
+        let mut wanted = Vec::new();
+        for sample in [1, 0] {
+            for origin in [Origin::Class(1), Origin::Activation, Origin::Class(0)] {
+                let part = |id| Wanted {
+                    layer: "conv1".to_owned(),
+                    origin,
+                    sample: SampleId(sample),
+                    part: Part::Channel(id),
+                };
+                wanted.extend([3, 0].map(part));
+            }
+        }
+        let together = explainer.views_by(&wanted, 5).unwrap();
+        let alone = explainer.views_by(&wanted, 1).unwrap();
+        assert_eq!((together.len(), alone.len()), (wanted.len(), wanted.len()));
+        for ((wanted, a), b) in wanted.iter().zip(&together).zip(&alone) {
+            assert_eq!(a.picture, b.picture, "{wanted:?}");
+            let close = a.heatmap.iter().zip(&b.heatmap).all(|(a, b)| (a - b).abs() <= TOLERANCE);
+            assert!(close && a.heatmap.iter().any(|value| *value != 0.0), "{wanted:?}");
+        }
     }
 }

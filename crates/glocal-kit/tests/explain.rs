@@ -1,0 +1,188 @@
+//! Explanations: every view is what a request of its own gives, and findings agree with the attributions behind them.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "an explanation that cannot be made is a failed test")]
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use glocal::attribution::{Attributor, Cancel, Condition, Initial, Request, Target};
+use glocal::canonizer::canonize;
+use glocal::composite::Composite;
+use glocal::concept::Selection;
+use glocal::model::{ImportOptions, Model};
+use glocal::search::{Entry, Measure, SampleId, Scan, ScanOptions};
+use glocal_compute::{CpuBackend, Tensor};
+use glocal_kit::data::{self, Content, DataSet};
+use glocal_kit::explain::{
+    ExplainErrorKind, ExplainOptions, Explainer, Illustration, Origin, Part, Sample, View, Wanted,
+};
+use glocal_kit::picture::ColorMap;
+use glocal_kit::preprocess::Preprocess;
+use glocal_kit::scan::{self, Analysis, RunOptions, Source};
+use glocal_kit::store::{Store, Targets};
+
+const COMPOSITE: &str = "epsilon-plus";
+const LAYERS: [&str; 2] = ["features.0", "features.5"];
+
+/// Batches may round differently than single samples; values are of the order of 1.
+const TOLERANCE: f32 = 1e-5;
+
+/// The oracle's vgg_tiny and its inputs.
+struct Fixture {
+    attributor: Attributor,
+    data: Box<dyn DataSet>,
+    preprocess: Preprocess,
+    cancel: Cancel,
+    source: PathBuf,
+}
+
+fn fixture() -> Fixture {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracle/goldens/vgg_tiny");
+    let onnx = glocal_onnx::Model::read(folder.join("model.onnx")).unwrap();
+    let model = Model::from_onnx(onnx, &ImportOptions::default(), Arc::new(CpuBackend::new())).unwrap();
+    let attributor = Attributor::new(canonize(&model).unwrap(), COMPOSITE.parse::<Composite>().unwrap()).unwrap();
+    let source = folder.join("inputs.safetensors");
+    let data = data::open(&source).unwrap();
+    Fixture { attributor, data, preprocess: Preprocess::default(), cancel: Cancel::default(), source }
+}
+
+impl Fixture {
+    fn explainer(&self) -> Explainer<'_> {
+        let Self { attributor, data, preprocess, cancel, .. } = self;
+        Explainer { attributor, data: data.as_ref(), preprocess, cancel }
+    }
+
+    /// Sample `index` as a batch of one.
+    fn input(&self, index: usize) -> Tensor {
+        let Content::Array(array) = self.data.load(index).unwrap() else { panic!("the oracle's inputs are arrays") };
+        array.reshape([&[1], array.shape()].concat()).unwrap()
+    }
+
+    fn store(&self, folder: &Path) -> Store {
+        let layers = LAYERS.map(str::to_owned);
+        let scan = Scan::new(self.attributor.clone(), &layers, ScanOptions::default()).unwrap();
+        let source = Source {
+            model: PathBuf::from("model.onnx"),
+            model_hash: "0".repeat(64),
+            canonized: true,
+            composite: COMPOSITE.to_owned(),
+            data: self.source.clone(),
+            class_names: None,
+        };
+        let options =
+            RunOptions { targets: Targets::Predicted, batch: NonZeroUsize::new(3).unwrap(), ..RunOptions::default() };
+        let (data, preprocess) = (self.data.as_ref(), &self.preprocess);
+        let analysis = Analysis { scan: &scan, data, preprocess, source: &source, options: &options };
+        scan::run(&analysis, folder, &|_| (), &self.cancel).unwrap();
+        Store::open(folder).unwrap()
+    }
+}
+
+fn close(a: &[f32], b: &[f32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= TOLERANCE)
+}
+
+fn heatmap(attributor: &Attributor, input: &Tensor, request: &Request) -> Vec<f32> {
+    attributor.attribute(input, request).unwrap().items[0].heatmap().unwrap().into_data()
+}
+
+#[test]
+fn views_are_what_single_requests_give() {
+    let fixture = fixture();
+    let mut wanted = Vec::new();
+    for (sample, layer) in [(2, 0), (0, 1), (1, 0), (0, 0), (2, 1)] {
+        for origin in [Origin::Activation, Origin::Class(1), Origin::Class(4)] {
+            for part in [Part::Channel(3), Part::Neuron(17)] {
+                wanted.push(Wanted { layer: LAYERS[layer].to_owned(), origin, sample: SampleId(sample), part });
+            }
+        }
+    }
+    // Equal ones may be asked for.
+    wanted.push(wanted[4].clone());
+    let views = fixture.explainer().views(&wanted).unwrap();
+    assert_eq!(views.len(), wanted.len());
+    for (wanted, view) in wanted.iter().zip(&views) {
+        let selection = match wanted.part {
+            Part::Channel(id) => Selection::channels([id]),
+            Part::Neuron(position) => Selection::neurons([position]),
+        };
+        let request = match wanted.origin {
+            Origin::Class(class) => Request {
+                conditions: vec![Condition::class(class as usize).through(&wanted.layer, selection)],
+                ..Request::default()
+            },
+            Origin::Activation => Request {
+                conditions: vec![Condition { target: Target::Some(selection), layers: Vec::new() }],
+                start: Some(wanted.layer.clone()),
+                initial: Initial::Function(Arc::new(|value| {
+                    let positive = value.data().iter().map(|value| value.max(0.0)).collect();
+                    Tensor::new(value.shape(), positive).unwrap()
+                })),
+                ..Request::default()
+            },
+        };
+        let expected = heatmap(&fixture.attributor, &fixture.input(wanted.sample.0 as usize), &request);
+        assert!(close(&view.heatmap, &expected), "{wanted:?}");
+        for drawn in [View::Image, View::Heatmap, View::Masked, View::Crop] {
+            let picture = view.draw(drawn, &ColorMap::default()).unwrap();
+            assert!(picture.width() <= 16 && (drawn == View::Crop || picture.dimensions() == (16, 16)), "{drawn:?}");
+        }
+    }
+}
+
+#[test]
+fn findings_agree_with_attributions_and_the_store() {
+    let fixture = fixture();
+    let folder = tempfile::tempdir().unwrap();
+    let store = fixture.store(folder.path());
+    let explainer = fixture.explainer();
+    let sample = Sample::load(fixture.data.as_ref(), 1, &fixture.preprocess).unwrap();
+    let options = ExplainOptions { layers: LAYERS.map(str::to_owned).to_vec(), references: 2, ..Default::default() };
+    let findings = explainer.explain(sample.clone(), &store, &options).unwrap();
+    assert_eq!(findings.target, findings.predicted);
+    assert!(close(&findings.heatmap, &heatmap(&fixture.attributor, &fixture.input(1), &Request::default())));
+    for layer in &findings.layers {
+        assert_eq!(layer.concepts.len(), 5);
+        for concept in &layer.concepts {
+            let condition = Condition::predicted().through(&layer.layer, Selection::channels([concept.id]));
+            let request = Request { conditions: vec![condition], ..Request::default() };
+            let expected = heatmap(&fixture.attributor, &fixture.input(1), &request);
+            assert!(close(&concept.heatmap, &expected), "{} of {}", concept.id, layer.layer);
+            for (found, measure) in
+                [(&concept.by_relevance, Measure::Relevance), (&concept.by_activation, Measure::Activation)]
+            {
+                let entries: Vec<Entry> = found.iter().map(|found| found.entry).collect();
+                let stored = store.references(&layer.layer, concept.id, measure, None, 0..2).unwrap();
+                assert_eq!(entries, stored);
+            }
+        }
+    }
+    let arriving = findings.scores[findings.target];
+    assert!((findings.accounts[0].relevance_in - f64::from(arriving)).abs() < f64::from(TOLERANCE));
+    let page = findings.illustrate(&Illustration::default()).unwrap();
+    assert_eq!(page.predictions[0].name, format!("class {}", findings.predicted));
+    assert_eq!(page.layers.len(), 2);
+
+    let absent = ExplainOptions { layers: vec!["features.99".to_owned()], ..Default::default() };
+    let error = explainer.explain(sample.clone(), &store, &absent).unwrap_err();
+    assert!(matches!(error.kind(), ExplainErrorKind::Store(_)), "{error}");
+    let beyond = ExplainOptions { target: Some(5), ..Default::default() };
+    let error = explainer.explain(sample, &store, &beyond).unwrap_err();
+    assert!(matches!(error.kind(), ExplainErrorKind::Target { given: 5, classes: 5 }), "{error}");
+}
+
+#[test]
+fn arrays_of_any_usual_shape_can_be_seen() {
+    for (shape, size) in [
+        (vec![3, 4, 6], Some((6, 4))),
+        (vec![7, 4, 6], Some((6, 4))),
+        (vec![2, 9], Some((9, 1))),
+        (vec![5], Some((5, 1))),
+        (vec![1, 2, 3, 4], None),
+    ] {
+        let input = Tensor::full(shape.clone(), 0.5).unwrap();
+        let sample = Sample::from_array("array", input);
+        assert_eq!(sample.ok().map(|sample| sample.picture.dimensions()), size, "{shape:?}");
+    }
+}
