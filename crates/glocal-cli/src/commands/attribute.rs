@@ -74,7 +74,7 @@ pub struct Attribute {
     /// Keep relevance and activation of this layer in the arrays file, `all` for every layer (repeatable)
     #[arg(long, value_name = "LAYER|all")]
     record: Vec<String>,
-    /// How many samples are run together [default: 8]
+    /// How many samples are run together; results do not depend on it [default: as many as fit into little memory]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     batch: Option<u16>,
     /// Where to write: a folder for pictures, or FILE.safetensors for arrays

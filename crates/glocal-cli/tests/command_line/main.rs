@@ -1,6 +1,8 @@
 //! The built binary, run as users run it: results against golden values, every message of a wrong call, nothing left
 //! behind.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod attribute;
 mod concepts;
 mod errors;
@@ -27,14 +29,14 @@ fn every_help_has_an_example_and_the_common_options() {
 }
 
 #[test]
-fn results_do_not_depend_on_threads() {
+fn results_do_not_depend_on_threads_or_batches() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = support::oracle("inputs.safetensors");
-    let files = ["1", "2", "3"].map(|threads| {
-        let file = folder.path().join(format!("{threads}.safetensors"));
+    let files = [("1", "3"), ("2", "3"), ("2", "1"), ("3", "2")].map(|(threads, batch)| {
+        let file = folder.path().join(format!("{threads}-{batch}.safetensors"));
         let out = file.to_str().unwrap();
         let call = ["attribute", &model(), &inputs, "--record", "all", "-o", out, "--threads", threads];
-        glocal(&call).succeeded();
+        glocal(&[&call[..], &["--batch", batch]].concat()).succeeded();
         std::fs::read(&file).unwrap()
     });
     assert!(files.iter().all(|bytes| *bytes == files[0]));

@@ -19,8 +19,14 @@ use crate::predictions::Predictions;
 use crate::progress::Progress;
 use crate::session::Session;
 
-/// More conditions than this are propagated in several runs, so that memory stays bounded.
-const CONDITIONS_AT_ONCE: usize = 32;
+/// Room for the activations of the samples that are run together.
+const ACTIVATION_BYTES: usize = 32 << 20;
+
+/// Room for the relevance of one layer under the conditions that are propagated together.
+const RELEVANCE_BYTES: usize = 128 << 20;
+
+/// The most samples, and the most conditions, that are taken together: more bring no speed.
+const MOST_ROWS: usize = 32;
 
 /// Everything that is settled before the work starts.
 pub(super) struct Plan {
@@ -87,10 +93,10 @@ impl Attribute {
             initial: self.init.initial.clone(),
             // What is recorded where relevance starts is how much of it there is.
             record: record.iter().chain([&start]).cloned().collect(),
-            rows_at_once: CONDITIONS_AT_ONCE,
+            rows_at_once: rows_within(RELEVANCE_BYTES, shapes(model).max().unwrap_or(0)),
             cancel: session.cancel.clone(),
         };
-        let batch = usize::from(self.batch.unwrap_or(8));
+        let batch = self.batch.map_or_else(|| rows_within(ACTIVATION_BYTES, shapes(model).sum()), usize::from);
         Ok(Plan { attributor, files, classes, conditions, record, start, request, batch, loaded })
     }
 
@@ -124,7 +130,7 @@ impl Plan {
 
     /// The samples that are run together; one by one where each has many conditions.
     pub(super) fn chunks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let many = self.request.pairing == Pairing::Product && self.conditions.len() > CONDITIONS_AT_ONCE;
+        let many = self.request.pairing == Pairing::Product && self.conditions.len() > self.request.rows_at_once;
         let (len, size) = (self.files.len(), if many { 1 } else { self.batch });
         (0..len).step_by(size).map(move |first| first..(first + size).min(len))
     }
@@ -154,7 +160,7 @@ impl Plan {
         };
         let (first, last) = (conditions.start, conditions.end);
         // All at once, unless there is only one sample, whose conditions can be taken apart without changing the order.
-        let size = if samples.len() == 1 { CONDITIONS_AT_ONCE } else { conditions.len() };
+        let size = if samples.len() == 1 { self.request.rows_at_once } else { conditions.len() };
         for start in conditions.step_by(size.max(1)) {
             let of_run = &self.conditions[start..(start + size).min(last)];
             let conditions = of_run.iter().map(|named| named.condition.clone()).collect();
@@ -183,6 +189,16 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// The number of elements of each node's output, for one sample.
+fn shapes(model: &Model) -> impl Iterator<Item = usize> {
+    model.graph().nodes().map(|(_, node)| node.shape.iter().product())
+}
+
+/// How many rows of so many elements fit into so many bytes.
+fn rows_within(bytes: usize, elements: usize) -> usize {
+    (bytes / elements.saturating_mul(size_of::<f32>()).max(1)).clamp(1, MOST_ROWS)
 }
 
 /// A name by which the model finds the node.

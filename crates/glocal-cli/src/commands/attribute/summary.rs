@@ -52,10 +52,10 @@ impl Summary {
             text += &format!("{}\n{}", plan.files.name(sample), predictions.text());
         }
         text.push('\n');
-        let number = |number: Option<f64>| number.map_or("-".to_owned(), |number| format!("{number:.4}"));
+        let number = |number: Option<f64>| number.map_or("-".to_owned(), decimal);
         let rows = self.rows.iter().map(|row| {
             let condition = plan.conditions.get(row.condition).map_or("", |named| &named.text);
-            let share = row.share().map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0));
+            let share = row.share().map_or("-".to_owned(), |share| format!("{} %", decimal(share * 100.0)));
             let sample = plan.files.name(row.sample).to_owned();
             [sample, condition.to_owned(), number(row.started), number(row.arrived), share]
         });
@@ -101,4 +101,14 @@ impl Summary {
 /// The sum of all elements, in double precision.
 fn sum(tensor: &Tensor) -> f64 {
     tensor.data().iter().map(|&value| f64::from(value)).sum()
+}
+
+/// A number in four digits or so, whatever its size.
+fn decimal(number: f64) -> String {
+    match number.abs() {
+        0.0 => "0".to_owned(),
+        100.0..1e6 => format!("{number:.1}"),
+        0.1..100.0 => format!("{number:.3}"),
+        _ => format!("{number:.3e}"),
+    }
 }
