@@ -52,7 +52,9 @@ fn onnx(kind: &OnnxErrorKind) -> Option<String> {
 pub fn model(error: &ModelError) -> Option<String> {
     let hint = match error.kind() {
         ModelErrorKind::Outputs { .. } | ModelErrorKind::NoOutput => "choose an output with `--output NAME`",
-        ModelErrorKind::InputShape { .. } => "give the shape of one sample with `--input-shape C,H,W`",
+        ModelErrorKind::InputShape { .. } => {
+            "`--input-shape C,H,W` gives the shape of one sample; it has to agree with the axes that the file fixes"
+        }
         ModelErrorKind::Opset { .. } => "export the model again with opset 9 or newer",
         ModelErrorKind::UnsupportedOp { .. }
         | ModelErrorKind::UnsupportedUse { .. }
@@ -67,6 +69,7 @@ pub fn model(error: &ModelError) -> Option<String> {
 pub fn data(error: &DataError) -> Option<String> {
     let hint = match error.kind() {
         DataErrorKind::Read => "check the path, and that you may read the file",
+        DataErrorKind::Image if error.path().is_dir() => "name the images in the folder, as in FOLDER/*.jpg",
         DataErrorKind::Image => {
             return Some(format!(
                 "images are {}; arrays are npy, npz, safetensors, told by the extension",
