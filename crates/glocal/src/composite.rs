@@ -1,7 +1,27 @@
 //! Composites: the ordered, first-match table that gives every node its rule.
+//!
+//! A composite is built in code ([`Composite::with`]), read by the name of a [`Preset`], or read from its text form
+//! ([`Composite::from_toml`]):
+//!
+//! ```
+//! let composite = glocal::Composite::from_toml(r#"
+//!     name = "box-below"
+//!     extends = "epsilon-plus"      # a preset, whose entries come behind these
+//!
+//!     [[rules]]
+//!     layer = "features.*"          # of layer, kind and class, all that are given must match
+//!     kind = "convolution"
+//!     first = true                  # only the first node that matches
+//!     rule = "z-box"                # epsilon, z-plus, alpha-beta, gamma, z-box, w-square, flat, norm, pass, gradient,
+//!     low = -3                      # guided-backprop, deconvnet, beta-smooth; each with its parameters
+//!     high = [2.5, 2.5, 3.0]
+//! "#)?;
+//! # Ok::<(), glocal::error::RequestError>(())
+//! ```
 
 mod preset;
 mod selector;
+mod text;
 
 use std::sync::Arc;
 

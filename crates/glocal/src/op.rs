@@ -334,6 +334,10 @@ impl OpKind {
 }
 
 impl OpClass {
+    /// All classes.
+    pub const ALL: [OpClass; 6] =
+        [Self::Activation, Self::Convolution, Self::Linear, Self::AveragePool, Self::Sum, Self::Normalization];
+
     /// The class's name in kebab-case.
     pub fn name(self) -> &'static str {
         match self {

@@ -90,6 +90,11 @@ pub enum RequestErrorKind {
         /// What was expected.
         expected: &'static str,
     },
+    /// The text of a composite is no TOML, or not of its form.
+    Text {
+        /// What the parser says, with the line.
+        message: String,
+    },
     /// Running failed.
     Run(RunError),
 }
@@ -158,6 +163,7 @@ impl fmt::Display for RequestError {
                 if nearest.is_empty() { Ok(()) } else { write!(f, "; the nearest are {}", nearest.join(", ")) }
             }
             RequestErrorKind::Parameter { name, expected } => write!(f, "{name} must be {expected}"),
+            RequestErrorKind::Text { message } => write!(f, "the composite's TOML cannot be read: {message}"),
             RequestErrorKind::Run(cause) => cause.fmt(f),
         }
     }
