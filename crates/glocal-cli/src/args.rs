@@ -12,6 +12,7 @@ use glocal_kit::preprocess::Preprocess;
 
 use crate::commands::Command;
 use crate::failure::Failure;
+use crate::misuse::Misuse;
 
 /// Explains what a neural network saw, and where.
 ///
@@ -83,16 +84,27 @@ impl ModelArguments {
 /// The rules.
 #[derive(Debug, Args)]
 pub struct CompositeArgument {
-    /// The rules: NAME or NAME:KEY=VALUE,... as in epsilon-gamma-box:low=-3,high=3
+    /// The rules: NAME or NAME:KEY=VALUE,... as in epsilon-gamma-box:low=-3,high=3, or a FILE.toml
     #[arg(long, value_name = "NAME", default_value = "epsilon-plus-flat")]
-    pub composite: String,
+    composite: String,
 }
 
 impl CompositeArgument {
-    /// The composite.
-    pub fn read(&self) -> Result<Composite, Failure> {
-        Ok(self.composite.parse::<Composite>()?)
+    /// The composite, and the text that it is read from again.
+    pub fn read(&self) -> Result<(Composite, String), Failure> {
+        read_composite(&self.composite)
     }
+}
+
+/// The composite that `--composite` means, and the text that it is read from again: the name, or the file's content.
+pub fn read_composite(argument: &str) -> Result<(Composite, String), Failure> {
+    let text = if argument.ends_with(".toml") {
+        std::fs::read_to_string(argument)
+            .map_err(|cause| Misuse::UnreadableComposite { path: argument.to_owned(), cause })?
+    } else {
+        argument.to_owned()
+    };
+    Ok((text.parse()?, text))
 }
 
 /// How images become inputs, and what the outputs are called.

@@ -40,6 +40,13 @@ pub enum Misuse {
         /// Those of what the model sees.
         expected: (usize, usize),
     },
+    /// The file of a composite cannot be read.
+    UnreadableComposite {
+        /// The file.
+        path: String,
+        /// Why not.
+        cause: std::io::Error,
+    },
     /// A layer was asked for that no relevance reaches.
     Unreached {
         /// The layer.
@@ -65,6 +72,7 @@ impl fmt::Display for Misuse {
             Self::MaskSize { given: (width, height), expected: (columns, rows) } => {
                 write!(f, "the mask has {width}×{height} pixels, the model sees {columns}×{rows}")
             }
+            Self::UnreadableComposite { path, cause } => write!(f, "the composite {path} cannot be read: {cause}"),
             Self::Unreached { layer } => write!(f, "no relevance reaches layer {layer}"),
         }
     }
@@ -86,6 +94,7 @@ impl From<Misuse> for Failure {
             Misuse::MaskSize { .. } => {
                 "draw the mask over the resized and cropped image, or pass --preprocess so that it is treated alike"
             }
+            Misuse::UnreadableComposite { .. } => "give a preset's name, or a TOML file of rules",
             Misuse::Unreached { .. } => "choose a layer below the explained output",
         };
         Self::call(misuse).hinted(Some(hint.to_owned()))

@@ -25,6 +25,12 @@ use crate::progress::Progress;
 use crate::session::Session;
 use crate::stored::StoreMisuse;
 
+/// Room for the activations of a batch; what rules prepare takes a few times as much.
+const ACTIVATION_BYTES: usize = 128 << 20;
+
+/// More samples at once bring no speed.
+const LARGEST_BATCH: usize = 32;
+
 /// Find the samples of a data set for which each concept is most relevant and most active
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
@@ -61,9 +67,9 @@ pub struct Analyze {
     targets: TargetsArgument,
     #[command(flatten)]
     samples: SampleArguments,
-    /// How many samples are computed together; results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN.saturating_add(31))]
-    batch: NonZeroUsize,
+    /// How many samples are computed together; results do not depend on it [default: 32, fewer for large models]
+    #[arg(long, value_name = "N")]
+    batch: Option<NonZeroUsize>,
     /// How many seconds lie between two times that the work is saved
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     save_every: u64,
@@ -115,7 +121,7 @@ impl fmt::Display for TargetsArgument {
 
 impl Analyze {
     pub fn run(&self, session: &Session) -> Result<(), Failure> {
-        let composite = self.composite.read()?;
+        let (composite, composite_text) = self.composite.read()?;
         let loaded = self.model.load()?;
         let classes = self.samples.classes(&loaded)?;
         let given = self.samples.preprocess()?;
@@ -129,13 +135,13 @@ impl Analyze {
             model: self.model.model.clone(),
             model_hash: loaded.hash.to_string(),
             canonized: self.model.canonize == CanonizeArgument::Auto,
-            composite: self.composite.composite.clone(),
+            composite: composite_text,
             data: self.data.clone(),
             class_names: classes.map(|names| names.as_slice().to_vec()),
         };
         let options = RunOptions {
             targets: self.targets.0,
-            batch: self.batch,
+            batch: self.batch.unwrap_or_else(|| batch_for(&loaded.model)),
             checkpoint_every: Duration::from_secs(self.save_every),
             ..RunOptions::default()
         };
@@ -173,6 +179,13 @@ pub fn chosen_layers(model: &Model, names: &[String]) -> Result<Vec<String>, Fai
         .nodes()
         .filter(|(id, node)| reached[id.index()] && matches!(node.op.kind(), OpKind::Convolution | OpKind::Dense));
     Ok(weighted.map(|(_, node)| node.display_name().to_owned()).collect())
+}
+
+/// How many samples are computed together, so that memory stays bounded.
+fn batch_for(model: &Model) -> NonZeroUsize {
+    let values: usize = model.graph().nodes().map(|(_, node)| node.shape.iter().product::<usize>()).sum();
+    let fitting = ACTIVATION_BYTES / values.saturating_mul(size_of::<f32>()).max(1);
+    NonZeroUsize::new(fitting.min(LARGEST_BATCH)).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// How the images of `data` become inputs of `shape`; arrays need nothing.

@@ -7,7 +7,7 @@ use glocal::op::OpKind;
 use glocal_kit::loading::{LoadedModel, parameter_count};
 use serde_json::{Value, json};
 
-use crate::args::ModelArguments;
+use crate::args::{ModelArguments, read_composite};
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::table::{Align, table};
@@ -22,14 +22,14 @@ of weights and biases.")]
 pub struct Inspect {
     #[command(flatten)]
     model: ModelArguments,
-    /// Show the rule that these rules give to each node: NAME or NAME:KEY=VALUE,...
+    /// Show the rule that these rules give to each node: NAME or NAME:KEY=VALUE,..., or a FILE.toml
     #[arg(long, value_name = "NAME")]
     composite: Option<String>,
 }
 
 impl Inspect {
     pub fn run(&self, session: &Session) -> Result<(), Failure> {
-        let composite = self.composite.as_deref().map(str::parse::<Composite>).transpose()?;
+        let composite = self.composite.as_deref().map(read_composite).transpose()?.map(|(composite, _)| composite);
         let loaded = self.model.load()?;
         let graph = loaded.model.graph();
         let rules = match &composite {

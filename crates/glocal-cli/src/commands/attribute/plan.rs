@@ -52,7 +52,7 @@ pub(super) struct Named {
 impl Attribute {
     /// Reads everything but images, and checks all that can be checked.
     pub(super) fn plan(&self, session: &Session) -> Result<Plan, Failure> {
-        let composite = self.composite.read()?;
+        let (composite, _) = self.composite.read()?;
         let preprocess = self.samples.preprocess()?;
         let loaded = self.model.load()?;
         let model = &loaded.model;
