@@ -21,7 +21,7 @@ use glocal_compute::Tensor;
 
 pub use error::{ExplainError, ExplainErrorKind};
 pub use findings::{ConceptFindings, Findings, LayerFindings, ReferenceFindings};
-pub use illustrate::Illustration;
+pub use illustrate::{Illustration, caption_number};
 pub use sample::Sample;
 pub use view::{ConceptView, Origin, Part, View, Wanted};
 
@@ -55,7 +55,8 @@ pub struct ExplainOptions {
     pub layers: Vec<String>,
     /// How many concepts of each layer are shown, the most relevant first. Default: 5.
     pub concepts: usize,
-    /// How many reference samples are shown of each concept, by relevance and by activation. Default: 8.
+    /// How many reference samples are shown of each concept, by relevance and by activation; only those with a positive
+    /// score are. Default: 8.
     pub references: usize,
     /// The class that is explained. Default: the predicted one.
     pub target: Option<usize>,
@@ -141,7 +142,8 @@ impl Explainer<'_> {
                 let found = store.concept(&layer.layer, concept.id)?;
                 for measure in MEASURES {
                     let all = found.ranking(measure, None).map_or(&[][..], TopK::entries);
-                    let best = all[..count.min(all.len())].to_vec();
+                    // What a sample is not for, or is inactive in, says nothing about the concept.
+                    let best: Vec<Entry> = all.iter().take(count).filter(|entry| entry.score > 0.0).copied().collect();
                     wanted.extend(best.iter().map(|entry| Wanted::channel(entry, measure, &layer.layer, concept.id)));
                     entries.push(best);
                 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use glocal::search::{Entry, Measure};
-use glocal_kit::explain::{View, Wanted};
-use glocal_kit::picture::{Block, Cell, ColorMap, ContactSheet, encode_png, reference_sheet};
+use glocal_kit::explain::{View, Wanted, caption_number};
+use glocal_kit::picture::{Block, Cell, ColorMap, ContactSheet, SheetStyle, encode_png, reference_sheet};
 use glocal_kit::store::{Store, StoredSample};
 use serde_json::{Value, json};
 
@@ -18,6 +18,9 @@ use crate::table::{Align, table};
 
 /// How many cells a row of the picture has, of one ranking and of each of two.
 const COLUMNS: (usize, usize) = (8, 4);
+
+/// The longest side, in pixels, of a sample in the picture: there is room for the name of a class below it.
+const CELL: u32 = 128;
 
 /// Show the reference samples of a concept: those that it is most relevant for or most active in
 #[derive(Debug, Args)]
@@ -176,21 +179,22 @@ impl References {
         for ranking in rankings {
             let mut row = Vec::with_capacity(ranking.entries.len());
             for (entry, view) in ranking.entries.iter().zip(views.by_ref()) {
-                let label = format!("{} {}", class_name(names, entry.target as usize), short(entry.score));
+                let label = format!("{} {}", class_name(names, entry.target as usize), caption_number(entry.score));
                 row.push(Cell::new(view.draw(self.view.into(), color_map)?, label));
             }
             cells.push(row);
         }
         let title = format!("{}, channel {}", self.layer, self.concept);
         let second = cells.pop().unwrap_or_default();
-        Ok(match (cells.pop(), rankings.last()) {
+        let sheet = match (cells.pop(), rankings.last()) {
             (Some(first), _) => reference_sheet(title, first, second, COLUMNS.1),
             (None, ranking) => {
                 let what = ranking.map_or("", |ranking| measure_name(ranking.measure));
                 let block = Block::wrapped(format!("by {what}"), second, COLUMNS.0);
                 ContactSheet { title, blocks: vec![block], ..ContactSheet::default() }
             }
-        })
+        };
+        Ok(ContactSheet { style: SheetStyle { cell: CELL, ..SheetStyle::default() }, ..sheet })
     }
 
     fn text(&self, rankings: &[Ranking], samples: &[StoredSample], names: Option<&[String]>) -> String {

@@ -61,9 +61,10 @@ impl From<ScanError> for Failure {
                 cause.and_then(store_hint)
             }
             ScanErrorKind::Threads => return Self::work(error),
-            ScanErrorKind::NoLabels | ScanErrorKind::LabelCount { .. } => Some(
-                "`--targets predicted` needs no labels, `--targets all-labels` takes any number of them".to_owned(),
-            ),
+            ScanErrorKind::NoLabels => Some("`--targets predicted` needs no labels".to_owned()),
+            ScanErrorKind::LabelCount { .. } => {
+                Some("`--targets all-labels` takes any number of labels, `--targets predicted` needs none".to_owned())
+            }
             ScanErrorKind::Class { .. } => Some("`glocal inspect MODEL` shows the shape of the output".to_owned()),
             ScanErrorKind::Sample { .. } => {
                 Some("mend or remove the file; what was done before it is saved".to_owned())

@@ -7,8 +7,9 @@ use super::{ConceptFindings, Findings, LayerFindings, ReferenceFindings, View};
 use crate::picture::{ColorMap, Heatmap, HeatmapStyle, OverlayStyle, PictureError, overlay};
 use crate::report::{ConceptCard, ConservationRow, Explanation, LayerSection, Picture, Prediction, Reference};
 
-/// How weak relevance fades out over a sample: less haze around small samples than the default has.
-const OVERLAY_EXPONENT: f32 = 0.8;
+/// How weak relevance fades out over samples that are no photographs: relevance is coarser there, and the default would
+/// show it as haze.
+const COARSE_EXPONENT: f32 = 0.8;
 
 /// Pictures whose shorter side is at least this long are photographs, and kept as such.
 const PHOTOGRAPH_SIDE: u32 = 128;
@@ -74,8 +75,10 @@ impl Findings {
     /// # Errors
     /// Never for findings as they were made.
     pub fn overlay_picture(&self, color_map: &ColorMap) -> Result<RgbImage, PictureError> {
-        let style =
-            OverlayStyle { color_map: color_map.clone(), exponent: OVERLAY_EXPONENT, ..OverlayStyle::default() };
+        let mut style = OverlayStyle { color_map: color_map.clone(), ..OverlayStyle::default() };
+        if !is_photograph(&self.sample.picture) {
+            style.exponent = COARSE_EXPONENT;
+        }
         overlay(&self.sample.picture, &self.of_sample(&self.heatmap)?, &style)
     }
 
@@ -164,19 +167,23 @@ fn reference(found: &ReferenceFindings, id: usize, illustration: &Illustration<'
     Ok(Reference {
         picture: picture(&view.picture, format!("sample {}, {class}", entry.sample.0))?,
         region: Some(picture(&masked, format!("channel {id} in sample {}", entry.sample.0))?),
-        caption: format!("{class} {}", short(entry.score)),
+        caption: format!("{class} {}", caption_number(entry.score)),
     })
 }
 
+fn is_photograph(image: &RgbImage) -> bool {
+    image.width().min(image.height()) >= PHOTOGRAPH_SIDE
+}
+
 fn picture(image: &RgbImage, description: String) -> Result<Picture, PictureError> {
-    match image.width().min(image.height()) >= PHOTOGRAPH_SIDE {
+    match is_photograph(image) {
         true => Picture::photograph(image, description),
         false => Picture::new(image, description),
     }
 }
 
-/// A number in little room: three significant digits, two decimals between 0.01 and 1.
-fn short(value: f32) -> String {
+/// A number for captions: three significant digits, two decimals between 0.01 and 1.
+pub fn caption_number(value: f32) -> String {
     let magnitude = if value == 0.0 || !value.is_finite() { 0 } else { value.abs().log10().floor() as i32 };
     let digits = if (-2..0).contains(&magnitude) { 2 } else { 2 - magnitude };
     let digits = digits.clamp(0, 6) as usize;
@@ -199,10 +206,10 @@ mod tests {
             (1143.2, "1143"),
         ];
         for (value, expected) in cases {
-            assert_eq!(short(value), expected);
+            assert_eq!(caption_number(value), expected);
         }
-        assert_eq!(short(-0.25), "-0.25");
-        assert_eq!(short(f32::INFINITY), "inf");
+        assert_eq!(caption_number(-0.25), "-0.25");
+        assert_eq!(caption_number(f32::INFINITY), "inf");
     }
 
     #[test]
