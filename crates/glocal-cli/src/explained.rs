@@ -153,9 +153,9 @@ fn notes(manifest: &Manifest) -> Vec<String> {
     let options = &manifest.options;
     vec![
         format!(
-            "Reference samples by relevance are ranked by {} of the concept's relevance for the sample's target ({}), those by \
-             activation by {} of its activation. Numbers below them are these scores.",
-            options.relevance, options.targets, options.activation
+            "Reference samples by relevance are ranked by the concept's relevance for the sample's target (target: {}; score: {}), \
+             those by activation by its activation (score: {}). The numbers below them are these scores.",
+            options.targets, options.relevance, options.activation
         ),
         "Below each reference sample the same sample is darkened where the concept is not: for those by relevance, by what \
          was useful for their target; for those by activation, by what made the concept active."
