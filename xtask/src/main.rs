@@ -2,12 +2,28 @@
 
 use std::process::{Command, ExitCode};
 
-/// The steps of `cargo xtask test`: what each is, its arguments to cargo, and its additional environment.
-const TEST_STEPS: [(&str, &[&str], &[(&str, &str)]); 4] = [
-    ("formatting", &["fmt", "--all", "--check"], &[]),
-    ("lints", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[]),
-    ("documentation", &["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")]),
-    ("tests", &["test", "--workspace", "--no-fail-fast"], &[]),
+/// A step of `cargo xtask test`.
+struct Step {
+    name: &'static str,
+    /// What cargo is called with.
+    arguments: &'static [&'static str],
+    /// A variable to set for it.
+    variable: Option<(&'static str, &'static str)>,
+}
+
+const TEST_STEPS: [Step; 4] = [
+    Step { name: "formatting", arguments: &["fmt", "--all", "--check"], variable: None },
+    Step {
+        name: "lints",
+        arguments: &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        variable: None,
+    },
+    Step {
+        name: "documentation",
+        arguments: &["doc", "--workspace", "--no-deps"],
+        variable: Some(("RUSTDOCFLAGS", "-D warnings")),
+    },
+    Step { name: "tests", arguments: &["test", "--workspace", "--no-fail-fast"], variable: None },
 ];
 
 fn main() -> ExitCode {
@@ -22,11 +38,11 @@ fn main() -> ExitCode {
 }
 
 fn test() -> ExitCode {
-    for (name, arguments, environment) in TEST_STEPS {
+    for Step { name, arguments, variable } in TEST_STEPS {
         println!("== {name}: cargo {}", arguments.join(" "));
         // The cargo that runs this, so that a pinned toolchain stays pinned.
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        match Command::new(cargo).args(arguments).envs(environment.iter().copied()).status() {
+        match Command::new(cargo).args(arguments).envs(variable).status() {
             Ok(status) if status.success() => {}
             Ok(status) => {
                 eprintln!("== {name} failed: {status}");
