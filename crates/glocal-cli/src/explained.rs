@@ -137,10 +137,12 @@ fn facts(stored: &Stored, store: &Path) -> Vec<(String, String)> {
     };
     let hash = manifest.model.blake3.get(..SHORT_HASH).unwrap_or(&manifest.model.blake3);
     let layers = manifest.layers.len();
+    let composite = stored.sources.composite.trim();
+    let rules = if composite.contains('\n') { &manifest.composite.name } else { composite }.to_owned();
     let concepts: usize = manifest.layers.iter().map(|layer| layer.concepts).sum();
     [
         ("Model", format!("{}, BLAKE3 {hash}…", file(&stored.sources.model))),
-        ("Rules", stored.sources.composite.clone()),
+        ("Rules", rules),
         ("Reference samples", format!("{}: {}", file(&stored.sources.data), manifest.data.description)),
         ("Store", format!("{}: {concepts} concepts of {layers} layers", store.display())),
         ("Glocal", env!("CARGO_PKG_VERSION").to_owned()),

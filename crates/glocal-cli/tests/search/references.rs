@@ -3,8 +3,8 @@
 use glocal_kit::data::load_image;
 use serde_json::Value;
 
-use crate::samples::{analyzed, path};
-use crate::support::glocal;
+use crate::samples::{analyzed, noise, path};
+use crate::support::{glocal, model};
 
 /// A convolution of vgg_tiny.
 const LAYER: &str = "features.0";
@@ -70,4 +70,19 @@ fn pictures_show_every_view() {
         pictures.push(image);
     }
     assert!((1..4).all(|view| pictures[0] != pictures[view]), "views that show the same");
+}
+
+#[test]
+fn views_follow_the_rules_of_a_composite_file_that_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, store) = (noise(folder.path(), 12), path(folder.path(), "store"));
+    let composite = path(folder.path(), "rules.toml");
+    let text = "name = \"mine\"\nextends = \"epsilon-plus\"\n\n[[rules]]\nlayer = \"features.0\"\nrule = \"flat\"\n";
+    std::fs::write(&composite, text).unwrap();
+    glocal(&["analyze", &model(), &data, "-o", &store, "--composite", &composite]).succeeded();
+    std::fs::remove_file(&composite).unwrap();
+    let picture = path(folder.path(), "picture.png");
+    let call = ["references", &store, "--layer", "features.4", "--concept", "1", "--view", "heatmap", "-o", &picture];
+    glocal(&call).succeeded();
+    assert!(load_image(picture.as_ref()).is_ok());
 }
