@@ -110,7 +110,7 @@ impl Explainer<'_> {
                 layers.push(LayerFindings { layer: layer.clone(), count: 0, concepts: Vec::new() });
                 continue;
             };
-            let shares = relevance(&Channel, arrived.data(), arrived.shape(), None, Normalization::Share);
+            let shares = relevance(&Channel, arrived.data(), arrived.shape(), None, Normalization::Share)?;
             let best = most_relevant(&shares, options.concepts);
             let conditions =
                 best.iter().map(|&id| Condition::class(target).through(layer, Selection::channels([id]))).collect();

@@ -10,6 +10,8 @@ mod selection;
 
 use std::fmt;
 
+use crate::error::{RequestError, RequestErrorKind};
+
 pub use channel::Channel;
 pub use neuron::Neuron;
 pub use score::{Normalization, Score, Scored, Scoring};
@@ -38,24 +40,31 @@ pub trait Concept: fmt::Debug + Send + Sync {
 /// of all concepts' relevances.
 ///
 /// Source: Achtibat et al. 2023, doi 10.1038/s42256-023-00711-8, eq. 6 and "local analysis".
+///
+/// # Errors
+/// When the region does not have one weight for each position of the layer.
 pub fn relevance(
     concept: &dyn Concept,
     values: &[f32],
     shape: &[usize],
     region: Option<&[f32]>,
     normalization: Normalization,
-) -> Vec<f64> {
+) -> Result<Vec<f64>, RequestError> {
     let weighted: Vec<f32>;
     let values = match region {
-        Some(region) if !region.is_empty() => {
+        Some(region) => {
+            let positions = shape.get(1..).unwrap_or(&[]).iter().product::<usize>();
+            if region.len() != positions || region.is_empty() {
+                return Err(RequestErrorKind::Region { positions, given: region.len() }.into());
+            }
             weighted =
                 values.chunks(region.len()).flat_map(|plane| plane.iter().zip(region).map(|(v, w)| v * w)).collect();
             weighted.as_slice()
         }
-        _ => values,
+        None => values,
     };
     let sum = |id| concept.values(values, shape, id).1.iter().map(|&value| f64::from(value)).sum();
     let sums: Vec<f64> = (0..concept.count(shape)).map(sum).collect();
     let divisor = score::divisor(sums.iter().copied(), normalization);
-    sums.into_iter().map(|sum| sum / divisor).collect()
+    Ok(sums.into_iter().map(|sum| sum / divisor).collect())
 }

@@ -24,7 +24,7 @@
 //! let request = Request { record: vec!["features.8".to_owned()], ..Request::default() };
 //! let plain = attributor.attribute(&input, &request)?;
 //! let arrived = &plain.items[0].layers["features.8"];
-//! let shares = relevance(&Channel, arrived.data(), arrived.shape(), None, Normalization::Share);
+//! let shares = relevance(&Channel, arrived.data(), arrived.shape(), None, Normalization::Share)?;
 //! let best = (0..shares.len()).max_by(|&a, &b| shares[a].total_cmp(&shares[b])).unwrap_or(0);
 //!
 //! // And where in the input does that channel sit?

@@ -168,7 +168,7 @@ impl Plan {
             return Err(Misuse::Unreached { layer: layer.to_owned() }.into());
         };
         let of = |normalization| relevance(&Channel, arrived.data(), arrived.shape(), weights, normalization);
-        let (raw, shares) = (of(Normalization::Raw), of(Normalization::Share));
+        let (raw, shares) = (of(Normalization::Raw)?, of(Normalization::Share)?);
         let concepts = raw.into_iter().zip(shares).enumerate();
         let concept = |(id, (relevance, share))| Concept { id, relevance, share, files: Vec::new() };
         let mut concepts: Vec<Concept> = concepts.map(concept).collect();

@@ -56,8 +56,8 @@ impl<'a> Execution<'a> {
             if node <= explained && graph.ancestors(explained)[node.index()] {
                 return Ok(node);
             }
-            let output = graph.node(explained).display_name().to_owned();
-            Err(RequestErrorKind::NotOnOnePath { upper: output, lower: name.to_owned() }.into())
+            let start = graph.node(explained).display_name().to_owned();
+            Err(RequestErrorKind::NotExplained { layer: name.to_owned(), start }.into())
         };
         let start = request.start.as_deref().map_or(Ok(explained), reachable)?;
         let record = request.record.iter().map(|name| Ok((name.as_str(), reachable(name)?)));

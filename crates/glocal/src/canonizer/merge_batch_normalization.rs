@@ -1,4 +1,4 @@
-//! Merges batch normalisations into the affine op before them: `γ'·(W·x + b) + β'` is `(γ'·W)·x + (γ'·b + β')`.
+//! Merges batch normalisations, and constants that scale or shift channels, into the affine op before them: `γ'·(W·x + b) + β'` is `(γ'·W)·x + (γ'·b + β')`.
 //!
 //! Only where nothing else takes the affine op's value. A chain of them (a scale, then a shift) merges as a whole.
 
@@ -8,7 +8,7 @@ use glocal_compute::{ComputeError, Tensor};
 
 use crate::canonizer::rewrite::{Change, rewrite};
 use crate::error::ModelError;
-use crate::model::{Model, NodeId};
+use crate::model::{Model, Node, NodeId};
 use crate::op::batch_normalization::BatchNormalization;
 use crate::op::convolution::Convolution;
 use crate::op::convolution_transpose::ConvolutionTranspose;
@@ -19,10 +19,13 @@ pub(super) fn apply(model: &Model) -> Result<Model, ModelError> {
     let graph = model.graph();
     let consumers = graph.consumer_counts();
     // For each affine node, the normalisations that follow it, in order.
-    let mut chains: Vec<Vec<&BatchNormalization>> = vec![Vec::new(); graph.len()];
+    let mut chains: Vec<Vec<BatchNormalization>> = vec![Vec::new(); graph.len()];
     let mut merged_into: Vec<Option<NodeId>> = vec![None; graph.len()];
     for (id, node) in graph.nodes() {
-        let (Structure::ChannelAffine(normalization), [below]) = (node.op.structure(), node.inputs.as_slice()) else {
+        let [below] = node.inputs.as_slice() else { continue };
+        let Some(normalization) =
+            per_channel(node).map_err(|cause| ModelError::from(cause).at(&node.name, &node.op_type))?
+        else {
             continue;
         };
         let affine = merged_into[below.index()].unwrap_or(*below);
@@ -75,8 +78,20 @@ pub(super) fn apply(model: &Model) -> Result<Model, ModelError> {
     })
 }
 
+/// What a node does to each channel, if it scales and shifts channels: one number for all of them included.
+fn per_channel(node: &Node) -> Result<Option<BatchNormalization>, ComputeError> {
+    let channels = node.shape.first().copied().unwrap_or(1);
+    let (scale, shift) = match node.op.structure() {
+        Structure::ChannelAffine(normalization) => return Ok(Some(normalization.clone())),
+        Structure::MultiplyConstant(factor) if factor.len() == 1 => (factor.data()[0], 0.0),
+        Structure::AddConstant(offset) if offset.len() == 1 => (1.0, offset.data()[0]),
+        _ => return Ok(None),
+    };
+    Ok(Some(BatchNormalization { scale: Tensor::full([channels], scale)?, shift: Tensor::full([channels], shift)? }))
+}
+
 /// [`merged`] for weights whose axis 0 is the output channel.
-fn merged_rows(parameters: &Parameters, chain: &[&BatchNormalization]) -> Result<Arc<Parameters>, ComputeError> {
+fn merged_rows(parameters: &Parameters, chain: &[BatchNormalization]) -> Result<Arc<Parameters>, ComputeError> {
     let row = parameters.weight().row_len().max(1);
     merged(parameters, chain, parameters.weight().batch(), |index| index / row)
 }
@@ -85,7 +100,7 @@ fn merged_rows(parameters: &Parameters, chain: &[&BatchNormalization]) -> Result
 /// `channel_of` says which output a weight belongs to.
 fn merged(
     parameters: &Parameters,
-    chain: &[&BatchNormalization],
+    chain: &[BatchNormalization],
     channels: usize,
     channel_of: impl Fn(usize) -> usize,
 ) -> Result<Arc<Parameters>, ComputeError> {

@@ -22,7 +22,7 @@ pub enum Preset {
     EpsilonAlpha2Beta1,
     /// The same, with Flat for the first convolution or dense layer.
     EpsilonAlpha2Beta1Flat,
-    /// Gamma for convolutions, Epsilon for dense layers, ZBox for the first convolution or dense layer.
+    /// Gamma for convolutions, Epsilon for dense layers, ZBox for the first convolution.
     EpsilonGammaBox,
     /// ZPlus for convolutions and dense layers, the gradient elsewhere.
     ExcitationBackprop,
@@ -141,7 +141,9 @@ impl Preset {
         let composite = composite
             .with(Selector::Class(OpClass::Activation), Pass)
             .with(Selector::Class(OpClass::Sum), Norm { stabilizer })
+            .with(Selector::Kind(OpKind::AddConstant), Norm { stabilizer })
             .with(Selector::Class(OpClass::AveragePool), Norm { stabilizer })
+            .with(Selector::Kind(OpKind::ReduceSum), Norm { stabilizer })
             .with(Selector::Class(OpClass::Normalization), Pass);
         let convolutions = Selector::Class(OpClass::Convolution);
         let composite = match self {

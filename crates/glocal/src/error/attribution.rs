@@ -62,6 +62,34 @@ pub enum RequestErrorKind {
         /// The number of conditions.
         conditions: usize,
     },
+    /// The samples or targets of a batch are not as many as its inputs.
+    Batch {
+        /// What is counted: samples, lists of targets.
+        what: &'static str,
+        /// The number of inputs.
+        inputs: usize,
+        /// The number that was given.
+        given: usize,
+    },
+    /// A region of interest does not have one weight for each position of the layer.
+    Region {
+        /// The number of positions.
+        positions: usize,
+        /// The number of weights.
+        given: usize,
+    },
+    /// A layer lies above the one where relevance starts, or beside its way down.
+    NotExplained {
+        /// The layer.
+        layer: String,
+        /// Where relevance starts.
+        start: String,
+    },
+    /// The predicted class was asked for, but relevance starts at another layer than the output.
+    StartWithoutTarget {
+        /// Where relevance starts.
+        start: String,
+    },
     /// The predicted class was asked for of an output that is no row of classes.
     NoPrediction {
         /// The shape of the output of one sample.
@@ -151,6 +179,18 @@ impl fmt::Display for RequestError {
             ),
             RequestErrorKind::Unpaired { samples, conditions } => {
                 write!(f, "{samples} samples and {conditions} conditions cannot be paired one to one")
+            }
+            RequestErrorKind::Batch { what, inputs, given } => {
+                write!(f, "a batch of {inputs} inputs needs {inputs} {what}, {given} were given")
+            }
+            RequestErrorKind::Region { positions, given } => {
+                write!(f, "a region needs one weight for each of the layer's {positions} positions, {given} were given")
+            }
+            RequestErrorKind::NotExplained { layer, start } => {
+                write!(f, "no relevance reaches layer {layer}: it is not below {start}, where relevance starts")
+            }
+            RequestErrorKind::StartWithoutTarget { start } => {
+                write!(f, "the predicted class is no target of layer {start}, where relevance starts; give a target")
             }
             RequestErrorKind::NoPrediction { shape } => {
                 write!(f, "the output of a sample has shape {shape:?}, which names no predicted class; give a target")

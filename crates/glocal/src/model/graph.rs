@@ -34,6 +34,8 @@ pub struct Node {
     pub inputs: Vec<NodeId>,
     /// The ONNX node's name; the ONNX value's where the node has none.
     pub name: String,
+    /// Whether it is only a step towards its ONNX node's output: it has that node's name, but is not found by it.
+    pub is_step: bool,
     /// The ONNX op it came from.
     pub op_type: String,
     /// The names of the ONNX values that it computes.
@@ -65,6 +67,7 @@ impl Graph {
             op: Arc::new(Input { shape: shape.clone() }),
             inputs: Vec::new(),
             name: name.to_owned(),
+            is_step: false,
             op_type: "Input".to_owned(),
             values: vec![name.to_owned()],
             layers: Vec::new(),
@@ -80,6 +83,9 @@ impl Graph {
     /// # Errors
     /// When the op does not take inputs of these shapes, or its output would be empty or larger than any network needs.
     pub fn push(&mut self, mut node: Node) -> Result<NodeId, ComputeError> {
+        if let Some(unknown) = node.inputs.iter().find(|input| input.0 >= self.nodes.len()) {
+            return Err(crate::op::attribute("graph", "inputs", format!("there is no node {unknown} to take")));
+        }
         let shapes: Vec<&[usize]> =
             node.inputs.iter().map(|input| self.get(*input).map_or(&[][..], |input| &input.shape)).collect();
         node.shape = node.op.infer_shape(&shapes)?;
@@ -102,7 +108,8 @@ impl Graph {
     pub(crate) fn label(&mut self, id: NodeId, name: &str, op_type: &str, value: &str) {
         if let Some(node) = self.nodes.get_mut(id.0) {
             // A node that several ONNX nodes come down to keeps its first name.
-            if node.name.is_empty() {
+            if node.is_step {
+                node.is_step = false;
                 node.name = name.to_owned();
                 node.op_type = op_type.to_owned();
             }
@@ -221,7 +228,8 @@ impl Graph {
 fn node_names(node: &Node) -> impl Iterator<Item = (usize, &str)> {
     let layers = node.layers.iter().map(|layer| (0, layer.as_str()));
     let values = node.values.iter().map(|value| (2, value.as_str()));
-    layers.chain(std::iter::once((1, node.name.as_str()))).chain(values).filter(|(_, name)| !name.is_empty())
+    let own = Some((1, node.name.as_str())).filter(|(_, name)| !node.is_step && !name.is_empty());
+    layers.chain(own).chain(values)
 }
 
 /// The model's input.

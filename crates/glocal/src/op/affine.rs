@@ -120,13 +120,21 @@ impl Parameters {
         part: Part,
         pack: impl FnOnce(&Tensor) -> Result<PackedWeight, ComputeError>,
     ) -> Result<PackedWeight, ComputeError> {
-        // A poisoned lock only means that packing failed elsewhere; what is in the list is complete.
-        let mut packed = self.packed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, found)) = packed.iter().find(|(known, _)| *known == part) {
-            return Ok(found.clone());
+        // A poisoned lock only means that a thread ended elsewhere; what is in the list is complete.
+        let list = || self.packed.lock().unwrap_or_else(PoisonError::into_inner);
+        let find =
+            |list: &[(Part, PackedWeight)]| list.iter().find(|(known, _)| *known == part).map(|(_, w)| w.clone());
+        if let Some(found) = find(&list()) {
+            return Ok(found);
         }
+        // Not under the lock: a backend works in parallel, and a thread that waits for that work may take up another
+        // task that needs this very weight. Two threads may make the same; the first one's stays.
         let made = pack(&part.of(backend, &self.weight)?)?;
-        packed.push((part, made.clone()));
+        let mut list = list();
+        if let Some(found) = find(&list) {
+            return Ok(found);
+        }
+        list.push((part, made.clone()));
         Ok(made)
     }
 

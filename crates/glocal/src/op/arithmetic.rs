@@ -31,7 +31,7 @@ impl Op for Sum {
         };
         let mut total = if *negate_first { negated(backend, first)? } else { (*first).clone() };
         for (input, &negate) in rest.iter().zip(negate_rest) {
-            total = zip_samples(backend, &total, input, if negate { Zip::Subtract } else { Zip::Add })?;
+            total = backend.zip(&total, input, if negate { Zip::Subtract } else { Zip::Add })?;
         }
         Ok(total)
     }
@@ -80,7 +80,7 @@ impl Op for Product {
 
     fn forward(&self, backend: &dyn Backend, inputs: &[&Tensor]) -> Result<Tensor, ComputeError> {
         match inputs {
-            [a, b] => zip_samples(backend, a, b, Zip::Multiply),
+            [a, b] => backend.zip(a, b, Zip::Multiply),
             _ => Err(input_count("Mul", "2", inputs.len())),
         }
     }
@@ -110,7 +110,7 @@ struct Crossed {
 impl Propagate for Crossed {
     fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
         let times = |factor: &Tensor, shape: &[usize]| {
-            let factor = aligned(&backend.gather_rows(factor, rows)?, relevance.rank())?;
+            let factor = backend.gather_rows(factor, rows)?;
             backend.sum_to(&backend.zip(relevance, &factor, Zip::Multiply)?, shape)
         };
         Ok(vec![times(&self.b, self.a.sample_shape())?, times(&self.a, self.b.sample_shape())?])
@@ -193,9 +193,13 @@ fn constant_shape(operation: &'static str, input: &[usize], constant: &Tensor) -
     if shape == input { Ok(shape) } else { Err(ComputeError::shapes(operation, input, constant.sample_shape())) }
 }
 
-/// The common shape of samples under NumPy broadcasting.
+/// The common shape of samples of the same rank under broadcasting. Of different ranks, ONNX would align the batch of
+/// the one with an axis of the other.
 fn broadcast_shapes(operation: &'static str, shapes: &[&[usize]]) -> Result<Vec<usize>, ComputeError> {
-    let rank = shapes.iter().map(|shape| shape.len()).max().unwrap_or(0);
+    let rank = shapes.first().map_or(0, |shape| shape.len());
+    if let Some(other) = shapes.iter().find(|shape| shape.len() != rank) {
+        return Err(ComputeError::shapes(operation, shapes[0], other));
+    }
     let mut common = vec![1; rank];
     for shape in shapes {
         for (axis, &size) in common.iter_mut().rev().zip(shape.iter().rev()) {
@@ -208,20 +212,6 @@ fn broadcast_shapes(operation: &'static str, shapes: &[&[usize]]) -> Result<Vec<
         }
     }
     Ok(common)
-}
-
-/// `zip` of two batches whose samples may differ in rank: the missing axes of a sample come after the batch.
-fn zip_samples(backend: &dyn Backend, a: &Tensor, b: &Tensor, zip: Zip) -> Result<Tensor, ComputeError> {
-    let rank = a.rank().max(b.rank());
-    backend.zip(&aligned(a, rank)?, &aligned(b, rank)?, zip)
-}
-
-/// `x` with axes of size 1 after the batch up to `rank`.
-fn aligned(x: &Tensor, rank: usize) -> Result<Tensor, ComputeError> {
-    let mut shape = vec![x.batch()];
-    shape.resize(1 + rank.saturating_sub(x.rank()), 1);
-    shape.extend_from_slice(x.sample_shape());
-    x.reshape(shape)
 }
 
 fn negated(backend: &dyn Backend, x: &Tensor) -> Result<Tensor, ComputeError> {

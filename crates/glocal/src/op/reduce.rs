@@ -5,13 +5,15 @@ use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
 use crate::op::{DefaultRule, Op, OpKind, Propagate, attribute, single};
 
-/// Folds axes of each sample; they stay with size 1 (a [`Reshape`](crate::op::layout::Reshape) drops them).
+/// Folds axes of each sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reduce {
     /// What the axes are folded to.
     pub fold: Fold,
     /// The axes, counted with the batch as 0: at least 1, ascending.
     pub axes: Vec<usize>,
+    /// Whether the folded axes stay, with size 1.
+    pub keep_axes: bool,
 }
 
 /// What axes are folded to.
@@ -23,6 +25,14 @@ pub enum Fold {
     Mean,
     /// The mean, as the pool over all spatial axes that it is.
     GlobalAveragePool,
+}
+
+impl Reduce {
+    /// The shape of a sample without the folded axes.
+    fn remaining(&self, shape: &[usize]) -> Vec<usize> {
+        let kept = shape.iter().enumerate().filter(|(axis, _)| !self.axes.contains(&(axis + 1)));
+        kept.map(|(_, &size)| size).collect()
+    }
 }
 
 impl Op for Reduce {
@@ -46,12 +56,19 @@ impl Op for Reduce {
                 }
             }
         }
+        if !self.keep_axes {
+            return Ok(self.remaining(&shape));
+        }
         Ok(shape)
     }
 
     fn forward(&self, backend: &dyn Backend, inputs: &[&Tensor]) -> Result<Tensor, ComputeError> {
         let reduction = if self.fold == Fold::Sum { Reduction::Sum } else { Reduction::Mean };
-        backend.reduce(single("Reduce", inputs)?, &self.axes, reduction)
+        let folded = backend.reduce(single("Reduce", inputs)?, &self.axes, reduction)?;
+        if self.keep_axes {
+            return Ok(folded);
+        }
+        folded.reshape([&[folded.batch()], self.remaining(folded.sample_shape()).as_slice()].concat())
     }
 
     fn linearize(&self, _: &dyn Backend, inputs: &[&Tensor], _: &Tensor) -> Result<Box<dyn Propagate>, ComputeError> {
@@ -61,7 +78,10 @@ impl Op for Reduce {
             *batch = 1;
         }
         let share = if self.fold == Fold::Sum { 1.0 } else { 1.0 / count as f32 };
-        Ok(Box::new(Stretched { share: Tensor::full(shape, share)? }))
+        let folded =
+            shape.iter().enumerate().skip(1).map(|(axis, &size)| if self.axes.contains(&axis) { 1 } else { size });
+        let folded = folded.collect();
+        Ok(Box::new(Stretched { folded, share: Tensor::full(shape, share)? }))
     }
 
     fn default_rule(&self) -> DefaultRule {
@@ -72,11 +92,14 @@ impl Op for Reduce {
 /// The adjoint of a sum or mean: every element gets the same share.
 #[derive(Debug)]
 struct Stretched {
+    /// The shape of one sample of the output with its folded axes.
+    folded: Vec<usize>,
     share: Tensor,
 }
 
 impl Propagate for Stretched {
     fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
-        Ok(vec![backend.zip(relevance, &self.share, Zip::Multiply)?])
+        let relevance = relevance.reshape([&[relevance.batch()], self.folded.as_slice()].concat())?;
+        Ok(vec![backend.zip(&relevance, &self.share, Zip::Multiply)?])
     }
 }

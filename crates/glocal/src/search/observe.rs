@@ -67,8 +67,8 @@ impl Scan {
         for name in layers {
             let node = model.layer(name)?;
             if !reached[node.index()] {
-                let upper = model.graph().node(model.explained()).display_name().to_owned();
-                return Err(RequestErrorKind::NotOnOnePath { upper, lower: name.clone() }.into());
+                let start = model.graph().node(model.explained()).display_name().to_owned();
+                return Err(RequestErrorKind::NotExplained { layer: name.clone(), start }.into());
             }
             if nodes.iter().any(|(_, known)| *known == node) {
                 return Err(RequestErrorKind::RepeatedLayer { layer: name.clone() }.into());
@@ -100,7 +100,8 @@ impl Scan {
     /// predicted class.
     ///
     /// # Errors
-    /// When the inputs do not fit the model, a target is no output, or the work was cancelled.
+    /// When the inputs do not fit the model, samples or targets are not as many as inputs, a target is no output, or the
+    /// work was cancelled.
     pub fn observe(
         &self,
         inputs: &Tensor,
@@ -109,6 +110,15 @@ impl Scan {
         cancel: &Cancel,
     ) -> Result<Vec<Observation>, RequestError> {
         let model = self.attributor.model();
+        let batch = inputs.batch();
+        if samples.len() != batch {
+            let what = "samples";
+            return Err(RequestErrorKind::Batch { what, inputs: batch, given: samples.len() }.into());
+        }
+        if !targets.is_empty() && targets.len() != batch {
+            let what = "lists of targets";
+            return Err(RequestErrorKind::Batch { what, inputs: batch, given: targets.len() }.into());
+        }
         let trace = self.attributor.trace(inputs)?;
         let prediction = trace.prediction();
         let &[classes] = prediction.sample_shape() else {

@@ -67,7 +67,7 @@ fn reduce(fold: Fold, channels: usize, height: usize, width: usize) -> Linear {
             bias: vec![0.0; channels],
         },
         shapes: vec![vec![channels, height, width]],
-        op: Box::new(Reduce { fold, axes: vec![2, 3] }),
+        op: Box::new(Reduce { fold, axes: vec![2, 3], keep_axes: true }),
     }
 }
 

@@ -30,7 +30,9 @@ fn concept_relevance_equals_the_reference() {
             let expected = &case["expected"];
             if case["call"] == "attribute" {
                 let mask = text(&case["mask"]["tensor"]).map(|mask| oracle.tensor("crp.safetensors", &mask).1);
-                let of = |sample: &&[f32]| relevance(&Channel, sample, sample_shape, mask.as_deref(), normalization);
+                let of = |sample: &&[f32]| {
+                    relevance(&Channel, sample, sample_shape, mask.as_deref(), normalization).unwrap()
+                };
                 let ours = samples.iter().flat_map(of).map(|value| value as f32).collect();
                 check("relevance", ours, &expected["tensor"]);
                 continue;
@@ -58,4 +60,15 @@ fn concept_relevance_equals_the_reference() {
     }
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
     assert_eq!(cases, 76, "the oracle has 76 cases");
+}
+
+#[test]
+fn a_region_has_one_weight_for_each_position() {
+    let values = [1.0; 8];
+    for len in [0, 3, 5, 8] {
+        let region = vec![1.0; len];
+        assert!(relevance(&Channel, &values, &[2, 2, 2], Some(&region), Normalization::Raw).is_err(), "{len}");
+    }
+    let region = [1.0, 0.0, 0.5, 0.0];
+    assert_eq!(relevance(&Channel, &values, &[2, 2, 2], Some(&region), Normalization::Raw).unwrap(), [1.5, 1.5]);
 }

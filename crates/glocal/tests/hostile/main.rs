@@ -100,3 +100,30 @@ fn an_empty_slice_is_refused() {
     let text = error_of(vec![node("Slice", &["x", "from", "to", "axes"], "y", &[])], lists);
     assert!(text.contains("\"y\" (Slice)") && text.contains("no elements"), "{text}");
 }
+
+#[test]
+fn sizes_that_overflow_are_refused() {
+    let smallest = integers("smallest", &[i64::MIN]);
+    let minus_one = integers("minus_one", &[-1]);
+    let nodes = vec![
+        node("Shape", &["x"], "shape", &[("end", Attribute::Int(1))]),
+        node("Mul", &["shape", "smallest"], "product", &[]),
+        node("Div", &["product", "minus_one"], "ratio", &[]),
+        node("Reshape", &["x", "ratio"], "y", &[]),
+    ];
+    let text = error_of(nodes, vec![smallest, minus_one]);
+    assert!(text.contains("(Div)"), "{text}");
+
+    let parts = integers("parts", &[i64::MAX, i64::MAX, 5]);
+    let mut split = node("Split", &["x", "parts"], "y", &[("axis", Attribute::Int(1))]);
+    split.outputs.extend(["z".to_owned(), "u".to_owned()]);
+    let text = error_of(vec![split], vec![parts]);
+    assert!(text.contains("\"y\" (Split)") && text.contains("add up"), "{text}");
+}
+
+#[test]
+fn activations_of_different_ranks_are_not_broadcast() {
+    let nodes = vec![node("Flatten", &["x"], "flat", &[]), node("Add", &["x", "flat"], "y", &[])];
+    let text = error_of(nodes, vec![]);
+    assert!(text.contains("\"y\" (Add)") && text.contains("[3, 8, 8]"), "{text}");
+}

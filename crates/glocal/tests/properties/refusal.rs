@@ -60,12 +60,12 @@ fn conditions_that_do_not_fit_are_errors() {
         (
             "a prediction of a layer",
             Request { start: Some("conv1".to_owned()), ..of(Condition::predicted()) },
-            |kind| matches!(kind, Kind::NoPrediction { shape } if shape == &[6, 16, 16]),
+            |kind| matches!(kind, Kind::StartWithoutTarget { start } if start == "conv1"),
         ),
         (
             "a condition above the start",
             Request { start: Some("layer1.0.conv1".to_owned()), ..of(Condition::class(0).through("fc", channel(0))) },
-            |kind| matches!(kind, Kind::NotOnOnePath { .. }),
+            |kind| matches!(kind, Kind::NotExplained { layer, .. } if layer == "fc"),
         ),
         ("an unknown recorded layer", Request { record: vec!["conv7".to_owned()], ..Request::default() }, |kind| {
             matches!(kind, Kind::Layer(_))
@@ -150,4 +150,18 @@ fn models_without_a_rule_for_a_node_are_refused() {
     let composite = glocal::composite::Composite::new("empty");
     let error = Attributor::new(merged("mlp"), composite).unwrap_err();
     assert!(matches!(error.kind(), RequestErrorKind::NoRule { kind: "dense", .. }), "{error}");
+}
+
+#[test]
+fn a_scan_needs_a_sample_for_each_input() {
+    let attributor = attributor(merged("vgg_tiny"), "epsilon-plus");
+    let scan = Scan::new(attributor, &["features.0".to_owned()], ScanOptions::default()).unwrap();
+    let x = inputs("vgg_tiny");
+    let ids = |count: u64| (0..count).map(SampleId).collect::<Vec<_>>();
+    for (samples, targets) in [(2, 0), (4, 0), (3, 1), (3, 2)] {
+        let targets = vec![vec![0]; targets];
+        let error = scan.observe(&x, &ids(samples), &targets, &Cancel::default()).unwrap_err();
+        assert!(matches!(error.kind(), RequestErrorKind::Batch { inputs: 3, .. }), "{:?}", error.kind());
+    }
+    assert!(scan.observe(&x, &ids(3), &[], &Cancel::default()).is_ok());
 }

@@ -20,7 +20,7 @@ use crate::backend::{Packed, PackedWeight};
 use crate::{ComputeError, ComputeErrorKind, ConvolutionGeometry, Tensor};
 
 use super::axis::{Axis, three_axes};
-use super::check;
+use super::{check, parallel};
 use columns::ColumnsGradient;
 use phase::Phase;
 use products::{ProductsForward, ProductsGradient};
@@ -91,7 +91,7 @@ pub(super) fn forward(x: &Tensor, weight: &PackedWeight, bias: Option<&Tensor>) 
     if layer.is_direct() {
         direct::forward(OPERATION, layer, &axes, x.data(), bias, out.data_mut())?;
     } else {
-        let packed = packed.forward.get_or_init(|| ProductsForward::pack(layer));
+        let packed = parallel::made_once(&packed.forward, || ProductsForward::pack(layer));
         packed.run(OPERATION, layer, &axes, x.data(), bias, out.data_mut())?;
     }
     Ok(out)
@@ -120,11 +120,11 @@ pub(super) fn input_gradient(
     if layer.is_direct() {
         direct::input_gradient(OPERATION, layer, input, output, r.data(), out.data_mut())?;
     } else if layer.gradient_by_columns() {
-        let packed = packed.columns.get_or_init(|| ColumnsGradient::pack(layer));
+        let packed = parallel::made_once(&packed.columns, || ColumnsGradient::pack(layer));
         let axes = layer.forward_axes(input_spatial, out_spatial);
         packed.run(OPERATION, layer, &axes, r.data(), out.data_mut())?;
     } else {
-        let packed = packed.products.get_or_init(|| ProductsGradient::pack(layer));
+        let packed = parallel::made_once(&packed.products, || ProductsGradient::pack(layer));
         packed.run(OPERATION, layer, input, output, r.data(), out.data_mut())?;
     }
     Ok(out)

@@ -59,9 +59,8 @@ pub(super) fn forward(x: &Tensor, weight: &PackedWeight, bias: Option<&Tensor>) 
     }
     let (inputs, outputs) = (layer.inputs, layer.outputs);
     if layer.weight.len() <= PACKED_ELEMENTS {
-        let packed = layer
-            .forward
-            .get_or_init(|| gemm::pack_right(gemm::matrix(layer.weight.data(), outputs, inputs).transposed()));
+        let pack = || gemm::pack_right(gemm::matrix(layer.weight.data(), outputs, inputs).transposed());
+        let packed = parallel::made_once(&layer.forward, pack);
         let x = gemm::pack_left(gemm::matrix(x.data(), rows, inputs));
         let (a, b) = (GemmInputA::Packed(&x), GemmInputB::Packed(packed));
         gemm::multiply(OPERATION, out.data_mut(), a, b, Bias::columns(bias))?;
@@ -91,7 +90,7 @@ pub(super) fn input_gradient(r: &Tensor, weight: &PackedWeight) -> Result<Tensor
     let r = gemm::pack_left(gemm::matrix(r.data(), rows, layer.outputs));
     let weight = gemm::matrix(layer.weight.data(), layer.outputs, layer.inputs);
     let b = if layer.weight.len() <= PACKED_ELEMENTS {
-        GemmInputB::Packed(layer.gradient.get_or_init(|| gemm::pack_right(weight)))
+        GemmInputB::Packed(parallel::made_once(&layer.gradient, || gemm::pack_right(weight)))
     } else {
         GemmInputB::Unpacked(weight)
     };

@@ -1,5 +1,7 @@
 //! How work is split over threads: only where there is enough of it, and never in a way that a result depends on.
 
+use std::sync::OnceLock;
+
 use rayon::prelude::*;
 
 use crate::ComputeError;
@@ -67,4 +69,16 @@ pub(super) fn for_tasks<T: Send, W>(
 /// Whether so many tasks keep the threads busy only if each is split further.
 pub(super) fn are_few(tasks: usize) -> bool {
     tasks < 2 * rayon::current_num_threads()
+}
+
+/// The value of `cell`, made by `make` when it is first asked for.
+///
+/// Unlike `get_or_init`, nobody waits for another thread that makes it: `make` may work in parallel, and a thread that
+/// waits for that work may take up another task that asks for the same value. Two threads may make it; one is kept.
+pub(super) fn made_once<T>(cell: &OnceLock<T>, make: impl FnOnce() -> T) -> &T {
+    if let Some(value) = cell.get() {
+        return value;
+    }
+    let made = make();
+    cell.get_or_init(|| made)
 }

@@ -35,7 +35,12 @@ pub(super) fn resolve(
     for (node, _) in &masks {
         if *node > above || !graph.ancestors(above)[node.index()] {
             let name = |id| graph.node(id).display_name().to_owned();
-            return Err(RequestErrorKind::NotOnOnePath { upper: name(above), lower: name(*node) }.into());
+            let kind = if above == start {
+                RequestErrorKind::NotExplained { layer: name(*node), start: name(start) }
+            } else {
+                RequestErrorKind::NotOnOnePath { upper: name(above), lower: name(*node) }
+            };
+            return Err(kind.into());
         }
         if scope == Scope::Isolated {
             above = *node;

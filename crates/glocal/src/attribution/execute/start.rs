@@ -49,8 +49,13 @@ impl Execution<'_> {
             return Ok(target.clone());
         }
         let prediction = self.trace.prediction();
-        if prediction.sample_shape().len() != 1 || self.start != self.trace.attributor().model().explained() {
-            return Err(RequestErrorKind::NoPrediction { shape: self.initial.sample_shape().to_vec() }.into());
+        let model = self.trace.attributor().model();
+        if self.start != model.explained() {
+            let start = model.graph().node(self.start).display_name().to_owned();
+            return Err(RequestErrorKind::StartWithoutTarget { start }.into());
+        }
+        if prediction.sample_shape().len() != 1 {
+            return Err(RequestErrorKind::NoPrediction { shape: prediction.sample_shape().to_vec() }.into());
         }
         Ok(Target::Some(Selection::channels([argmax(prediction.row(sample))])))
     }
@@ -74,7 +79,7 @@ pub(super) fn initial(initial: &Initial, value: &Tensor, results: usize) -> Resu
     Ok(relevance)
 }
 
-/// The index of the largest value, the first on ties.
+/// The index of the largest value, the first on ties; a NaN is never larger, nor is anything larger than a first NaN.
 pub(crate) fn argmax(values: &[f32]) -> usize {
     let mut best = 0;
     for (index, value) in values.iter().enumerate() {

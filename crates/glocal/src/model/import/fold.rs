@@ -181,7 +181,7 @@ fn combine(op_type: &str, a: Size, b: Size) -> Option<Size> {
         ("Div", Fixed(a), Fixed(b)) => Fixed(a.checked_div(b)?),
         ("Add", Batch(a), Batch(b)) => Batch(a.checked_add(b)?),
         ("Mul", Batch(a), Fixed(b)) | ("Mul", Fixed(a), Batch(b)) => Batch(a.checked_mul(b)?),
-        ("Div", Batch(a), Fixed(b)) if b != 0 && a % b == 0 => Batch(a / b),
+        ("Div", Batch(a), Fixed(b)) if a.checked_rem(b) == Some(0) => Batch(a.checked_div(b)?),
         _ => return None,
     })
 }

@@ -35,7 +35,8 @@ pub(super) fn split(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelErro
             (0..parts).map(|index| part.min(shape[axis].saturating_sub(index * part))).collect()
         }
     };
-    if sizes.len() != parts || sizes.iter().sum::<usize>() != shape[axis] {
+    let total = sizes.iter().try_fold(0usize, |total, &size| total.checked_add(size));
+    if sizes.len() != parts || total != Some(shape[axis]) {
         return Err(wrong("split", "sizes that add up to the axis, one for each output"));
     }
     let mut start = 0;
@@ -85,7 +86,7 @@ pub(super) fn range(start: i64, end: i64, step: i64, size: usize) -> Option<Slic
     let (start, end) = match step {
         0 => return None,
         1.. => (start.clamp(0, size), end.clamp(0, size)),
-        _ => (start.clamp(-1, size - 1), end.clamp(-1, size - 1)),
+        _ => (start.clamp(0, size - 1), end.clamp(-1, size - 1)),
     };
     let way = if step > 0 { end - start } else { start - end };
     let count = if way > 0 { (way as u64).div_ceil(step.unsigned_abs()) } else { 0 };

@@ -182,12 +182,14 @@ impl<'a> NodeReader<'a> {
         }
     }
 
-    /// Adds a node.
+    /// Adds a node: a step, until the ONNX node's output is labelled as such.
     pub(super) fn add(&mut self, op: impl Op + 'static, inputs: Vec<NodeId>) -> Result<NodeId, ModelError> {
+        let first_output = self.node.outputs.first().cloned().unwrap_or_default();
         let node = Node {
             op: Arc::new(op),
             inputs,
-            name: String::new(),
+            name: if self.node.name.is_empty() { first_output } else { self.node.name.clone() },
+            is_step: true,
             op_type: self.node.op_type.clone(),
             values: Vec::new(),
             layers: Vec::new(),

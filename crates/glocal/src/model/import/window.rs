@@ -5,7 +5,6 @@ use glocal_compute::PoolGeometry;
 use crate::error::ModelError;
 use crate::model::import::reader::{NodeReader, unsupported, wrong};
 use crate::model::import::value::Value;
-use crate::op::layout::Reshape;
 use crate::op::pool::{AveragePool, MaxPool};
 use crate::op::reduce::{Fold, Reduce};
 
@@ -82,7 +81,7 @@ pub(super) fn pool(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError
     };
     if global && !maximum {
         let axes = (2..spatial.len() + 2).collect();
-        return reader.output(Reduce { fold: Fold::GlobalAveragePool, axes }, vec![x]);
+        return reader.output(Reduce { fold: Fold::GlobalAveragePool, axes, keep_axes: true }, vec![x]);
     }
     let kernel = match global {
         true => spatial.clone(),
@@ -105,8 +104,7 @@ pub(super) fn pool(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError
 
 pub(super) fn reduce(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
     let x = reader.activation(0)?;
-    let shape = reader.shape(x).to_vec();
-    let rank = shape.len() + 1;
+    let rank = reader.shape(x).len() + 1;
     let given = match reader.integers(1, "axes")? {
         Some(axes) => Some(axes),
         None => reader.ints("axes")?,
@@ -122,10 +120,5 @@ pub(super) fn reduce(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelErr
     axes.sort_unstable();
     axes.dedup();
     let fold = if reader.op_type() == "ReduceMean" { Fold::Mean } else { Fold::Sum };
-    let reduced = reader.add(Reduce { fold, axes: axes.clone() }, vec![x])?;
-    if keep {
-        return Ok(vec![Value::Node(reduced)]);
-    }
-    let kept = (1..rank).filter(|axis| !axes.contains(axis)).map(|axis| shape[axis - 1]).collect();
-    reader.output(Reshape { shape: kept }, vec![reduced])
+    reader.output(Reduce { fold, axes, keep_axes: keep }, vec![x])
 }
