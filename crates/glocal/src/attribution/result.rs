@@ -22,7 +22,8 @@ pub struct Attribution {
     pub sample: usize,
     /// The condition's index in the request.
     pub condition: usize,
-    /// The relevance of the input, of one sample's shape; `None` when no relevance can reach it.
+    /// The relevance of the input, of one sample's shape, before a mask of the input itself; `None` when no relevance can
+    /// reach it.
     pub input: Option<Tensor>,
     /// What arrived at the output of each recorded layer, before its mask, of one sample's shape. A layer that
     /// relevance cannot reach is absent.

@@ -1,8 +1,9 @@
-//! Channels: feature maps of convolutions, units of dense layers.
+//! Channels: feature maps of convolutions, units of dense layers on vectors.
 
 use crate::concept::Concept;
 
-/// Each channel, with all of its positions, is a concept. Axis 0 of a sample is the channel.
+/// Each channel, with all of its positions, is a concept. Axis 0 of a sample is the channel: `[C, ...]`. For layers that keep
+/// features last (`[T, C]`, a dense layer on tokens) axis 0 is the token, and so is the concept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Channel;
 
