@@ -174,3 +174,33 @@ pub(crate) fn broadcast_bias(
     }
     backend.zip(&zeros, &bias.reshape(aligned)?, Zip::Add)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use glocal_compute::CpuBackend;
+
+    use super::*;
+
+    /// Packing that comes to need the same weights, as it does when a waiting thread takes up another task, must not
+    /// wait for itself.
+    #[test]
+    fn packing_may_ask_for_the_same_weights() {
+        let (done, finished) = channel();
+        std::thread::spawn(move || {
+            let backend = CpuBackend::new();
+            let parameters = Parameters::new(Tensor::full([2, 3], 1.0).unwrap(), None);
+            let pack = |weight: &Tensor| backend.pack_dense(weight);
+            let packed = parameters.packed(&backend, Part::Positive, |weight| {
+                parameters.packed(&backend, Part::Positive, pack)?;
+                pack(weight)
+            });
+            assert!(packed.is_ok());
+            assert_eq!(parameters.packed.lock().unwrap().len(), 1);
+            done.send(()).unwrap();
+        });
+        finished.recv_timeout(Duration::from_secs(20)).expect("packing waits for itself, or failed");
+    }
+}

@@ -19,7 +19,6 @@ mod scope;
 #[path = "../goldens/support.rs"]
 #[allow(dead_code, reason = "shared with the goldens, which use more of it")]
 mod support;
-mod threads;
 
 use glocal::attribution::{Attribution, Attributor};
 use glocal::canonizer::canonize;
