@@ -13,6 +13,7 @@ use glocal_kit::preprocess::{PreprocessError, PreprocessErrorKind};
 
 use crate::hint;
 use crate::output::OutputError;
+use crate::table::printable;
 
 /// Why a run ended early.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ impl Failure {
     }
 }
 
-/// An error and its causes in one line.
+/// An error and its causes, in one line but for lists.
 fn chain(error: &dyn Error) -> String {
     let mut texts = vec![error.to_string()];
     let mut next = error.source();
@@ -83,8 +84,10 @@ fn chain(error: &dyn Error) -> String {
         }
         next = cause.source();
     }
+    // Lists, and the lines of a file that an error shows, stay lines; what might steer a terminal does not.
     let words = texts.join(": ");
-    words.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    let lines = words.lines().filter(|line| !line.trim().is_empty());
+    lines.map(|line| printable(line.trim_end())).collect::<Vec<_>>().join("\n")
 }
 
 impl From<LoadError> for Failure {

@@ -40,6 +40,13 @@ pub enum Misuse {
         /// Those of what the model sees.
         expected: (usize, usize),
     },
+    /// The demo's folder holds files of something else.
+    OccupiedFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Layers are to be recorded, and no arrays are written.
+    RecordWithoutArrays,
     /// The file of a composite cannot be read.
     UnreadableComposite {
         /// The file.
@@ -72,6 +79,14 @@ impl fmt::Display for Misuse {
             Self::MaskSize { given: (width, height), expected: (columns, rows) } => {
                 write!(f, "the mask has {width}×{height} pixels, the model sees {columns}×{rows}")
             }
+            Self::OccupiedFolder { path } => {
+                write!(
+                    f,
+                    "{}: the folder holds files that are not of this demo; nothing is overwritten",
+                    path.display()
+                )
+            }
+            Self::RecordWithoutArrays => write!(f, "--record keeps layers in the arrays file, and none is written"),
             Self::UnreadableComposite { path, cause } => write!(f, "the composite {path} cannot be read: {cause}"),
             Self::Unreached { layer } => write!(f, "no relevance reaches layer {layer}"),
         }
@@ -94,6 +109,8 @@ impl From<Misuse> for Failure {
             Misuse::MaskSize { .. } => {
                 "draw the mask over the resized and cropped image, or pass --preprocess so that it is treated alike"
             }
+            Misuse::OccupiedFolder { .. } => "choose another folder with `-o`",
+            Misuse::RecordWithoutArrays => "`-o FILE.safetensors` writes arrays",
             Misuse::UnreadableComposite { .. } => "give a preset's name, or a TOML file of rules",
             Misuse::Unreached { .. } => "choose a layer below the explained output",
         };

@@ -207,6 +207,12 @@ pub fn file_name_part(text: &str) -> String {
     name.chars().take(LONGEST).collect()
 }
 
+/// Whether a file's name ends in one of `extensions`, in capitals or not.
+pub fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    extension.is_some_and(|extension| extensions.contains(&extension.as_str()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,8 @@ use glocal_compute::Tensor;
 use glocal_kit::loading::ClassNames;
 use serde_json::{Value, json};
 
+use crate::table::printable;
+
 /// How many classes are shown of a sample.
 const SHOWN: usize = 3;
 
@@ -60,7 +62,7 @@ impl Predictions {
     pub fn text(&self) -> String {
         let line = |prediction: &Prediction| {
             let Prediction { class, name, logit, probability } = prediction;
-            let name = name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+            let name = name.as_ref().map(|name| format!(" {}", printable(name))).unwrap_or_default();
             let probability = probability.map(|p| format!(", probability {:.1} %", p * 100.0)).unwrap_or_default();
             format!("  class {class}{name}: logit {logit:.4}{probability}\n")
         };

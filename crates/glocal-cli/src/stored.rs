@@ -46,7 +46,9 @@ pub fn class_name(names: Option<&[String]>, class: usize) -> String {
 /// The class that `text` means: an index, or one of the names.
 pub fn parse_class(text: &str, names: Option<&[String]>) -> Result<u32, Failure> {
     let named = || names?.iter().position(|name| name == text)?.try_into().ok();
-    let class = text.parse().ok().or_else(named);
+    // Without names, only the model would know how many classes there are.
+    let known = |class: &u32| names.is_none_or(|names| (*class as usize) < names.len());
+    let class = text.parse().ok().filter(known).or_else(named);
     class.ok_or_else(|| StoreMisuse::UnknownClass { given: text.to_owned() }.into())
 }
 
@@ -73,10 +75,13 @@ impl Stored {
         let manifest = &store.manifest().model;
         let canonize = if manifest.canonized { Canonize::Auto } else { Canonize::None };
         let options = LoadOptions { input_shape: Some(manifest.input_shape.clone()), output, canonize };
-        let path = match model {
-            Some(path) => path.to_owned(),
-            None => PathBuf::from(store.sources()?.model),
-        };
+        let sources = store.sources()?;
+        let path = model.map_or_else(|| PathBuf::from(&sources.model), Path::to_owned);
+        for (given, stored, flag) in [(model, &sources.model, "--model FILE"), (data, &sources.data, "--data PATH")] {
+            if given.is_none() && !Path::new(stored).exists() {
+                return Err(StoreMisuse::Moved { path: PathBuf::from(stored), flag }.into());
+            }
+        }
         let loaded = loading::load_model(&path, &options, Arc::new(CpuBackend::new()))?;
         let canonized = manifest.canonized;
         Self::with_model(store, &loaded, &path, canonized, data)

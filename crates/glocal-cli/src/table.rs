@@ -1,4 +1,4 @@
-//! Text tables for people: columns as wide as their widest cell.
+//! Text for people: names that cannot disturb a terminal, and tables with columns as wide as their widest cell.
 
 /// On which side a column's cells are filled up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,8 +9,17 @@ pub enum Align {
     Right,
 }
 
+/// A name as it may be printed: characters that steer a terminal or turn the direction of text are written out.
+pub fn printable(name: &str) -> String {
+    let steers = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    name.chars().map(|c| if steers(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
 /// Lays out `rows` under `header`, two spaces between columns.
 pub fn table<const N: usize>(header: [(&str, Align); N], rows: &[[String; N]]) -> String {
+    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| printable(cell))).collect();
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([header[column].0.chars().count()]).max().unwrap_or(0)
@@ -31,6 +40,11 @@ pub fn table<const N: usize>(header: [(&str, Align); N], rows: &[[String; N]]) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_cannot_steer_a_terminal() {
+        assert_eq!(printable("a\u{1b}[31m\nb\u{202e}ü"), "a\\u{1b}[31m\\nb\\u{202e}ü");
+    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {

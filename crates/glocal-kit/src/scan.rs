@@ -108,6 +108,8 @@ pub struct Report {
     pub resumed: u64,
     /// Whether the store was complete before, so that there was nothing to do.
     pub already_complete: bool,
+    /// How many scores were NaN, which are not ranked; 0 where there was nothing to do.
+    pub not_a_number: u64,
 }
 
 /// Runs the scan into the store in `folder`, which is made, gone on with, or left as it is when it is complete.
@@ -133,7 +135,7 @@ pub fn run(
     let empty = References::for_scan(analysis.scan);
     let begun = StoreWriter::prepare(folder, manifest, &sources(analysis.source), empty)?;
     let Some(Begun { mut writer, mut references, done: resumed }) = begun else {
-        return Ok(Report { samples: total, resumed: total, already_complete: true });
+        return Ok(Report { samples: total, resumed: total, already_complete: true, not_a_number: 0 });
     };
     let state = Progress { done: resumed, total, resumed };
     progress(state);
@@ -145,7 +147,9 @@ pub fn run(
         driver.run(batches, &mut writer, &mut references, state)
     })?;
     writer.finish(&references, analysis.data)?;
-    Ok(Report { samples: total, resumed, already_complete: false })
+    let concepts = references.layers().iter().flat_map(|layer| &layer.concepts);
+    let not_a_number = concepts.map(|concept| concept.not_a_number).sum();
+    Ok(Report { samples: total, resumed, already_complete: false, not_a_number })
 }
 
 /// Computes the batches that are loaded and saves what is found.

@@ -231,7 +231,7 @@ impl Done {
 
     /// What was done, for people.
     pub fn text(&self, data: &str) -> String {
-        let Report { samples, resumed, already_complete } = self.report;
+        let Report { samples, resumed, already_complete, not_a_number } = self.report;
         let store = self.store.display();
         let concepts: usize = self.layers.iter().map(|(_, concepts)| concepts).sum();
         let what = format!("{concepts} concepts of {} layers, {data}", self.layers.len());
@@ -242,18 +242,23 @@ impl Done {
         let seconds = self.time.as_secs_f64();
         let went_on = if resumed > 0 { format!("; {resumed} samples were done before") } else { String::new() };
         let rate = now as f64 / seconds.max(f64::EPSILON);
-        format!("{store}: {what}\n{now} samples in {seconds:.1} s, {rate:.0} a second{went_on}\n")
+        let lost = match not_a_number {
+            0 => String::new(),
+            count => format!("{count} scores were not a number and are not ranked: see concepts.parquet\n"),
+        };
+        format!("{store}: {what}\n{now} samples in {seconds:.1} s, {rate:.0} a second{went_on}\n{lost}")
     }
 
     /// What was done, for machines.
     pub fn document(&self) -> Value {
-        let Report { samples, resumed, already_complete } = self.report;
+        let Report { samples, resumed, already_complete, not_a_number } = self.report;
         let layers = self.layers.iter().map(|(name, concepts)| json!({ "layer": name, "concepts": concepts }));
         json!({
             "store": self.store.to_string_lossy(),
             "samples": samples,
             "resumed": resumed,
             "already_complete": already_complete,
+            "not_a_number": not_a_number,
             "seconds": self.time.as_secs_f64(),
             "layers": layers.collect::<Vec<_>>(),
         })

@@ -5,7 +5,7 @@ mod conservation;
 mod plan;
 mod summary;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use glocal::attribution::{Initial, Pairing, Scope};
@@ -14,7 +14,7 @@ use glocal_kit::picture::ColorMap;
 use crate::args::{CompositeArgument, ModelArguments, SampleArguments, TargetArguments};
 use crate::failure::Failure;
 use crate::misuse::Misuse;
-use crate::output::{OutputFile, OutputFolder};
+use crate::output::{OutputFile, OutputFolder, has_extension};
 use crate::pictures::Pictures;
 use crate::progress::Progress;
 use crate::session::Session;
@@ -153,6 +153,10 @@ impl Attribute {
     /// Opens the output, so that one that cannot be written is found out before the work.
     fn sink(&self, plan: &Plan) -> Result<Sink, Failure> {
         let color_map: ColorMap = self.colormap.parse()?;
+        let arrays = self.out.as_deref().is_some_and(|out| has_extension(out, &["safetensors"]));
+        if !arrays && !self.record.is_empty() {
+            return Err(Misuse::RecordWithoutArrays.into());
+        }
         let Some(out) = &self.out else { return Ok(Sink::Nowhere) };
         if has_extension(out, &["safetensors"]) {
             return Ok(Sink::Arrays(Arrays::new(&plan.record), OutputFile::prepare(out)?));
@@ -178,9 +182,4 @@ impl Attribute {
             "initial": self.init.text,
         })
     }
-}
-
-fn has_extension(path: &Path, extensions: &[&str]) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
-    extension.is_some_and(|extension| extensions.contains(&extension.as_str()))
 }

@@ -21,6 +21,7 @@ use crate::assets;
 use crate::commands::analyze::{Done, chosen_layers};
 use crate::explained::Explained;
 use crate::failure::Failure;
+use crate::misuse::Misuse;
 use crate::output::OutputFolder;
 use crate::session::Session;
 use crate::stored::Stored;
@@ -58,6 +59,12 @@ pub struct Demo {
 
 impl Demo {
     pub fn run(&self, session: &Session) -> Result<(), Failure> {
+        // Another folder's files would be overwritten: only an empty one, or one of an earlier demo, is written to.
+        let occupied = std::fs::read_dir(&self.folder).is_ok_and(|mut entries| entries.next().is_some());
+        let bundled = assets::FILES.iter().find(|(name, _)| *name == assets::MODEL).map(|(_, bytes)| *bytes);
+        if occupied && std::fs::read(self.folder.join(assets::MODEL)).ok().as_deref() != bundled {
+            return Err(Misuse::OccupiedFolder { path: self.folder.clone() }.into());
+        }
         let mut folder = OutputFolder::prepare(&self.folder)?;
         for (name, bytes) in assets::FILES {
             folder.write(name, bytes)?;

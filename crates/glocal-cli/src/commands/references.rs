@@ -11,9 +11,9 @@ use glocal_kit::store::{Store, StoredSample};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
-use crate::output::OutputFile;
+use crate::output::{OutputFile, has_extension};
 use crate::session::Session;
-use crate::stored::{Stored, StoredClasses, class_name, parse_class};
+use crate::stored::{StoreMisuse, Stored, StoredClasses, class_name, parse_class};
 use crate::table::{Align, table};
 
 /// How many cells a row of the picture has, of one ranking and of each of two.
@@ -149,6 +149,12 @@ impl References {
         let rankings = self.by.measures().iter().map(ranking).collect::<Result<Vec<_>, Failure>>()?;
         let samples = store.samples()?;
         if let Some(path) = &self.picture {
+            if !has_extension(path, &["png"]) {
+                return Err(StoreMisuse::NotPng { path: path.clone() }.into());
+            }
+            if rankings.iter().all(|ranking| ranking.entries.is_empty()) {
+                return Err(StoreMisuse::NothingToDraw.into());
+            }
             let output = OutputFile::prepare(path)?;
             let stored = Stored::open(store, self.model.as_deref(), self.data.as_deref(), self.output.clone())?;
             let sheet = self.sheet(&stored, &rankings, names, &color_map, session)?;

@@ -42,11 +42,11 @@ pub struct Report {
     #[arg(long, value_name = "LAYER,...", value_delimiter = ',')]
     layers: Vec<String>,
     /// How many concepts of each layer are shown, the most relevant ones
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    concepts: usize,
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    concepts: u16,
     /// How many reference samples of each concept are shown, by relevance and by activation
-    #[arg(long, value_name = "N", default_value_t = 8)]
-    references: usize,
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    references: u16,
     /// The class that is explained: its index or its name [default: the predicted one]
     #[arg(long, value_name = "CLASS")]
     target: Option<String>,
@@ -80,8 +80,8 @@ impl Report {
         };
         let options = ExplainOptions {
             layers,
-            concepts: self.concepts,
-            references: self.references,
+            concepts: self.concepts.into(),
+            references: self.references.into(),
             target: target.map(|class| class as usize),
         };
         let findings = stored.explainer(&session.cancel).explain(sample, &stored.store, &options)?;

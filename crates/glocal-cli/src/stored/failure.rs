@@ -62,12 +62,16 @@ impl From<ScanError> for Failure {
             }
             ScanErrorKind::Threads => return Self::work(error),
             ScanErrorKind::NoLabels => Some("`--targets predicted` needs no labels".to_owned()),
+            ScanErrorKind::FolderClasses { .. } => Some(
+                "`--targets predicted` explains what the model predicts, whatever the folders are called".to_owned(),
+            ),
             ScanErrorKind::LabelCount { .. } => {
                 Some("`--targets all-labels` takes any number of labels, `--targets predicted` needs none".to_owned())
             }
             ScanErrorKind::Class { .. } => Some("`glocal inspect MODEL` shows the shape of the output".to_owned()),
             ScanErrorKind::Sample { .. } => {
-                Some("mend or remove the file; what was done before it is saved".to_owned())
+                let hint = "mend or remove the file and analyze into a new folder: the data set is then another one";
+                Some(hint.to_owned())
             }
             ScanErrorKind::Label { .. } => {
                 Some("`--targets predicted` explains what the model predicts, whatever the labels".to_owned())

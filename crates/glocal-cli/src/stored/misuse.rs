@@ -20,6 +20,20 @@ pub enum StoreMisuse {
         /// What was given.
         given: String,
     },
+    /// The model or data set of a store is no longer where it was.
+    Moved {
+        /// Where it was.
+        path: PathBuf,
+        /// The option that says where it is.
+        flag: &'static str,
+    },
+    /// There are no reference samples to draw.
+    NothingToDraw,
+    /// Reference samples are drawn as PNG, and the file's name says otherwise.
+    NotPng {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file holds several samples, and one is explained.
     SeveralSamples {
         /// The file.
@@ -45,7 +59,12 @@ impl fmt::Display for StoreMisuse {
                 f,
                 "the data set holds images, and nothing says how they become the model's inputs of shape {expected:?}"
             ),
-            Self::UnknownClass { given } => write!(f, "no class is called {given:?}"),
+            Self::UnknownClass { given } => write!(f, "there is no class {given:?}"),
+            Self::Moved { path, .. } => {
+                write!(f, "{}: the store was made with this file or folder, and it is no longer there", path.display())
+            }
+            Self::NothingToDraw => write!(f, "there are no reference samples of these ranks"),
+            Self::NotPng { path } => write!(f, "{}: pictures are written as PNG", path.display()),
             Self::SeveralSamples { path, count } => {
                 write!(f, "{}: holds {count} samples, and one is explained", path.display())
             }
@@ -71,6 +90,11 @@ impl From<StoreMisuse> for Failure {
                 hint::preprocess_example(expected)
             )),
             StoreMisuse::UnknownClass { .. } => Some("give its index in the model's output, from 0".to_owned()),
+            StoreMisuse::Moved { flag, .. } => Some(format!("`{flag}` says where it is now")),
+            StoreMisuse::NothingToDraw => {
+                Some("ranks count from 0; the store keeps the best `--top-k` of its analysis".to_owned())
+            }
+            StoreMisuse::NotPng { .. } => Some("name the file FILE.png".to_owned()),
             StoreMisuse::SeveralSamples { .. } => Some("choose one with `--row N`, from 0".to_owned()),
             StoreMisuse::NoRow { .. } => Some("rows are numbered from 0".to_owned()),
         };

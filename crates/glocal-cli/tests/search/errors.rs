@@ -22,14 +22,14 @@ fn outputs_that_cannot_be_written_are_found_before_the_work() {
     let folder = tempfile::tempdir().unwrap();
     let (data, store) = analyzed(folder.path(), 8);
     let before = names(folder.path());
-    let below_a_file = format!("{data}/out");
+    let (below_a_file, below_a_file_png) = (format!("{data}/out"), format!("{data}/out.png"));
     glocal(&["analyze", &model(), &data, "-o", &below_a_file]).was_wrong(&["cannot be written"]);
     glocal(&["analyze", &model(), &data, "-o", &data]).was_wrong(&["is no folder"]);
     glocal(&["demo", "-o", &below_a_file]).was_wrong(&["cannot be written"]);
     let report = ["report", &model(), &data, "--store", &store, "--row", "0", "-o"];
     glocal(&[&report[..], &[&below_a_file]].concat()).was_wrong(&["cannot be written"]);
     glocal(&[&report[..], &[&store]].concat()).was_wrong(&["is no file"]);
-    let references = ["references", &store, "--layer", "features.0", "--concept", "0", "-o", &below_a_file];
+    let references = ["references", &store, "--layer", "features.0", "--concept", "0", "-o", &below_a_file_png];
     glocal(&references).was_wrong(&["cannot be written"]);
     assert_eq!(names(folder.path()), before);
 }
@@ -44,7 +44,8 @@ fn a_store_of_something_else_is_refused_with_the_difference() {
     glocal(&["analyze", &model(), &data, "-o", &store, "--composite", "epsilon-plus"]).was_wrong(&["composite"]);
     glocal(&["analyze", &model(), &data, "-o", &store, "--top-k", "3"]).was_wrong(&["top k"]);
     noise(folder.path(), 9);
-    let list = ["references", &store, "--layer", "features.0", "--concept", "0", "-o", &page];
+    let sheet = path(folder.path(), "sheet.png");
+    let list = ["references", &store, "--layer", "features.0", "--concept", "0", "-o", &sheet];
     glocal(&list).was_wrong(&["data set (fingerprint)", "samples: made with 8, now given 9"]);
     assert!(!std::fs::exists(&page).unwrap());
 }

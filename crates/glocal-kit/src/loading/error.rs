@@ -47,6 +47,15 @@ pub enum LoadErrorKind {
         /// The shape that the model takes.
         expected: Vec<usize>,
     },
+    /// A sample holds a number that is not finite.
+    NotFinite {
+        /// The sample.
+        sample: String,
+        /// The position of the number in it.
+        position: usize,
+        /// The number.
+        value: f32,
+    },
     /// The file starts as a JSON list and is none of names.
     Json(serde_json::Error),
     /// There are more or fewer class names than classes.
@@ -92,6 +101,9 @@ impl fmt::Display for LoadError {
                 write!(f, "{path}: holds samples of shape {given:?}, the model takes {expected:?}")
             }
             LoadErrorKind::Json(_) => write!(f, "{path}: is no JSON list of names"),
+            LoadErrorKind::NotFinite { sample, position, value } => {
+                write!(f, "sample {sample} holds {value} at position {position}; a model needs finite numbers")
+            }
             LoadErrorKind::ClassCount { names, classes } => {
                 write!(f, "{path}: holds {names} class names, the model has {classes} classes")
             }

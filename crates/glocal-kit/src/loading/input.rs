@@ -119,6 +119,13 @@ impl InputFiles {
             };
             views.push(view);
         }
+        let row = self.shape.iter().product::<usize>().max(1);
+        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+            let sample = &samples[index / row];
+            let (name, value) = (sample.name.clone(), values[index]);
+            let kind = LoadErrorKind::NotFinite { sample: name, position: index % row, value };
+            return Err(LoadError::new(sample.path(), kind));
+        }
         let shape = [&[samples.len()], self.shape.as_slice()].concat();
         let wrong = |_| {
             let path = samples.first().map(Sample::path).unwrap_or_default();

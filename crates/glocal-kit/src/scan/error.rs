@@ -31,6 +31,13 @@ pub enum ScanErrorKind {
     NoSamples,
     /// The data set has no labels, and labels are the targets.
     NoLabels,
+    /// The labels are class folders, numbered in order, and there are more or fewer of them than the model has outputs.
+    FolderClasses {
+        /// The number of class folders.
+        folders: usize,
+        /// The number of the model's outputs.
+        classes: usize,
+    },
     /// A sample has not exactly one label, and its label is the target.
     LabelCount {
         /// The sample.
@@ -130,6 +137,11 @@ impl fmt::Display for ScanError {
             ScanErrorKind::NoLabels => {
                 write!(f, "the data set has no labels; explain the predicted classes instead (targets `predicted`)")
             }
+            ScanErrorKind::FolderClasses { folders, classes } => write!(
+                f,
+                "the data set has {folders} class folders, the model has {classes} outputs: the folders' order does not say which \
+                 output each one is; explain the predicted classes (targets `predicted`), or give a folder for each output"
+            ),
             ScanErrorKind::LabelCount { sample, key, labels } => write!(
                 f,
                 "sample {sample} ({key}) has {labels} labels, expected one; explain all its labels or the predicted class instead \

@@ -25,6 +25,10 @@ pub(super) fn check(analysis: &Analysis<'_>) -> Result<(), ScanError> {
         }
         Targets::Label | Targets::AllLabels => {}
     }
+    // Class folders are numbered in the order of their names, which are outputs only if there is one for each.
+    if let Some(folders) = data.class_names().map(<[String]>::len).filter(|&folders| folders != classes) {
+        return Err(ScanErrorKind::FolderClasses { folders, classes }.into());
+    }
     for sample in 0..data.len() {
         let labels = data.labels(sample);
         if options.targets == Targets::Label && labels.len() != 1 {

@@ -129,7 +129,7 @@ fn store_kind(error: &ScanError) -> StoreErrorKind {
 fn finds_what_a_search_in_memory_finds() {
     let setting = Setting::new();
     let report = setting.run("store").unwrap();
-    assert_eq!(report, Report { samples: SAMPLES as u64, resumed: 0, already_complete: false });
+    assert_eq!(report, Report { samples: SAMPLES as u64, resumed: 0, already_complete: false, not_a_number: 0 });
     let rows = (0..SAMPLES).flat_map(|sample| match setting.data.load(sample).unwrap() {
         Content::Array(array) => array.into_data(),
         Content::Image(_) => unreachable!(),
@@ -262,7 +262,10 @@ fn a_complete_store_is_left_as_it_is() {
     fs::create_dir(setting.store("store").join("checkpoint-9")).unwrap();
     setting.options.batch = NonZeroUsize::MIN;
     let report = setting.run("store").unwrap();
-    assert_eq!(report, Report { samples: SAMPLES as u64, resumed: SAMPLES as u64, already_complete: true });
+    assert_eq!(
+        report,
+        Report { samples: SAMPLES as u64, resumed: SAMPLES as u64, already_complete: true, not_a_number: 0 }
+    );
     assert!(files(&setting.store("store")) == before);
     fs::write(setting.store("store").join("samples.parquet"), "short").unwrap();
     assert!(matches!(store_kind(&setting.run("store").unwrap_err()), StoreErrorKind::Size { .. }));

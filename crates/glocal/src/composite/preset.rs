@@ -171,10 +171,10 @@ impl FromStr for Preset {
 impl FromStr for Composite {
     type Err = RequestError;
 
-    /// Reads `NAME` or `NAME:KEY=VALUE,...`, as in `epsilon-gamma-box:low=-3,high=3,gamma=0.25`; text of several lines
-    /// is the [text form](Composite::from_toml).
+    /// Reads `NAME` or `NAME:KEY=VALUE,...`, as in `epsilon-gamma-box:low=-3,high=3,gamma=0.25`; text with quotes or
+    /// of several lines is the [text form](Composite::from_toml).
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.trim().contains('\n') {
+        if text.contains(['\n', '"']) {
             return Self::from_toml(text);
         }
         let (name, settings) = text.split_once(':').unwrap_or((text, ""));

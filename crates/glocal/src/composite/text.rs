@@ -13,10 +13,16 @@ use crate::rule::{
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Text {
+    #[serde(default = "unnamed")]
     name: String,
     extends: Option<String>,
     #[serde(default)]
     rules: Vec<Entry>,
+}
+
+/// The name of a composite whose text gives none.
+fn unnamed() -> String {
+    "custom".to_owned()
 }
 
 /// What is in none of the named fields is a parameter of the rule.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::conservation::Conservation;
 use super::plan::Plan;
 use crate::predictions::Predictions;
-use crate::table::{Align, table};
+use crate::table::{Align, printable, table};
 
 /// What is known so far.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ impl Summary {
     pub fn text(&self, plan: &Plan, conservation: Option<&Conservation>, out: Option<&Path>) -> String {
         let mut text = String::new();
         for (sample, predictions) in self.predictions.iter().enumerate() {
-            text += &format!("{}\n{}", plan.files.name(sample), predictions.text());
+            text += &format!("{}\n{}", printable(plan.files.name(sample)), predictions.text());
         }
         text.push('\n');
         let number = |number: Option<f64>| number.map_or("-".to_owned(), decimal);
