@@ -27,6 +27,9 @@ pub fn load(error: &LoadError) -> Option<String> {
             "`glocal inspect MODEL` shows the input's shape; `resize` and `crop` of --preprocess set that of images"
                 .to_owned(),
         ),
+        LoadErrorKind::NotFinite { .. } => {
+            Some("mend or leave out the sample; positions count its numbers from 0".to_owned())
+        }
         LoadErrorKind::Json(_) => {
             Some("a list of texts, as in [\"cat\", \"dog\"], or a plain file of one name a line".to_owned())
         }

@@ -239,3 +239,21 @@ fn an_interrupted_run_leaves_nothing_half_written() {
     assert_eq!(output.stdout, b"");
     assert_eq!(names(folder.path()), ["rows.safetensors"]);
 }
+
+#[test]
+fn what_would_go_wrong_in_silence_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let mut values = vec![0.25f32; 2 * 3 * 16 * 16];
+    values[3 * 16 * 16 + 5] = f32::NAN;
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let x = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![2, 3, 16, 16], &bytes).unwrap();
+    let nan = here.join("nan.safetensors");
+    safetensors::serialize_to_file([("x", x)], None, &nan).unwrap();
+    refused(here, nan.to_str().unwrap(), &[], &["nan", "NaN", "position 5"]);
+    let pictures = here.join("pictures");
+    let call = ["attribute", &model(), &oracle("inputs.safetensors"), "--record", "all"];
+    glocal(&call).was_wrong(&["--record"]);
+    glocal(&[&call[..], &["-o", pictures.to_str().unwrap()]].concat()).was_wrong(&["--record"]);
+    assert!(!pictures.exists());
+}

@@ -74,3 +74,39 @@ fn names_and_numbers_that_do_not_exist_are_refused() {
     assert!(beyond.code == Some(2) && beyond.stderr.contains("2000 is not in 0..2000"), "{}", beyond.stderr);
     assert!(!std::fs::exists(&page).unwrap());
 }
+
+#[test]
+fn what_would_go_wrong_in_silence_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let (data, store) = analyzed(here, 8);
+    let list = ["references", &store, "--layer", "features.0", "--concept", "0"];
+    let sheet = path(here, "sheet.png");
+    glocal(&[&list[..], &["-o", &path(here, "sheet.jpg")]].concat()).was_wrong(&["sheet.jpg", "PNG"]);
+    glocal(&[&list[..], &["--ranks", "90..95", "-o", &sheet]].concat()).was_wrong(&["no reference samples"]);
+    let named = ["--classes", &path(here, "names.txt"), "--class", "7"];
+    std::fs::write(path(here, "names.txt"), "a\nb\nc\nd\ne\n").unwrap();
+    glocal(&[&list[..], &named].concat()).was_wrong(&["no class \"7\""]);
+
+    // Three folders, five outputs: which folder is which output, nobody can say.
+    for class in ["ant", "bee", "cow"] {
+        std::fs::create_dir_all(here.join("insects").join(class)).unwrap();
+        picture(here, &format!("insects/{class}/one.png"), 16, 16);
+    }
+    let preprocess = path(here, "preprocess.toml");
+    std::fs::write(&preprocess, "color = \"rgb\"\n").unwrap();
+    let fresh = path(here, "fresh");
+    let insects = path(here, "insects");
+    let analyze = ["analyze", &model(), &insects, "--preprocess", &preprocess, "-o", &fresh];
+    glocal(&analyze).was_wrong(&["3 class folders", "5 outputs"]);
+    assert!(!std::fs::exists(&fresh).unwrap());
+    glocal(&[&analyze[..], &["--targets", "predicted"]].concat()).succeeded();
+
+    std::fs::write(path(here, "insects/report.html"), "mine").unwrap();
+    glocal(&["demo", "-o", &insects]).was_wrong(&["insects", "nothing is overwritten"]);
+    assert_eq!(std::fs::read_to_string(path(here, "insects/report.html")).unwrap(), "mine");
+
+    std::fs::rename(&data, path(here, "moved.safetensors")).unwrap();
+    glocal(&[&list[..], &["-o", &sheet]].concat()).was_wrong(&["noise.safetensors", "no longer there"]);
+    assert!(!std::fs::exists(&sheet).unwrap());
+}
