@@ -7,6 +7,7 @@
 //! Symbols: `x` input, `z = f(x; W, b)` output, `R` relevance at the output, `x⁺ = max(x, 0)`, `x⁻ = min(x, 0)`,
 //! `fᵀ(r; W)` the vector-Jacobian product, `s(z)` the [`Stabilizer`].
 
+mod affine_rule;
 mod alpha_beta;
 mod epsilon;
 mod flat;
@@ -73,9 +74,4 @@ pub(crate) fn default_rule(default: DefaultRule) -> Option<Box<dyn Rule>> {
         DefaultRule::Follow => Some(Box::new(Gradient)),
         DefaultRule::Required => None,
     }
-}
-
-/// What rules that change weights ask of an op.
-pub(crate) fn needs_affine(op: &dyn Op) -> Result<(), &'static str> {
-    if op.affine().is_some() { Ok(()) } else { Err("a convolution or dense layer") }
 }

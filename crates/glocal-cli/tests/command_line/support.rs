@@ -39,7 +39,7 @@ impl Run {
     #[track_caller]
     pub fn was_wrong(self, words: &[&str]) {
         assert_eq!((self.code, self.stdout.as_str()), (Some(2), ""), "{}", self.stderr);
-        let (cause, _) = self.stderr.split_once("\nhint: ").expect("an error has a hint");
+        let (cause, _) = self.stderr.split_once("\nhint: ").unwrap();
         assert!(cause.starts_with("error: "), "{cause}");
         assert!(words.iter().all(|word| cause.contains(word)), "{cause:?} lacks one of {words:?}");
     }

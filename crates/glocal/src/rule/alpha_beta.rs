@@ -1,12 +1,12 @@
 //! AlphaBeta: what raised the output, less a share of what lowered it.
 
-use glocal_compute::{Backend, ComputeError, Tensor};
+use glocal_compute::{ComputeError, Tensor};
 
-use crate::op::{Op, Propagate};
-use crate::rule::epsilon::zero_bias;
-use crate::rule::terms::{self, Branch, Gate};
-use crate::rule::z_plus::{negative_contributions, positive_contributions};
-use crate::rule::{Rule, Stabilizer, needs_affine};
+use crate::op::Part;
+use crate::rule::Stabilizer;
+use crate::rule::affine_rule::AffineRule;
+use crate::rule::terms::{Branch, Gate};
+use crate::rule::z_plus::contributions;
 
 /// `R_in = α·(x⁺·fᵀ(R/s(z₊); W⁺) + x⁻·fᵀ(R/s(z₊); W⁻)) − β·(x⁺·fᵀ(R/s(z₋); W⁻) + x⁻·fᵀ(R/s(z₋); W⁺))` with
 /// `z₊ = f(x⁺; W⁺, b⁺) + f(x⁻; W⁻, 0)` and `z₋ = f(x⁺; W⁻, b⁻) + f(x⁻; W⁺, 0)`.
@@ -36,27 +36,30 @@ impl AlphaBeta {
     }
 }
 
-impl Rule for AlphaBeta {
-    fn describe(&self) -> String {
-        let Self { alpha, beta, .. } = self;
-        format!("AlphaBeta(alpha={alpha},beta={beta},{}{})", self.stabilizer.describe(), zero_bias(self.zero_bias))
+impl AffineRule for AlphaBeta {
+    fn name(&self) -> &'static str {
+        "AlphaBeta"
     }
 
-    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
-        needs_affine(op)
+    fn parameters(&self) -> String {
+        format!("alpha={},beta={},", self.alpha, self.beta)
     }
 
-    fn prepare(
-        &self,
-        backend: &dyn Backend,
-        op: &dyn Op,
-        inputs: &[&Tensor],
-        output: &Tensor,
-    ) -> Result<Box<dyn Propagate>, ComputeError> {
-        let branches = [
-            Branch { coefficient: self.alpha, gate: Gate::All, terms: positive_contributions(self.zero_bias) },
-            Branch { coefficient: -self.beta, gate: Gate::All, terms: negative_contributions(self.zero_bias) },
-        ];
-        terms::prepare(&branches, &self.stabilizer, backend, op, inputs, output)
+    fn stabilizer(&self) -> &Stabilizer {
+        &self.stabilizer
+    }
+
+    fn zero_bias(&self) -> bool {
+        self.zero_bias
+    }
+
+    fn branches(&self, _: &Tensor) -> Result<Vec<Branch>, ComputeError> {
+        let (positive, negative) = (Part::Positive, Part::Negative);
+        let raised = contributions(positive, negative, self.bias(positive));
+        let lowered = contributions(negative, positive, self.bias(negative));
+        Ok(vec![
+            Branch { coefficient: self.alpha, gate: Gate::All, terms: raised },
+            Branch { coefficient: -self.beta, gate: Gate::All, terms: lowered },
+        ])
     }
 }

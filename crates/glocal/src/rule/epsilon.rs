@@ -1,10 +1,11 @@
 //! Epsilon: each input by its share of the output.
 
-use glocal_compute::{Backend, ComputeError, Tensor};
+use glocal_compute::{ComputeError, Tensor};
 
-use crate::op::{Op, Part, Propagate};
-use crate::rule::terms::{self, Branch, Gate, InputPart, Term};
-use crate::rule::{Rule, Stabilizer, needs_affine};
+use crate::op::Part;
+use crate::rule::Stabilizer;
+use crate::rule::affine_rule::AffineRule;
+use crate::rule::terms::{Branch, Gate, InputPart, Term};
 
 /// `R_in = x · fᵀ(R / s(z); W)`, `z = f(x; W, b)`.
 ///
@@ -18,35 +19,22 @@ pub struct Epsilon {
     pub zero_bias: bool,
 }
 
-impl Rule for Epsilon {
-    fn describe(&self) -> String {
-        format!("Epsilon({}{})", self.stabilizer.describe(), zero_bias(self.zero_bias))
+impl AffineRule for Epsilon {
+    fn name(&self) -> &'static str {
+        "Epsilon"
     }
 
-    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
-        needs_affine(op)
+    fn stabilizer(&self) -> &Stabilizer {
+        &self.stabilizer
     }
 
-    fn prepare(
-        &self,
-        backend: &dyn Backend,
-        op: &dyn Op,
-        inputs: &[&Tensor],
-        output: &Tensor,
-    ) -> Result<Box<dyn Propagate>, ComputeError> {
-        let bias = bias(self.zero_bias, Part::Whole);
+    fn zero_bias(&self) -> bool {
+        self.zero_bias
+    }
+
+    fn branches(&self, _: &Tensor) -> Result<Vec<Branch>, ComputeError> {
+        let bias = self.bias(Part::Whole);
         let terms = vec![Term { sign: 1.0, input: InputPart::Whole, weight: Part::Whole, bias }];
-        let branch = Branch { coefficient: 1.0, gate: Gate::All, terms };
-        terms::prepare(&[branch], &self.stabilizer, backend, op, inputs, output)
+        Ok(vec![Branch { coefficient: 1.0, gate: Gate::All, terms }])
     }
-}
-
-/// The bias of a term, left out when the rule says so.
-pub(crate) fn bias(zero_bias: bool, part: Part) -> Option<Part> {
-    (!zero_bias).then_some(part)
-}
-
-/// How `zero_bias` is written in a rule's description.
-pub(crate) fn zero_bias(zero_bias: bool) -> &'static str {
-    if zero_bias { ",zero_bias" } else { "" }
 }

@@ -1,10 +1,11 @@
 //! Flat: relevance spreads evenly over the receptive field.
 
-use glocal_compute::{Backend, ComputeError, Tensor};
+use glocal_compute::{ComputeError, Tensor};
 
-use crate::op::{Op, Part, Propagate};
-use crate::rule::terms::{self, Branch, Gate, InputPart, Term};
-use crate::rule::{Rule, Stabilizer, needs_affine};
+use crate::op::Part;
+use crate::rule::Stabilizer;
+use crate::rule::affine_rule::AffineRule;
+use crate::rule::terms::{Branch, Gate, InputPart, Term};
 
 /// `R_in = fᵀ(R / s(f(1; 1, 0)); 1)`: padding counts as missing inputs, so borders differ.
 ///
@@ -16,24 +17,22 @@ pub struct Flat {
     pub stabilizer: Stabilizer,
 }
 
-impl Rule for Flat {
-    fn describe(&self) -> String {
-        format!("Flat({})", self.stabilizer.describe())
+impl AffineRule for Flat {
+    fn name(&self) -> &'static str {
+        "Flat"
     }
 
-    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
-        needs_affine(op)
+    fn stabilizer(&self) -> &Stabilizer {
+        &self.stabilizer
     }
 
-    fn prepare(
-        &self,
-        backend: &dyn Backend,
-        op: &dyn Op,
-        inputs: &[&Tensor],
-        output: &Tensor,
-    ) -> Result<Box<dyn Propagate>, ComputeError> {
+    fn zero_bias(&self) -> bool {
+        // The rule has no bias in any case.
+        false
+    }
+
+    fn branches(&self, _: &Tensor) -> Result<Vec<Branch>, ComputeError> {
         let terms = vec![Term { sign: 1.0, input: InputPart::Ones, weight: Part::Ones, bias: None }];
-        let branch = Branch { coefficient: 1.0, gate: Gate::All, terms };
-        terms::prepare(&[branch], &self.stabilizer, backend, op, inputs, output)
+        Ok(vec![Branch { coefficient: 1.0, gate: Gate::All, terms }])
     }
 }

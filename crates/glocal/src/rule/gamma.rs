@@ -1,11 +1,12 @@
 //! Gamma: what agrees with the output's sign counts more.
 
-use glocal_compute::{Backend, ComputeError, Tensor};
+use glocal_compute::{ComputeError, Tensor};
 
-use crate::op::{Op, Part, Propagate};
-use crate::rule::epsilon::{bias, zero_bias};
-use crate::rule::terms::{self, Branch, Gate, InputPart, Term};
-use crate::rule::{Rule, Stabilizer, needs_affine};
+use crate::op::Part;
+use crate::rule::Stabilizer;
+use crate::rule::affine_rule::AffineRule;
+use crate::rule::terms::{Branch, Gate};
+use crate::rule::z_plus::contributions;
 
 /// With `Wp = W + γW⁺`, `Wn = W + γW⁻`: where `z > 0`, `zp = f(x⁺; Wp, b + γb⁺) + f(x⁻; Wn, 0)` and
 /// `R_in = x⁺·fᵀ(R/s(zp); Wp) + x⁻·fᵀ(R/s(zp); Wn)`; where `z < 0` the mirror image, `x⁺` with `Wn, b + γb⁻` and `x⁻`
@@ -29,32 +30,29 @@ impl Default for Gamma {
     }
 }
 
-impl Rule for Gamma {
-    fn describe(&self) -> String {
-        format!("Gamma(gamma={},{}{})", self.gamma, self.stabilizer.describe(), zero_bias(self.zero_bias))
+impl AffineRule for Gamma {
+    fn name(&self) -> &'static str {
+        "Gamma"
     }
 
-    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
-        needs_affine(op)
+    fn parameters(&self) -> String {
+        format!("gamma={},", self.gamma)
     }
 
-    fn prepare(
-        &self,
-        backend: &dyn Backend,
-        op: &dyn Op,
-        inputs: &[&Tensor],
-        output: &Tensor,
-    ) -> Result<Box<dyn Propagate>, ComputeError> {
+    fn stabilizer(&self) -> &Stabilizer {
+        &self.stabilizer
+    }
+
+    fn zero_bias(&self) -> bool {
+        self.zero_bias
+    }
+
+    fn branches(&self, _: &Tensor) -> Result<Vec<Branch>, ComputeError> {
         let (more, less) = (Part::FavourPositive(self.gamma), Part::FavourNegative(self.gamma));
         let branch = |gate, with_positive, with_negative| {
-            let term = |input, weight, bias| Term { sign: 1.0, input, weight, bias };
-            let terms = vec![
-                term(InputPart::Positive, with_positive, bias(self.zero_bias, with_positive)),
-                term(InputPart::Negative, with_negative, None),
-            ];
+            let terms = contributions(with_positive, with_negative, self.bias(with_positive));
             Branch { coefficient: 1.0, gate, terms }
         };
-        let branches = [branch(Gate::PositiveOutput, more, less), branch(Gate::NegativeOutput, less, more)];
-        terms::prepare(&branches, &self.stabilizer, backend, op, inputs, output)
+        Ok(vec![branch(Gate::PositiveOutput, more, less), branch(Gate::NegativeOutput, less, more)])
     }
 }

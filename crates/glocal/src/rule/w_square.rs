@@ -1,11 +1,11 @@
 //! WSquare: each input by its squared weights.
 
-use glocal_compute::{Backend, ComputeError, Tensor};
+use glocal_compute::{ComputeError, Tensor};
 
-use crate::op::{Op, Part, Propagate};
-use crate::rule::epsilon::{bias, zero_bias};
-use crate::rule::terms::{self, Branch, Gate, InputPart, Term};
-use crate::rule::{Rule, Stabilizer, needs_affine};
+use crate::op::Part;
+use crate::rule::Stabilizer;
+use crate::rule::affine_rule::AffineRule;
+use crate::rule::terms::{Branch, Gate, InputPart, Term};
 
 /// `R_in = fᵀ(R / s(f(1; W², b²)); W²)`.
 ///
@@ -19,25 +19,22 @@ pub struct WSquare {
     pub zero_bias: bool,
 }
 
-impl Rule for WSquare {
-    fn describe(&self) -> String {
-        format!("WSquare({}{})", self.stabilizer.describe(), zero_bias(self.zero_bias))
+impl AffineRule for WSquare {
+    fn name(&self) -> &'static str {
+        "WSquare"
     }
 
-    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
-        needs_affine(op)
+    fn stabilizer(&self) -> &Stabilizer {
+        &self.stabilizer
     }
 
-    fn prepare(
-        &self,
-        backend: &dyn Backend,
-        op: &dyn Op,
-        inputs: &[&Tensor],
-        output: &Tensor,
-    ) -> Result<Box<dyn Propagate>, ComputeError> {
-        let bias = bias(self.zero_bias, Part::Square);
+    fn zero_bias(&self) -> bool {
+        self.zero_bias
+    }
+
+    fn branches(&self, _: &Tensor) -> Result<Vec<Branch>, ComputeError> {
+        let bias = self.bias(Part::Square);
         let terms = vec![Term { sign: 1.0, input: InputPart::Ones, weight: Part::Square, bias }];
-        let branch = Branch { coefficient: 1.0, gate: Gate::All, terms };
-        terms::prepare(&[branch], &self.stabilizer, backend, op, inputs, output)
+        Ok(vec![Branch { coefficient: 1.0, gate: Gate::All, terms }])
     }
 }

@@ -1,11 +1,11 @@
 //! ZBox: for inputs that lie in a known box, as pixels do.
 
-use glocal_compute::{Backend, ComputeError, Tensor};
+use glocal_compute::{ComputeError, Tensor};
 
-use crate::op::{Op, Part, Propagate, attribute, single};
-use crate::rule::epsilon::{bias, zero_bias};
-use crate::rule::terms::{self, Branch, Gate, InputPart, Term};
-use crate::rule::{Rule, Stabilizer, needs_affine};
+use crate::op::{Part, attribute};
+use crate::rule::Stabilizer;
+use crate::rule::affine_rule::AffineRule;
+use crate::rule::terms::{Branch, Gate, InputPart, Term};
 
 /// `z = f(x; W, b) − f(l; W⁺, b⁺) − f(h; W⁻, b⁻)`, `r = R/s(z)`, `R_in = x·fᵀ(r; W) − l·fᵀ(r; W⁺) − h·fᵀ(r; W⁻)`.
 ///
@@ -57,37 +57,36 @@ impl Bound {
     }
 }
 
-impl Rule for ZBox {
-    fn describe(&self) -> String {
+impl AffineRule for ZBox {
+    fn name(&self) -> &'static str {
+        "ZBox"
+    }
+
+    fn parameters(&self) -> String {
         let bound = |bound: &Bound| match bound {
             Bound::All(value) => value.to_string(),
             Bound::Channels(values) => format!("{values:?}"),
         };
-        let (low, high) = (bound(&self.low), bound(&self.high));
-        format!("ZBox(low={low},high={high},{}{})", self.stabilizer.describe(), zero_bias(self.zero_bias))
+        format!("low={},high={},", bound(&self.low), bound(&self.high))
     }
 
-    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
-        needs_affine(op)
+    fn stabilizer(&self) -> &Stabilizer {
+        &self.stabilizer
     }
 
-    fn prepare(
-        &self,
-        backend: &dyn Backend,
-        op: &dyn Op,
-        inputs: &[&Tensor],
-        output: &Tensor,
-    ) -> Result<Box<dyn Propagate>, ComputeError> {
-        let x = single("ZBox", inputs)?;
+    fn zero_bias(&self) -> bool {
+        self.zero_bias
+    }
+
+    fn branches(&self, x: &Tensor) -> Result<Vec<Branch>, ComputeError> {
         let channels = x.sample_shape().first().copied().unwrap_or(1);
         let constant = |bound: &Bound| bound.tensor(channels, x.rank()).map(InputPart::Constant);
-        let term = |sign, input, part| Term { sign, input, weight: part, bias: bias(self.zero_bias, part) };
+        let term = |sign, input, part| Term { sign, input, weight: part, bias: self.bias(part) };
         let terms = vec![
             term(1.0, InputPart::Whole, Part::Whole),
             term(-1.0, constant(&self.low)?, Part::Positive),
             term(-1.0, constant(&self.high)?, Part::Negative),
         ];
-        let branch = Branch { coefficient: 1.0, gate: Gate::All, terms };
-        terms::prepare(&[branch], &self.stabilizer, backend, op, inputs, output)
+        Ok(vec![Branch { coefficient: 1.0, gate: Gate::All, terms }])
     }
 }

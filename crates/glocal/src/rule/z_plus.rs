@@ -1,11 +1,11 @@
 //! ZPlus: only what raised the output counts.
 
-use glocal_compute::{Backend, ComputeError, Tensor};
+use glocal_compute::{ComputeError, Tensor};
 
-use crate::op::{Op, Part, Propagate};
-use crate::rule::epsilon::{bias, zero_bias};
-use crate::rule::terms::{self, Branch, Gate, InputPart, Term};
-use crate::rule::{Rule, Stabilizer, needs_affine};
+use crate::op::Part;
+use crate::rule::Stabilizer;
+use crate::rule::affine_rule::AffineRule;
+use crate::rule::terms::{Branch, Gate, InputPart, Term};
 
 /// `R_in = x⁺·fᵀ(R/s(z₊); W⁺) + x⁻·fᵀ(R/s(z₊); W⁻)`, `z₊ = f(x⁺; W⁺, b⁺) + f(x⁻; W⁻, 0)`.
 ///
@@ -19,41 +19,27 @@ pub struct ZPlus {
     pub zero_bias: bool,
 }
 
-impl Rule for ZPlus {
-    fn describe(&self) -> String {
-        format!("ZPlus({}{})", self.stabilizer.describe(), zero_bias(self.zero_bias))
+impl AffineRule for ZPlus {
+    fn name(&self) -> &'static str {
+        "ZPlus"
     }
 
-    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
-        needs_affine(op)
+    fn stabilizer(&self) -> &Stabilizer {
+        &self.stabilizer
     }
 
-    fn prepare(
-        &self,
-        backend: &dyn Backend,
-        op: &dyn Op,
-        inputs: &[&Tensor],
-        output: &Tensor,
-    ) -> Result<Box<dyn Propagate>, ComputeError> {
-        let branch = Branch { coefficient: 1.0, gate: Gate::All, terms: positive_contributions(self.zero_bias) };
-        terms::prepare(&[branch], &self.stabilizer, backend, op, inputs, output)
+    fn zero_bias(&self) -> bool {
+        self.zero_bias
+    }
+
+    fn branches(&self, _: &Tensor) -> Result<Vec<Branch>, ComputeError> {
+        let terms = contributions(Part::Positive, Part::Negative, self.bias(Part::Positive));
+        Ok(vec![Branch { coefficient: 1.0, gate: Gate::All, terms }])
     }
 }
 
-/// `f(x⁺; W⁺, b⁺) + f(x⁻; W⁻, 0)`
-pub(crate) fn positive_contributions(zero_bias: bool) -> Vec<Term> {
+/// `f(x⁺; with_positive, bias) + f(x⁻; with_negative, 0)`
+pub(super) fn contributions(with_positive: Part, with_negative: Part, bias: Option<Part>) -> Vec<Term> {
     let term = |input, weight, bias| Term { sign: 1.0, input, weight, bias };
-    vec![
-        term(InputPart::Positive, Part::Positive, bias(zero_bias, Part::Positive)),
-        term(InputPart::Negative, Part::Negative, None),
-    ]
-}
-
-/// `f(x⁺; W⁻, b⁻) + f(x⁻; W⁺, 0)`
-pub(crate) fn negative_contributions(zero_bias: bool) -> Vec<Term> {
-    let term = |input, weight, bias| Term { sign: 1.0, input, weight, bias };
-    vec![
-        term(InputPart::Positive, Part::Negative, bias(zero_bias, Part::Negative)),
-        term(InputPart::Negative, Part::Positive, None),
-    ]
+    vec![term(InputPart::Positive, with_positive, bias), term(InputPart::Negative, with_negative, None)]
 }
