@@ -13,8 +13,12 @@ pub mod convolution_transpose;
 pub mod dense;
 mod kind;
 pub mod layout;
+pub mod matrix_product;
+pub mod normalization;
+pub mod p_relu;
 pub mod pool;
 pub mod reduce;
+pub mod resample;
 pub mod softmax;
 
 use std::fmt;
@@ -122,6 +126,8 @@ pub enum DefaultRule {
     Pass,
     /// Along the elements: the vector-Jacobian product of ops that only move, copy or choose elements.
     Follow,
+    /// By what the factors of a product are: all to the signal where the other factor is a gate, else half to each.
+    Factors,
     /// There is none: the composite must name a rule.
     Required,
 }
