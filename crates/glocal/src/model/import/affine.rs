@@ -67,6 +67,11 @@ pub(super) fn convolution_transpose(reader: &mut NodeReader<'_>) -> Result<Vec<V
         let span = (kernel[axis] - 1).saturating_mul(window.dilations[axis]).saturating_add(1);
         let reach = spatial[axis].saturating_sub(1).saturating_mul(stride);
         let full = reach.saturating_add(span).saturating_add(output_padding[axis]);
+        if same && full < wanted {
+            return Err(unsupported(
+                "auto_pad with a kernel smaller than its stride, which runtimes read differently,",
+            ));
+        }
         let pads = full.saturating_sub(wanted);
         output_padding[axis] += wanted.saturating_sub(full);
         let less = pads / 2;
