@@ -419,6 +419,21 @@ def convolution_transpose_shapes(b):
     return b.add("ConvTranspose", [x, b.weight(2, 1, 3, 3)], strides=[2, 2], output_shape=[39, 37], group=2)
 
 
+@case([2, 3, 4], 13)
+def matrix_stacks(b):
+    x = b.add("MatMul", ["x", b.weight(2, 4, 5)])
+    x = b.add("MatMul", [b.weight(2, 6, 3), x])
+    x = b.add("MatMul", [x, b.weight(1, 5, 2)])
+    return b.add("MatMul", [x, b.weight(2)])
+
+
+@case([1, 3], 13)
+def widening_constants(b):
+    x = b.add("Mul", ["x", b.weight(4, 3)])
+    x = b.add("Add", [b.add("Unsqueeze", [x, b.constant([1])]), b.weight(2, 1, 1)])
+    return b.add("Selu", [x], alpha=1.2, gamma=0.7)
+
+
 @case([5], 9, 13)
 def softmax_and_reshape(b):
     x = b.add("Softmax", [b.add("MatMul", ["x", b.weight(5, 4)])])
