@@ -20,8 +20,8 @@ use crate::model::{Graph, NodeId};
 
 use front::Front;
 use resolve::{Resolved, resolve};
-pub(crate) use start::argmax;
 use start::Starting;
+pub(crate) use start::argmax;
 
 /// Everything that stays the same over the runs of one request.
 struct Execution<'a> {
@@ -66,11 +66,7 @@ pub(super) struct Started {
 }
 
 /// How much relevance starts for each result of `copies` (see [`each_of_copies`]), in the same order.
-pub(super) fn started(
-    copies: &Trace<'_>,
-    base: &Trace<'_>,
-    request: &Request,
-) -> Result<Vec<Started>, RequestError> {
+pub(super) fn started(copies: &Trace<'_>, base: &Trace<'_>, request: &Request) -> Result<Vec<Started>, RequestError> {
     let execution = Execution::new(copies, base, request)?;
     let pairs = execution.pairs()?;
     let mut all = Vec::with_capacity(pairs.len());

@@ -223,7 +223,10 @@ impl fmt::Display for RequestError {
                 write!(f, "the {what} must have shape {expected:?}, it has {given:?}")
             }
             RequestErrorKind::NoRelevance { what } => {
-                write!(f, "occlusion scores the target by forward passes and sends no relevance down: it takes no {what}")
+                write!(
+                    f,
+                    "occlusion scores the target by forward passes and sends no relevance down: it takes no {what}"
+                )
             }
             RequestErrorKind::Window { what, shape } => write!(f, "samples of shape {shape:?} need {what}"),
             RequestErrorKind::UnknownName { what, name, nearest } => {

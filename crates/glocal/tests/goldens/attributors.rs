@@ -18,8 +18,7 @@ fn attributors_equal_the_reference() {
             cases += 1;
             let ours = oracle.attribution(case).into_data();
             let expected = &case["expected"];
-            let golden =
-                oracle.tensor(expected["file"].as_str().unwrap(), expected["input"].as_str().unwrap()).1;
+            let golden = oracle.tensor(expected["file"].as_str().unwrap(), expected["input"].as_str().unwrap()).1;
             if let Some(failure) = differ(&ours, &golden, tolerance(case, 0)) {
                 failures.push(format!("{name} {}: {failure}", case["id"]));
             }
@@ -39,8 +38,7 @@ impl Oracle {
         let method = match case["attributor"].as_str().unwrap() {
             "SmoothGrad" => {
                 let noise = &case["noise"];
-                let (shape, data) =
-                    self.tensor(noise["file"].as_str().unwrap(), noise["tensor"].as_str().unwrap());
+                let (shape, data) = self.tensor(noise["file"].as_str().unwrap(), noise["tensor"].as_str().unwrap());
                 Method::SmoothGrad(SmoothGrad {
                     noise_level: parameters["noise_level"].as_f64().unwrap() as f32,
                     passes: passes(),

@@ -10,6 +10,7 @@ mod case;
 mod conservation;
 mod independence;
 mod linearity;
+mod methods;
 mod planning;
 #[path = "../dense/random.rs"]
 #[allow(dead_code, reason = "shared with the dense tests, which use more of it")]

@@ -83,12 +83,7 @@ enum Rows {
 
 impl Starting {
     /// The relevance that starts at a layer of `value` `[copies · samples, ...]`.
-    pub(super) fn new(
-        initial: &Initial,
-        value: &Tensor,
-        samples: usize,
-        results: usize,
-    ) -> Result<Self, RequestError> {
+    pub(super) fn new(initial: &Initial, value: &Tensor, samples: usize, results: usize) -> Result<Self, RequestError> {
         let shared = || [&[1], value.sample_shape()].concat();
         let (relevance, rows) = match initial {
             Initial::Value => (value.clone(), Rows::OfTrace),
@@ -113,11 +108,7 @@ impl Starting {
 }
 
 /// A function of the layer's values, applied to each copy of the samples.
-fn of_copies(
-    function: &dyn Fn(&Tensor) -> Tensor,
-    value: &Tensor,
-    samples: usize,
-) -> Result<Tensor, RequestError> {
+fn of_copies(function: &dyn Fn(&Tensor) -> Tensor, value: &Tensor, samples: usize) -> Result<Tensor, RequestError> {
     let shape = [&[samples], value.sample_shape()].concat();
     let mut data = Vec::with_capacity(value.len());
     for copy in value.data().chunks((samples * value.row_len()).max(1)) {
