@@ -3,6 +3,7 @@
 
 mod attributors;
 mod concepts;
+mod model_graph;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

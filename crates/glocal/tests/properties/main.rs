@@ -9,6 +9,7 @@ mod canonizing;
 mod case;
 mod conservation;
 mod independence;
+mod layers;
 mod linearity;
 mod methods;
 mod planning;
