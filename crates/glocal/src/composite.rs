@@ -19,6 +19,7 @@
 //! # Ok::<(), glocal::error::RequestError>(())
 //! ```
 
+mod default;
 mod preset;
 mod selector;
 mod text;
@@ -29,9 +30,9 @@ pub use preset::{Preset, PresetParameters};
 pub use selector::{NamePattern, Selector};
 
 use crate::error::{RequestError, RequestErrorKind};
-use crate::model::{Model, Node, NodeId};
+use crate::model::{Model, NodeId};
 use crate::op::OpKind;
-use crate::rule::{self, Rule};
+use crate::rule::Rule;
 
 /// An ordered list of selectors and rules; the first selector that matches a node gives it its rule.
 #[derive(Debug, Clone)]
@@ -84,7 +85,7 @@ impl Composite {
             let entry = matches.iter().position(|matched| matched[id.0]);
             let (rule, origin) = match entry {
                 Some(index) => (Arc::clone(&self.entries[index].1), Origin::Entry(index)),
-                None => (default_rule(node)?, Origin::Default),
+                None => (default::default_rule(graph, node)?, Origin::Default),
             };
             rule.accepts(node.op.as_ref()).map_err(|needs| RequestErrorKind::WrongRule {
                 node: node.display_name().to_owned(),
@@ -95,11 +96,6 @@ impl Composite {
         }
         Ok(Resolved { assignments })
     }
-}
-
-fn default_rule(node: &Node) -> Result<Arc<dyn Rule>, RequestError> {
-    let missing = || RequestErrorKind::NoRule { node: node.display_name().to_owned(), kind: node.op.kind().name() };
-    Ok(Arc::from(rule::default_rule(node.op.default_rule()).ok_or_else(missing)?))
 }
 
 /// The rule of every node of one model.

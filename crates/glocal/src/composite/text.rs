@@ -63,10 +63,10 @@ impl Entry {
             parts.push(Selector::layer(pattern.as_str()));
         }
         if let Some(name) = &self.kind {
-            parts.push(Selector::Kind(named("op kind", name, &OpKind::ALL, OpKind::name)?));
+            parts.push(Selector::Kind(named("op kind", name, OpKind::ALL, OpKind::name)?));
         }
         if let Some(name) = &self.class {
-            parts.push(Selector::Class(named("op class", name, &OpClass::ALL, OpClass::name)?));
+            parts.push(Selector::Class(named("op class", name, OpClass::ALL, OpClass::name)?));
         }
         let selector = match parts.len() {
             0 => Selector::Any,
