@@ -25,7 +25,7 @@ pub use result::{Attribution, Attributions};
 pub use trace::Trace;
 
 pub(crate) use backward::{Ledger, propagate};
-pub(crate) use execute::{argmax, between};
+pub(crate) use execute::{argmax, between, one_by_one};
 
 use crate::composite::{Composite, Resolved};
 use crate::error::{RequestError, RunError};

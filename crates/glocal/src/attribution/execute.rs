@@ -14,9 +14,10 @@ use std::collections::BTreeMap;
 
 use glocal_compute::Tensor;
 
-use crate::attribution::{Attribution, Attributions, Pairing, Request, Scope, Trace};
+use crate::attribution::{Attribution, Attributions, Ledger, Pairing, Request, Scope, Trace};
 use crate::error::{RequestError, RequestErrorKind, RunError};
 use crate::model::{Graph, NodeId};
+use crate::rule::terms::total;
 
 use front::Front;
 use resolve::{Resolved, resolve};
@@ -35,6 +36,8 @@ struct Execution<'a> {
     record: Vec<(&'a str, NodeId)>,
     /// The relevance that starts, before target masks.
     initial: Starting,
+    /// Told of everything, where somebody wants to know.
+    ledger: Option<&'a dyn Ledger>,
 }
 
 /// What the composite propagates, once.
@@ -83,6 +86,30 @@ pub(super) fn started(copies: &Trace<'_>, base: &Trace<'_>, request: &Request) -
     Ok(all)
 }
 
+/// Runs every condition of `request` alone, over all of its samples, with `ledger` told of it: `done` learns the condition
+/// and how much relevance arrived at the input.
+pub(crate) fn one_by_one(
+    trace: &Trace<'_>,
+    request: &Request,
+    ledger: &dyn Ledger,
+    done: &mut dyn FnMut(usize, f64),
+) -> Result<(), RequestError> {
+    let execution = Execution { ledger: Some(ledger), ..Execution::new(trace, trace, request)? };
+    let mut by_condition: Vec<Vec<(usize, usize)>> = vec![Vec::new(); execution.conditions.len()];
+    for pair in execution.pairs()? {
+        by_condition[pair.1].push(pair);
+    }
+    for (condition, pairs) in by_condition.iter().enumerate() {
+        let mut arrived = 0.0;
+        for run in pairs.chunks(request.rows_at_once.max(1)) {
+            let inputs = execution.run(run)?.into_iter().filter_map(|item| item.input);
+            arrived += inputs.map(|input| total(&input)).sum::<f64>();
+        }
+        done(condition, arrived);
+    }
+    Ok(())
+}
+
 impl<'a> Execution<'a> {
     fn new(trace: &'a Trace<'a>, base: &'a Trace<'a>, request: &'a Request) -> Result<Self, RequestError> {
         let model = trace.attributor().model();
@@ -106,7 +133,7 @@ impl<'a> Execution<'a> {
             Pairing::Product => base.batch() * conditions.len(),
         };
         let initial = Starting::new(&request.initial, trace.value(start), base.batch(), results)?;
-        Ok(Self { trace, base, request, conditions, start, record, initial })
+        Ok(Self { trace, base, request, conditions, start, record, initial, ledger: None })
     }
 
     /// The (row of the trace, condition) of each result, in order.
@@ -141,6 +168,9 @@ impl<'a> Execution<'a> {
         };
         let mut results: Vec<Attribution> = pairs.iter().map(empty).collect();
         let front = self.starting(pairs)?;
+        if let Some(ledger) = self.ledger {
+            ledger.started(&front.relevance);
+        }
         match self.request.scope {
             Scope::Isolated => self.descend(self.start, front, 0, &mut results)?,
             Scope::Whole => self.masked_pass(front, &mut results)?,

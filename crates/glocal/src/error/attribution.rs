@@ -116,6 +116,11 @@ pub enum RequestErrorKind {
         /// What was asked for.
         what: &'static str,
     },
+    /// A conservation report was asked for of a method that is more than one way down.
+    NotOneWayDown {
+        /// The method.
+        method: &'static str,
+    },
     /// The windows of an occlusion cannot be laid over the samples.
     Window {
         /// What is needed.
@@ -226,6 +231,12 @@ impl fmt::Display for RequestError {
                 write!(
                     f,
                     "occlusion scores the target by forward passes and sends no relevance down: it takes no {what}"
+                )
+            }
+            RequestErrorKind::NotOneWayDown { method } => {
+                write!(
+                    f,
+                    "a conservation report accounts for relevance on one way down, and {method} is more than that"
                 )
             }
             RequestErrorKind::Window { what, shape } => write!(f, "samples of shape {shape:?} need {what}"),
