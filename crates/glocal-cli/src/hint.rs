@@ -140,6 +140,7 @@ pub fn request(error: &RequestError) -> Option<String> {
         RequestErrorKind::UnknownName { .. } | RequestErrorKind::Parameter { .. } => {
             "parameters follow the name, as in epsilon-gamma-box:low=-3,high=3,gamma=0.25"
         }
+        RequestErrorKind::NotOneWayDown { .. } => "leave out --method, or --conservation",
         RequestErrorKind::NoRelevance { .. } => "leave that out, or choose another --method",
         RequestErrorKind::Window { .. } => "as in occlusion:window=8,stride=4, or window=4x8 for the last two axes",
         RequestErrorKind::RepeatedLayer { .. } => {

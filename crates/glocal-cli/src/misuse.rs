@@ -47,11 +47,6 @@ pub enum Misuse {
     },
     /// Layers are to be recorded, and no arrays are written.
     RecordWithoutArrays,
-    /// A conservation report was asked for of a method that is not one way down.
-    ConservationOfMethod {
-        /// The method.
-        method: &'static str,
-    },
     /// The file of a composite cannot be read.
     UnreadableComposite {
         /// The file.
@@ -92,9 +87,6 @@ impl fmt::Display for Misuse {
                 )
             }
             Self::RecordWithoutArrays => write!(f, "--record keeps layers in the arrays file, and none is written"),
-            Self::ConservationOfMethod { method } => {
-                write!(f, "--conservation accounts for relevance on one way down, and {method} is more than that")
-            }
             Self::UnreadableComposite { path, cause } => write!(f, "the composite {path} cannot be read: {cause}"),
             Self::Unreached { layer } => write!(f, "no relevance reaches layer {layer}"),
         }
@@ -119,7 +111,6 @@ impl From<Misuse> for Failure {
             }
             Misuse::OccupiedFolder { .. } => "choose another folder with `-o`",
             Misuse::RecordWithoutArrays => "`-o FILE.safetensors` writes arrays",
-            Misuse::ConservationOfMethod { .. } => "leave out --method, or --conservation",
             Misuse::UnreadableComposite { .. } => "give a preset's name, or a TOML file of rules",
             Misuse::Unreached { .. } => "choose a layer below the explained output",
         };

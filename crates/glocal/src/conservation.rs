@@ -65,6 +65,18 @@ impl Balance {
     pub fn unexplained(&self) -> f64 {
         self.started - self.arrived - self.kept()
     }
+
+    /// Adds the balance of the same condition for other samples.
+    pub fn add(&mut self, other: Self) {
+        self.started += other.started;
+        self.arrived += other.arrived;
+        for account in other.accounts {
+            match self.accounts.binary_search_by(|known| account.node.cmp(&known.node)) {
+                Ok(place) => self.accounts[place].add(&account),
+                Err(place) => self.accounts.insert(place, account),
+            }
+        }
+    }
 }
 
 impl Account {
@@ -79,7 +91,7 @@ impl Account {
     }
 
     /// Adds the account of the same layer for other samples.
-    pub fn add(&mut self, other: &Self) {
+    fn add(&mut self, other: &Self) {
         self.relevance_in += other.relevance_in;
         self.relevance_out += other.relevance_out;
         self.bias += other.bias;

@@ -100,9 +100,9 @@ pub struct Attribute {
     /// The colors of heatmaps: a name (bwr, coldnhot, balanced, ...) or nodes as in 00f,80:fff,f00
     #[arg(long, value_name = "NAME", default_value = "bwr")]
     colormap: String,
-    /// Report, for each layer, the relevance that came in, went on, and was kept by biases and stabilizers; masks of
-    /// conditions are left out
-    #[arg(long, conflicts_with = "start")]
+    /// Report, for each condition and layer, the relevance that came in, went on, was kept by biases, stabilizers and the
+    /// rule, and was dropped by masks and beside the conditioned layers
+    #[arg(long)]
     conservation: bool,
 }
 

@@ -102,7 +102,7 @@ fn methods_that_make_no_sense_are_told() {
         (&["--method", "occlusion", "--condition", "features.4=1"], &["occlusion", "conditions on layers"]),
         (&["--method", "occlusion", "--record", "features.4"], &["occlusion", "recorded layers"]),
         (&["--method", "occlusion", "--init", "one"], &["occlusion", "initial relevance"]),
-        (&["--method", "smooth-grad", "--conservation"], &["--conservation", "smooth-grad"]),
+        (&["--method", "smooth-grad", "--conservation"], &["conservation", "smooth-grad"]),
     ] {
         let call = ["attribute", &model(), inputs.to_str().unwrap(), "-o", out.to_str().unwrap()];
         glocal(&[&call[..], options].concat()).was_wrong(words);

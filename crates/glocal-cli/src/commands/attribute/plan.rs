@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use glocal::attribution::{Attribution, Attributor, Condition, Initial, Method, Pairing, Request, Scope, Target};
+use glocal::conservation::report;
 use glocal::error::{RequestError, RequestErrorKind};
 use glocal::model::{Model, NodeId};
 use glocal_kit::condition::parse_condition;
@@ -16,7 +17,6 @@ use super::{Attribute, PairingArgument, ScopeArgument, Sink};
 use crate::args::read_composite;
 use crate::failure::Failure;
 use crate::hint;
-use crate::misuse::Misuse;
 use crate::output::file_name_part;
 use crate::predictions::Predictions;
 use crate::progress::Progress;
@@ -124,7 +124,7 @@ impl Attribute {
             Failure::call(error).hinted(Some(hint))
         })?;
         if self.conservation && method != Method::Plain {
-            return Err(Misuse::ConservationOfMethod { method: method.name() }.into());
+            return Err(RequestError::from(RequestErrorKind::NotOneWayDown { method: method.name() }).into());
         }
         Ok(method)
     }
@@ -193,9 +193,10 @@ impl Plan {
         for start in conditions.step_by(size.max(1)) {
             let of_run = &self.conditions[start..(start + size).min(last)];
             let conditions = of_run.iter().map(|named| named.condition.clone()).collect();
-            let mut found = trace.attribute(&Request { conditions, ..self.request.clone() })?;
+            let request = Request { conditions, ..self.request.clone() };
+            let mut found = trace.attribute(&request)?;
             if let Some(conservation) = conservation.as_deref_mut() {
-                conservation.add(&trace, of_run, &found, self)?;
+                conservation.add(of_run, report(&trace, &request)?);
             }
             for item in &mut found.items {
                 item.sample += samples.start;
