@@ -4,7 +4,7 @@
 //! padding holds zeros, not shifts. Between the two there may be reshapes and transpositions. What is merged, and what
 //! lies between, computes another value from then on and gives up its names.
 
-use std::sync::Arc;
+use glocal_compute::ComputeError;
 
 use super::inner_values;
 use crate::canonizer::affine::AffineOp;
@@ -12,16 +12,19 @@ use crate::canonizer::rewrite::{Change, rewrite};
 use crate::canonizer::scaling::{PerChannel, Scaling};
 use crate::error::ModelError;
 use crate::model::{Model, NodeId};
-use crate::op::{Op, OpKind};
+use crate::op::OpKind;
 
 pub(super) fn apply(model: &Model) -> Result<Model, ModelError> {
     let inner = inner_values(model);
     let mut changes: Vec<Change> = model.graph().nodes().map(|_| Change::Keep).collect();
     for (id, node) in model.graph().nodes() {
         let Some(op) = AffineOp::of(node) else { continue };
-        let found = Preceding::of(model, &inner, id, op)
-            .map_err(|cause| ModelError::from(cause).at(&node.name, &node.op_type))?;
-        let Some((preceding, merged)) = found else { continue };
+        let at = |cause| ModelError::from(cause).at(&node.name, &node.op_type);
+        let preceding = Preceding::of(model, &inner, id, op).map_err(at)?;
+        if preceding.merged.is_empty() {
+            continue;
+        }
+        let Some(merged) = op.preceded_by(&preceding.channels).map_err(at)? else { continue };
         changes[id.index()] = Change::Replace(merged);
         preceding.merged.iter().for_each(|merged| changes[merged.index()] = Change::Vanish);
         preceding.moving.iter().for_each(|moving| changes[moving.index()] = Change::Unname);
@@ -38,15 +41,12 @@ struct Preceding {
 }
 
 impl Preceding {
-    /// What can be merged into the affine op `op` of node `id`, and the op that it becomes; `None` for nothing.
-    fn of(
-        model: &Model,
-        inner: &[bool],
-        id: NodeId,
-        op: AffineOp<'_>,
-    ) -> Result<Option<(Self, Arc<dyn Op>)>, glocal_compute::ComputeError> {
+    /// What can be merged into the affine op `op` of node `id`.
+    fn of(model: &Model, inner: &[bool], id: NodeId, op: AffineOp<'_>) -> Result<Self, ComputeError> {
         let graph = model.graph();
-        let (node, Some(&first)) = (graph.node(id), graph.node(id).inputs.first()) else { return Ok(None) };
+        let node = graph.node(id);
+        // An affine op has one input.
+        let first = node.inputs.first().copied().unwrap_or(graph.input());
         let input = &graph.node(first).shape;
         let axis = op.channel_axis(input.len());
         let channels = input.get(axis).copied().unwrap_or(1);
@@ -76,9 +76,6 @@ impl Preceding {
             }
             below = *next;
         }
-        if found.merged.is_empty() {
-            return Ok(None);
-        }
-        Ok(op.preceded_by(&found.channels)?.map(|op| (found, op)))
+        Ok(found)
     }
 }
