@@ -3,17 +3,24 @@
 //! They bring a model into the form that rules are defined for. Everything is found by structure, never by names or by
 //! the order of definition.
 
+mod affine;
 mod drop_identity;
 mod merge_batch_normalization;
 mod recognize_activations;
 mod rewrite;
+mod scaling;
 
 use crate::error::ModelError;
 use crate::model::Model;
 
-/// Recognises decomposed activations, drops identities, and merges batch normalisations into the affine ops before them.
+/// Recognises decomposed activations, drops identities, and merges batch normalisations, and constants that scale or
+/// shift channels, into the affine ops before or after them.
 ///
-/// The merged node answers to the names of all layers it stands for.
+/// A node that others were merged into from behind answers to the names of all layers it stands for: their last value is
+/// its own. What was merged into the op after it, and a reshape or transposition between the two, has no value of its own
+/// any more, and its names are not found. A normalisation between two affine ops merges into the one before. One that
+/// cannot be merged exactly stays: where several ops take its value or it is the output, behind anything but an affine op
+/// and before a convolution whose padding the shift would leak into.
 ///
 /// # Errors
 /// Only when a rewritten node no longer fits its inputs, which would be a fault of the canonizer.

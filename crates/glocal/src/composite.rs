@@ -9,21 +9,30 @@
 //!     extends = "epsilon-plus"      # a preset, whose entries come behind these
 //!
 //!     [[rules]]
-//!     layer = "features.*"          # of layer, kind and class, all that are given must match
+//!     layer = "features.*"          # of layer, kind and class, all that are given must match; each one name or a list
 //!     kind = "convolution"
-//!     first = true                  # only the first node that matches
+//!     first = true                  # only the first node that matches; or last = true, or nth = 2, from 0
 //!     rule = "z-box"                # epsilon, z-plus, alpha-beta, gamma, z-box, w-square, flat, norm, pass, gradient,
 //!     low = -3                      # guided-backprop, deconvnet, beta-smooth; each with its parameters
 //!     high = [2.5, 2.5, 3.0]
+//!
+//!     [[rules]]
+//!     class = "linear"
+//!     except = { layer = ["classifier.*", "fc"] }  # not those; first, last and nth count what is left
+//!     rule = "gamma"
 //! "#)?;
 //! # Ok::<(), glocal::error::RequestError>(())
 //! ```
+//!
+//! `extends` names a preset, as `"epsilon-gamma-box:low=-3,high=3"` or as a table
+//! `{ preset = "epsilon-gamma-box", low = -3, high = 3 }`, or is another composite: its text, or a table with its keys.
 
 mod default;
 mod preset;
 mod selector;
 mod text;
 
+use std::fmt;
 use std::sync::Arc;
 
 pub use preset::{Preset, PresetParameters};
@@ -38,7 +47,25 @@ use crate::rule::Rule;
 #[derive(Debug, Clone)]
 pub struct Composite {
     name: String,
-    entries: Vec<(Selector, Arc<dyn Rule>)>,
+    entries: Vec<Entry>,
+}
+
+/// One line of a composite.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The nodes that it is for.
+    pub selector: Selector,
+    /// What they get.
+    pub rule: Arc<dyn Rule>,
+    /// Whether it stems from a [`Preset`]: those have entries for ops that many models do not have.
+    pub of_preset: bool,
+}
+
+impl fmt::Display for Entry {
+    /// `selector -> rule`, on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -> {}", self.selector, self.rule.describe())
+    }
 }
 
 impl Composite {
@@ -49,8 +76,14 @@ impl Composite {
 
     /// Adds an entry behind all others.
     #[must_use]
-    pub fn with(mut self, selector: Selector, rule: impl Rule + 'static) -> Self {
-        self.entries.push((selector, Arc::new(rule)));
+    pub fn with(self, selector: Selector, rule: impl Rule + 'static) -> Self {
+        self.with_shared(selector, Arc::new(rule))
+    }
+
+    /// Adds an entry behind all others, whose rule other composites may share.
+    #[must_use]
+    pub fn with_shared(mut self, selector: Selector, rule: Arc<dyn Rule>) -> Self {
+        self.entries.push(Entry { selector, rule, of_preset: false });
         self
     }
 
@@ -61,6 +94,11 @@ impl Composite {
         self
     }
 
+    /// Its entries, the one that is asked first at the front.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
     /// Its name, for people.
     pub fn name(&self) -> &str {
         &self.name
@@ -68,8 +106,7 @@ impl Composite {
 
     /// The whole table as text, an entry a line: two composites with the same text give the same relevances.
     pub fn describe(&self) -> String {
-        let line = |(selector, rule): &(Selector, Arc<dyn Rule>)| format!("{selector} -> {}", rule.describe());
-        self.entries.iter().map(line).collect::<Vec<_>>().join("\n")
+        self.entries.iter().map(Entry::to_string).collect::<Vec<_>>().join("\n")
     }
 
     /// The rule of every node of `model` that its explained output depends on.
@@ -79,12 +116,16 @@ impl Composite {
     pub fn resolve(&self, model: &Model) -> Result<Resolved, RequestError> {
         let graph = model.graph();
         let reached = graph.ancestors(model.explained());
-        let matches: Vec<Vec<bool>> = self.entries.iter().map(|(selector, _)| selector.select(graph)).collect();
+        let matches: Vec<Vec<bool>> = self.entries.iter().map(|entry| entry.selector.select(model)).collect();
         let mut assignments = vec![None; graph.len()];
+        let mut used = vec![false; self.entries.len()];
         for (id, node) in graph.nodes().filter(|(id, node)| reached[id.0] && node.op.kind() != OpKind::Input) {
             let entry = matches.iter().position(|matched| matched[id.0]);
             let (rule, origin) = match entry {
-                Some(index) => (Arc::clone(&self.entries[index].1), Origin::Entry(index)),
+                Some(index) => {
+                    used[index] = true;
+                    (Arc::clone(&self.entries[index].rule), Origin::Entry(index))
+                }
                 None => (default::default_rule(graph, node)?, Origin::Default),
             };
             rule.accepts(node.op.as_ref()).map_err(|needs| RequestErrorKind::WrongRule {
@@ -94,7 +135,9 @@ impl Composite {
             })?;
             assignments[id.0] = Some(Assignment { rule, origin });
         }
-        Ok(Resolved { assignments })
+        let unused = (0..used.len()).filter(|&entry| !used[entry]);
+        let unused = unused.map(|entry| Unused { entry, matches_nothing: !matches[entry].contains(&true) }).collect();
+        Ok(Resolved { assignments, unused })
     }
 }
 
@@ -102,6 +145,17 @@ impl Composite {
 #[derive(Debug, Clone)]
 pub struct Resolved {
     assignments: Vec<Option<Assignment>>,
+    unused: Vec<Unused>,
+}
+
+/// An entry of a composite that gives no node of the model its rule: often a misspelt layer name, unless the entry is
+/// one of a preset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unused {
+    /// The index of the entry.
+    pub entry: usize,
+    /// Whether its selector matches no node; else entries before it match all that it does.
+    pub matches_nothing: bool,
 }
 
 /// A node's rule and where it comes from.
@@ -126,5 +180,10 @@ impl Resolved {
     /// The rule of a node; `None` for the input and for nodes that the explained output does not depend on.
     pub fn get(&self, id: NodeId) -> Option<&Assignment> {
         self.assignments.get(id.0).and_then(Option::as_ref)
+    }
+
+    /// The entries that give no node its rule, in their order.
+    pub fn unused(&self) -> &[Unused] {
+        &self.unused
     }
 }

@@ -7,6 +7,7 @@ use crate::model::{Graph, Model, Node, NodeId};
 use crate::op::Op;
 
 /// What becomes of a node.
+#[derive(Debug, Clone)]
 pub(super) enum Change {
     /// It stays.
     Keep,
@@ -16,6 +17,10 @@ pub(super) enum Change {
     Become(Arc<dyn Op>, NodeId),
     /// It goes: its value is that of its first input, which answers to its names.
     Absorb,
+    /// It goes: what took its value takes that of its first input, which is another one, so that its names are gone.
+    Vanish,
+    /// It stays, but its value is another one from then on, so that its names are gone.
+    Unname,
 }
 
 /// The model with `change` applied to every node, without the nodes that nothing needs any more.
@@ -34,18 +39,22 @@ pub(super) fn rewrite(model: &Model, change: impl Fn(NodeId, &Node) -> Change) -
             inputs(id).iter().for_each(|input| needed[input.index()] = true);
         }
     }
-    // An absorbed node gives its names to the node that its chain of absorbed nodes ends in.
+    // What takes the place of a node that goes; an absorbed node gives its names to it, if their values are the same.
     let mut heirs: Vec<NodeId> = Vec::with_capacity(old.len());
+    let mut same_value: Vec<bool> = Vec::with_capacity(old.len());
     let mut absorbed: Vec<Vec<NodeId>> = vec![Vec::new(); old.len()];
     for (id, node) in old.nodes() {
-        let heir = match (&changes[id.index()], node.inputs.first()) {
-            (Change::Absorb, Some(input)) => heirs[input.index()],
-            _ => id,
+        let (heir, same) = match (&changes[id.index()], node.inputs.first()) {
+            (Change::Absorb, Some(input)) => (heirs[input.index()], same_value[input.index()]),
+            (Change::Vanish, Some(input)) => (heirs[input.index()], false),
+            (Change::Unname, _) => (id, false),
+            _ => (id, true),
         };
-        if heir != id {
+        if heir != id && same {
             absorbed[heir.index()].push(id);
         }
         heirs.push(heir);
+        same_value.push(same);
     }
     let input = old.node(old.input());
     let mut graph = Graph::new(&input.name, input.shape.clone());
@@ -57,8 +66,13 @@ pub(super) fn rewrite(model: &Model, change: impl Fn(NodeId, &Node) -> Change) -
         }
         let mut kept = node.clone();
         kept.inputs = inputs(id).iter().map(|input| moved[input.index()]).collect();
-        if let Change::Replace(op) | Change::Become(op, _) = &changes[id.index()] {
-            kept.op = Arc::clone(op);
+        match &changes[id.index()] {
+            Change::Replace(op) | Change::Become(op, _) => kept.op = Arc::clone(op),
+            Change::Unname => {
+                kept.is_step = true;
+                (kept.layers, kept.values) = (Vec::new(), Vec::new());
+            }
+            Change::Keep | Change::Absorb | Change::Vanish => {}
         }
         for other in absorbed[id.index()].iter().map(|other| old.node(*other)) {
             kept.layers.extend(other.layers.iter().cloned());

@@ -97,6 +97,13 @@ impl Preset {
     /// # Errors
     /// When a number is out of its domain, or the box has no bounds.
     pub fn composite(self, parameters: &PresetParameters) -> Result<Composite, RequestError> {
+        let mut composite = self.table(parameters)?;
+        composite.entries.iter_mut().for_each(|entry| entry.of_preset = true);
+        Ok(composite)
+    }
+
+    /// The table of selectors and rules.
+    fn table(self, parameters: &PresetParameters) -> Result<Composite, RequestError> {
         let PresetParameters { epsilon, stabilizer, zero_bias, gamma, low, high, beta } = *parameters;
         let positive = |value: f32| value.is_finite() && value > 0.0;
         if !positive(epsilon) || !positive(stabilizer) {
@@ -109,7 +116,7 @@ impl Preset {
             return Err(RequestErrorKind::Parameter { name: "beta", expected: "a positive number" }.into());
         }
         let stabilizer = Stabilizer::from(stabilizer);
-        let first = || Selector::First(Box::new(Selector::Class(OpClass::Linear)));
+        let first = || Selector::Class(OpClass::Linear).first();
         let relu = Selector::Kind(OpKind::Relu);
         let composite = Composite::new(self.name());
         let composite = match self {
@@ -134,7 +141,7 @@ impl Preset {
                     return Err(RequestErrorKind::Parameter { name: "low and high", expected: "low ≤ 0 ≤ high" }.into());
                 }
                 let z_box = ZBox { stabilizer, zero_bias, ..ZBox::new(Bound::All(low), Bound::All(high)) };
-                composite.with(Selector::First(Box::new(Selector::Class(OpClass::Convolution))), z_box)
+                composite.with(Selector::Class(OpClass::Convolution).first(), z_box)
             }
             Self::EpsilonPlus | Self::EpsilonAlpha2Beta1 => composite,
         };
@@ -172,9 +179,9 @@ impl FromStr for Composite {
     type Err = RequestError;
 
     /// Reads `NAME` or `NAME:KEY=VALUE,...`, as in `epsilon-gamma-box:low=-3,high=3,gamma=0.25`; text with quotes or
-    /// of several lines is the [text form](Composite::from_toml).
+    /// brackets or of several lines is the [text form](Composite::from_toml).
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.contains(['\n', '"']) {
+        if text.contains(['\n', '"', '\'', '[', '{']) {
             return Self::from_toml(text);
         }
         let (name, settings) = text.split_once(':').unwrap_or((text, ""));
@@ -190,7 +197,7 @@ impl FromStr for Composite {
 
 impl PresetParameters {
     /// Sets one number by its name.
-    fn set(&mut self, key: &str, value: &str) -> Result<(), RequestError> {
+    pub(super) fn set(&mut self, key: &str, value: &str) -> Result<(), RequestError> {
         const NAMES: [&str; 7] = ["epsilon", "stabilizer", "zero_bias", "gamma", "low", "high", "beta"];
         let Some(name) = NAMES.into_iter().find(|name| *name == key) else {
             let nearest = nearest(key, NAMES.into_iter(), 3);

@@ -1,231 +1,67 @@
 //! The text form of composites: TOML, an entry a table, first match first.
 
-use serde::Deserialize;
+mod fields;
+mod rule;
+mod selector;
 
-use crate::composite::{Composite, Selector};
-use crate::error::{RequestError, RequestErrorKind, nearest};
-use crate::op::{OpClass, OpKind};
-use crate::rule::{
-    AlphaBeta, BetaSmooth, Bound, DeconvNet, Epsilon, Flat, Gamma, Gradient, GuidedBackprop, Norm, Pass, Rule,
-    Stabilizer, WSquare, ZBox, ZPlus,
-};
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Text {
-    #[serde(default = "unnamed")]
-    name: String,
-    extends: Option<String>,
-    #[serde(default)]
-    rules: Vec<Entry>,
-}
-
-/// The name of a composite whose text gives none.
-fn unnamed() -> String {
-    "custom".to_owned()
-}
-
-/// What is in none of the named fields is a parameter of the rule.
-#[derive(Deserialize)]
-struct Entry {
-    layer: Option<String>,
-    kind: Option<String>,
-    class: Option<String>,
-    #[serde(default)]
-    first: bool,
-    rule: String,
-    #[serde(flatten)]
-    parameters: toml::Table,
-}
+use crate::composite::{Composite, Preset, PresetParameters};
+use crate::error::{RequestError, RequestErrorKind};
+use fields::{Fields, expected};
 
 impl Composite {
     /// Reads the text form, as the [module](crate::composite) shows it.
     ///
     /// # Errors
-    /// When the text is no TOML, an entry is incomplete, or a name or parameter is unknown.
+    /// When the text is no TOML, an entry is incomplete, or a name or key is unknown.
     pub fn from_toml(text: &str) -> Result<Self, RequestError> {
-        let text: Text = toml::from_str(text).map_err(|cause| RequestErrorKind::Text { message: cause.to_string() })?;
-        let mut composite = Self::new(text.name);
-        for entry in &text.rules {
-            composite.entries.push((entry.selector()?, entry.rule()?.into()));
-        }
-        match text.extends {
-            Some(preset) => Ok(composite.followed_by(preset.parse()?)),
-            None => Ok(composite),
-        }
+        let table =
+            text.parse().map_err(|cause: toml::de::Error| RequestErrorKind::Text { message: cause.to_string() })?;
+        composite(table)
     }
 }
 
-impl Entry {
-    fn selector(&self) -> Result<Selector, RequestError> {
-        let mut parts = Vec::new();
-        if let Some(pattern) = &self.layer {
-            parts.push(Selector::layer(pattern.as_str()));
-        }
-        if let Some(name) = &self.kind {
-            parts.push(Selector::Kind(named("op kind", name, OpKind::ALL, OpKind::name)?));
-        }
-        if let Some(name) = &self.class {
-            parts.push(Selector::Class(named("op class", name, OpClass::ALL, OpClass::name)?));
-        }
-        let selector = match parts.len() {
-            0 => Selector::Any,
-            1 => parts.swap_remove(0),
-            _ => Selector::All(parts),
-        };
-        Ok(if self.first { Selector::First(Box::new(selector)) } else { selector })
+fn composite(table: toml::Table) -> Result<Composite, RequestError> {
+    let fields = Fields::new(table);
+    let mut composite = Composite::new(fields.string("name")?.unwrap_or_else(|| "custom".to_owned()));
+    let wrong = || expected("rules", "a list of entries, each a table headed [[rules]]");
+    let entries = match fields.take("rules") {
+        None => Vec::new(),
+        Some(toml::Value::Array(entries)) => entries,
+        Some(_) => return Err(wrong()),
+    };
+    for entry in entries {
+        let toml::Value::Table(entry) = entry else { return Err(wrong()) };
+        let entry = Fields::new(entry);
+        let (rule, selector) = (rule::rule(&entry)?, selector::selector(&entry)?);
+        entry.finish("key of this rule and its selector")?;
+        composite = composite.with_shared(selector, rule);
     }
+    let extended = fields.take("extends").map(extended).transpose()?;
+    fields.finish("key of a composite")?;
+    Ok(match extended {
+        Some(extended) => composite.followed_by(extended),
+        None => composite,
+    })
+}
 
-    fn rule(&self) -> Result<Box<dyn Rule>, RequestError> {
-        let mut parameters = Parameters { table: self.parameters.clone() };
-        let rule: Box<dyn Rule> = match self.rule.as_str() {
-            "epsilon" => Box::new(Epsilon { stabilizer: parameters.stabilizer()?, zero_bias: parameters.zero_bias()? }),
-            "z-plus" => Box::new(ZPlus { stabilizer: parameters.stabilizer()?, zero_bias: parameters.zero_bias()? }),
-            "alpha-beta" => {
-                let (alpha, beta) = (parameters.number("alpha", 2.0)?, parameters.number("beta", 1.0)?);
-                let expected = "not negative, with alpha − beta = 1";
-                let mut rule = AlphaBeta::new(alpha, beta)
-                    .ok_or(RequestErrorKind::Parameter { name: "alpha and beta", expected })?;
-                (rule.stabilizer, rule.zero_bias) = (parameters.stabilizer()?, parameters.zero_bias()?);
-                Box::new(rule)
-            }
-            "gamma" => {
-                let gamma = parameters.number("gamma", 0.25)?;
-                if gamma < 0.0 {
-                    return Err(
-                        RequestErrorKind::Parameter { name: "gamma", expected: "a number of at least 0" }.into()
-                    );
+/// What a composite is put in front of: a preset by its name, with parameters behind a colon or in a table, or the text
+/// or the table of another composite.
+fn extended(value: toml::Value) -> Result<Composite, RequestError> {
+    match value {
+        toml::Value::String(text) => text.parse(),
+        toml::Value::Table(mut table) => match table.remove("preset") {
+            None => composite(table),
+            Some(toml::Value::String(name)) => {
+                let mut parameters = PresetParameters::default();
+                for (key, value) in &table {
+                    parameters.set(key, &value.to_string())?;
                 }
-                Box::new(Gamma { gamma, stabilizer: parameters.stabilizer()?, zero_bias: parameters.zero_bias()? })
+                name.parse::<Preset>()?.composite(&parameters)
             }
-            "z-box" => {
-                let (low, high) = (parameters.bound("low")?, parameters.bound("high")?);
-                let (stabilizer, zero_bias) = (parameters.stabilizer()?, parameters.zero_bias()?);
-                Box::new(ZBox { low, high, stabilizer, zero_bias })
-            }
-            "w-square" => {
-                Box::new(WSquare { stabilizer: parameters.stabilizer()?, zero_bias: parameters.zero_bias()? })
-            }
-            "flat" => Box::new(Flat { stabilizer: parameters.stabilizer()? }),
-            "norm" => Box::new(Norm { stabilizer: parameters.stabilizer()? }),
-            "pass" => Box::new(Pass),
-            "gradient" => Box::new(Gradient),
-            "guided-backprop" => Box::new(GuidedBackprop),
-            "deconvnet" => Box::new(DeconvNet),
-            "beta-smooth" => Box::new(BetaSmooth { beta: parameters.positive("beta", 10.0)? }),
-            name => return Err(unknown("rule", name, RULES.into_iter())),
-        };
-        match parameters.table.keys().next() {
-            None => Ok(rule),
-            Some(name) => Err(unknown("parameter of this rule or selector", name, ENTRY_KEYS.into_iter())),
-        }
+            Some(_) => Err(expected("preset", "a text in quotes")),
+        },
+        _ => Err(expected("extends", "the name of a preset in quotes, or a table")),
     }
-}
-
-const RULES: [&str; 13] = [
-    "epsilon",
-    "z-plus",
-    "alpha-beta",
-    "gamma",
-    "z-box",
-    "w-square",
-    "flat",
-    "norm",
-    "pass",
-    "gradient",
-    "guided-backprop",
-    "deconvnet",
-    "beta-smooth",
-];
-
-const ENTRY_KEYS: [&str; 13] = [
-    "layer",
-    "kind",
-    "class",
-    "first",
-    "epsilon",
-    "clip",
-    "norm_scale",
-    "zero_bias",
-    "alpha",
-    "beta",
-    "gamma",
-    "low",
-    "high",
-];
-
-/// The parameters of an entry that no reader has taken yet.
-struct Parameters {
-    table: toml::Table,
-}
-
-impl Parameters {
-    fn number(&mut self, name: &'static str, default: f32) -> Result<f32, RequestError> {
-        match self.table.remove(name) {
-            None => Ok(default),
-            Some(value) => number(&value).ok_or_else(|| expected(name, "a number")),
-        }
-    }
-
-    fn positive(&mut self, name: &'static str, default: f32) -> Result<f32, RequestError> {
-        let value = self.number(name, default)?;
-        if value > 0.0 { Ok(value) } else { Err(expected(name, "a positive number")) }
-    }
-
-    fn flag(&mut self, name: &'static str) -> Result<bool, RequestError> {
-        match self.table.remove(name) {
-            None => Ok(false),
-            Some(value) => value.as_bool().ok_or_else(|| expected(name, "true or false")),
-        }
-    }
-
-    fn zero_bias(&mut self) -> Result<bool, RequestError> {
-        self.flag("zero_bias")
-    }
-
-    fn stabilizer(&mut self) -> Result<Stabilizer, RequestError> {
-        let epsilon = self.positive("epsilon", Stabilizer::default().epsilon)?;
-        Ok(Stabilizer { epsilon, clip: self.flag("clip")?, norm_scale: self.flag("norm_scale")? })
-    }
-
-    /// A bound of the input: one number, or one for each channel.
-    fn bound(&mut self, name: &'static str) -> Result<Bound, RequestError> {
-        let wrong = || expected(name, "a number, or a list of one for each channel");
-        match self.table.remove(name).ok_or_else(wrong)? {
-            toml::Value::Array(values) => {
-                let values: Option<Vec<f32>> = values.iter().map(number).collect();
-                values.map(Bound::Channels).ok_or_else(wrong)
-            }
-            value => number(&value).map(Bound::All).ok_or_else(wrong),
-        }
-    }
-}
-
-/// A finite number, written with or without a point.
-fn number(value: &toml::Value) -> Option<f32> {
-    let number = value.as_float().or_else(|| value.as_integer().map(|integer| integer as f64))? as f32;
-    number.is_finite().then_some(number)
-}
-
-fn expected(name: &'static str, expected: &'static str) -> RequestError {
-    RequestErrorKind::Parameter { name, expected }.into()
-}
-
-/// The one of `all` that is called `name`.
-fn named<T: Copy>(
-    what: &'static str,
-    name: &str,
-    all: &[T],
-    name_of: impl Fn(T) -> &'static str,
-) -> Result<T, RequestError> {
-    all.iter()
-        .copied()
-        .find(|known| name_of(*known) == name)
-        .ok_or_else(|| unknown(what, name, all.iter().map(|known| name_of(*known))))
-}
-
-fn unknown(what: &'static str, name: &str, names: impl Iterator<Item = &'static str>) -> RequestError {
-    RequestErrorKind::UnknownName { what, name: name.to_owned(), nearest: nearest(name, names, 3) }.into()
 }
 
 #[cfg(test)]
@@ -259,24 +95,87 @@ mod tests {
         let preset: Composite = "epsilon-plus".parse().unwrap();
         assert_eq!(composite.describe(), format!("{expected}{}", preset.describe()));
         assert_eq!(composite.name(), "mine");
+        let own: Vec<bool> = composite.entries().iter().take(3).map(|entry| entry.of_preset).collect();
+        assert_eq!(own, [false, false, true]);
+    }
+
+    #[test]
+    fn selectors_combine() {
+        let cases = [
+            ("", "any"),
+            ("layer = ['a', 'b.*']", "(layer a) or (layer b.*)"),
+            ("layer = ['a']", "layer a"),
+            ("kind = ['dense', 'convolution']\nlast = true", "last ((kind dense) or (kind convolution))"),
+            ("class = 'linear'\nnth = 2\nfirst = false", "number 2 of (class linear)"),
+            ("class = 'linear'\nexcept = { layer = 'fc' }", "(class linear) and (not (layer fc))"),
+            (
+                "except = [{ layer = 'a' }, { kind = 'relu', first = true }]",
+                "(not (layer a)) and (not (first (kind relu)))",
+            ),
+            (
+                "except = { class = 'linear', except = { kind = 'dense' } }",
+                "not ((class linear) and (not (kind dense)))",
+            ),
+        ];
+        for (selector, expected) in cases {
+            let composite = Composite::from_toml(&format!("[[rules]]\nrule = 'pass'\n{selector}")).unwrap();
+            assert_eq!(composite.describe(), format!("{expected} -> Pass"), "{selector}");
+        }
+    }
+
+    #[test]
+    fn composites_extend_presets_and_each_other() {
+        let boxed: Composite = "epsilon-gamma-box:low=-3,high=2.5,zero_bias=true".parse().unwrap();
+        let flat = "any -> Flat(epsilon=1e-6)\n";
+        let rules = "rules = [{ rule = 'flat' }]";
+        for extends in [
+            "extends = 'epsilon-gamma-box:low=-3,high=2.5,zero_bias'".to_owned(),
+            "extends = { preset = 'epsilon-gamma-box', low = -3, high = 2.5, zero_bias = true }".to_owned(),
+            "extends = { extends = 'epsilon-gamma-box:low=-3,high=2.5,zero_bias' }".to_owned(),
+            "extends = \"extends = 'epsilon-gamma-box:low=-3,high=2.5,zero_bias'\"".to_owned(),
+        ] {
+            let composite: Composite = format!("{rules}\n{extends}").parse().unwrap();
+            assert_eq!(composite.describe(), format!("{flat}{}", boxed.describe()), "{extends}");
+        }
+        let twice = "rules = [{ rule = 'pass' }]\n[extends]\nrules = [{ rule = 'flat' }]\nextends = 'gradient'";
+        assert_eq!(Composite::from_toml(twice).unwrap().describe(), format!("any -> Pass\n{flat}any -> Gradient"));
     }
 
     #[test]
     fn what_is_wrong_is_named() {
         let entry = |entry: &str| format!("name = \"x\"\n[[rules]]\n{entry}");
+        let pass = |selector: &str| format!("[[rules]]\nrule = 'pass'\n{selector}");
         let cases = [
             ("name = ".to_owned(), "TOML"),
             (entry("rule = \"epsilom\""), "no rule is called \"epsilom\"; the nearest are epsilon"),
-            (entry("rule = \"pass\"\nkind = \"conv\""), "no op kind is called \"conv\""),
-            (entry("rule = \"pass\"\nclass = \"linea\""), "nearest are linear"),
-            (entry("rule = \"pass\"\nepsilon = 1.0"), "no parameter of this rule or selector is called \"epsilon\""),
+            (entry("kind = \"dense\""), "rule must be given in every entry"),
+            (entry("rule = 1"), "rule must be a text in quotes"),
+            (pass("kind = \"conv\""), "no op kind is called \"conv\""),
+            (pass("kind = ['relu', 'conv']"), "no op kind is called \"conv\""),
+            (pass("class = \"linea\""), "nearest are linear"),
+            (pass("layer = []"), "layer must be a text in quotes, or a list"),
+            (pass("epsilon = 1.0"), "no key of this rule and its selector is called \"epsilon\"; the nearest are"),
+            (pass("layr = 'fc'"), "no key of this rule and its selector is called \"layr\"; the nearest are layer"),
+            (pass("nth = -1"), "nth must be a whole number, 0 for the first"),
+            (pass("nth = true"), "nth must be a whole number"),
+            (pass("nth = 0\nlast = true"), "first, last and nth must be at most one of them"),
+            (pass("except = 'fc'"), "except must be a selector, as in { layer = \"features.0\" }"),
+            (pass("except = {}"), "except must be a selector"),
+            (pass("except = { rule = 'flat' }"), "no key of a selector is called \"rule\""),
             (entry("rule = \"epsilon\"\nepsilon = 0"), "epsilon must be a positive number"),
             (entry("rule = \"epsilon\"\nepsilon = inf"), "epsilon must be a number"),
             (entry("rule = \"epsilon\"\nzero_bias = 1"), "zero_bias must be true or false"),
             (entry("rule = \"alpha-beta\"\nalpha = 2\nbeta = 2"), "alpha and beta must be"),
             (entry("rule = \"z-box\"\nlow = -1"), "high must be a number, or a list"),
             ("name = \"x\"\nextends = \"epsilon-minus\"".to_owned(), "no composite is called \"epsilon-minus\""),
-            ("name = \"x\"\nrule = []".to_owned(), "unknown field"),
+            ("extends = 3".to_owned(), "extends must be the name of a preset in quotes"),
+            ("extends = { preset = 3 }".to_owned(), "preset must be a text"),
+            ("extends = { preset = 'epsilon-plus', gama = 1 }".to_owned(), "nearest are gamma"),
+            ("extends = { preset = 'epsilon-plus', gamma = 'x' }".to_owned(), "gamma must be a number"),
+            ("extends = { rulez = [] }".to_owned(), "no key of a composite is called \"rulez\"; the nearest are rules"),
+            ("name = \"x\"\nrule = []".to_owned(), "no key of a composite is called \"rule\"; the nearest are rules"),
+            ("rules = 3".to_owned(), "rules must be a list of entries"),
+            ("rules = [3]".to_owned(), "rules must be a list of entries"),
         ];
         for (text, expected) in cases {
             let error = Composite::from_toml(&text).unwrap_err().to_string();

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use glocal_compute::backend::{PackedWeight, Zip};
-use glocal_compute::{Backend, ComputeError, ConvolutionGeometry, Tensor};
+use glocal_compute::backend::{PackedWeight, PadMode, Zip};
+use glocal_compute::{Backend, ComputeError, ConvolutionGeometry, SliceRange, Tensor};
 
 use crate::op::affine::broadcast_bias;
 use crate::op::convolution::Transposed;
@@ -49,6 +49,13 @@ impl ConvolutionTranspose {
                 full.checked_sub(pads_begin[axis])?.checked_sub(pads_end[axis]).filter(|&size| size > 0)
             })
             .collect()
+    }
+
+    /// How many windows an output of the given size has room for along each spatial axis: those of the input, and more
+    /// where the output padding is not less than the stride.
+    fn windows(&self, out: &[usize], input: &[usize]) -> Vec<usize> {
+        let kernel = self.parameters.weight().shape().get(2..).unwrap_or(&[]);
+        self.geometry.output_spatial(out, kernel).unwrap_or_else(|| input.to_vec())
     }
 }
 
@@ -103,7 +110,16 @@ impl Affine for ConvolutionTranspose {
     ) -> Result<Tensor, ComputeError> {
         let spatial = x.sample_shape().get(1..).unwrap_or(&[]);
         let out = self.output_spatial(spatial).ok_or_else(|| ComputeError::shapes("ConvTranspose", &[0], x.shape()))?;
-        let y = backend.convolution_input_gradient(x, &self.packed(backend, weight)?, &out)?;
+        let packed = self.packed(backend, weight)?;
+        // An output padding of the stride or more makes room for windows that no input stands for: zeros do.
+        let windows = self.windows(&out, spatial);
+        let y = if windows == spatial {
+            backend.convolution_input_gradient(x, &packed, &out)?
+        } else {
+            let added = windows.iter().zip(spatial).map(|(&windows, &size)| (0, windows as isize - size as isize));
+            let pads: Vec<(isize, isize)> = std::iter::once((0, 0)).chain(added).collect();
+            backend.convolution_input_gradient(&backend.pad(x, &pads, PadMode::Constant(0.0))?, &packed, &out)?
+        };
         match bias {
             Some(part) if self.parameters.bias().is_some() => {
                 backend.zip(&y, &self.bias_part(backend, part, y.sample_shape())?, Zip::Add)
@@ -117,9 +133,14 @@ impl Affine for ConvolutionTranspose {
         backend: &dyn Backend,
         r: &Tensor,
         weight: Part,
-        _: &[usize],
+        input_shape: &[usize],
     ) -> Result<Tensor, ComputeError> {
-        backend.convolution(r, &self.packed(backend, weight)?, None)
+        let windows = backend.convolution(r, &self.packed(backend, weight)?, None)?;
+        if windows.sample_shape() == input_shape {
+            return Ok(windows);
+        }
+        let range = |&count: &usize| SliceRange { start: 0, step: 1, count };
+        backend.slice(&windows, &input_shape.iter().map(range).collect::<Vec<_>>())
     }
 
     fn shared(&self) -> Box<dyn Affine> {

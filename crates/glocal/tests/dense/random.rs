@@ -1,15 +1,21 @@
-//! Numbers that are the same on every run.
+//! Choices of sizes, attributes and numbers: the same on every run of a seed, or drawn by proptest, which then finds the
+//! simplest case that fails.
 
 use glocal_compute::Tensor;
 
+/// Where choices come from.
+pub struct Random(Source);
+
+enum Source {
+    Seeded(SplitMix),
+    /// One number a choice; 0, the simplest, when they have run out.
+    Chosen(std::vec::IntoIter<u64>),
+}
+
 /// A SplitMix64 generator.
-pub struct Random(u64);
+struct SplitMix(u64);
 
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x1234_5678_9ABC_DEF0)
-    }
-
+impl SplitMix {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -17,13 +23,31 @@ impl Random {
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
     }
+}
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(Source::Seeded(SplitMix(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x1234_5678_9ABC_DEF0)))
+    }
+
+    /// Makes the given choices, each the remainder of a number.
+    pub fn chosen(choices: Vec<u64>) -> Self {
+        Self(Source::Chosen(choices.into_iter()))
+    }
+
+    fn next(&mut self) -> u64 {
+        match &mut self.0 {
+            Source::Seeded(generator) => generator.next(),
+            Source::Chosen(choices) => choices.next().unwrap_or(0),
+        }
+    }
 
     /// A number in `low..=high`.
     pub fn within(&mut self, low: usize, high: usize) -> usize {
         low + (self.next() % (high - low + 1) as u64) as usize
     }
 
-    /// One of `choices`.
+    /// One of `choices`, the first of them the simplest.
     pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.within(0, choices.len() - 1)]
     }
@@ -39,12 +63,18 @@ impl Random {
 
     /// A number in −1..1.
     pub fn number(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        unit(self.next())
     }
 
-    /// A tensor with elements in −1..1.
+    /// A tensor with elements in −1..1. It is one choice.
     pub fn tensor(&mut self, shape: &[usize]) -> Tensor {
-        let data = (0..shape.iter().product()).map(|_| self.number()).collect();
+        let mut generator = SplitMix(self.next());
+        let data = (0..shape.iter().product()).map(|_| unit(generator.next())).collect();
         Tensor::new(shape, data).unwrap()
     }
+}
+
+/// A number in −1..1 of the upper bits of `bits`.
+fn unit(bits: u64) -> f32 {
+    (bits >> 40) as f32 / (1u64 << 23) as f32 - 1.0
 }

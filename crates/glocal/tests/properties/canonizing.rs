@@ -1,11 +1,19 @@
-//! Canonizers leave the function unchanged.
+//! Canonizers leave the function unchanged, and names the values that they mean.
+
+mod merging;
+
+use std::collections::BTreeSet;
 
 use glocal::canonizer::{canonize, unmerged_batch_normalizations};
-use glocal::model::Model;
+use glocal::model::{LayerName, Model};
 use glocal::op::OpKind;
+use glocal_compute::Tensor;
+use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::{MODELS, inputs, support};
+use crate::network::rounding;
+use crate::network::{self, Network};
+use crate::{ALL_MODELS, inputs, support};
 
 /// Merged weights are rounded once more, and products are added up in another order: some hundred roundings over a dozen
 /// layers, relative to the largest logit.
@@ -17,7 +25,7 @@ fn logits(model: &Model, name: &str) -> Vec<f32> {
 
 #[test]
 fn canonizing_keeps_the_logits() {
-    for name in MODELS {
+    for name in ALL_MODELS {
         for file in ["model.onnx", "model_fused.onnx"] {
             let path = support::folder(name).join(file);
             if !path.exists() {
@@ -39,7 +47,7 @@ fn canonizing_keeps_the_logits() {
 #[test]
 fn batch_normalisations_are_merged_where_they_can_be() {
     let mut merged = 0;
-    for name in MODELS {
+    for name in ALL_MODELS {
         let folder = support::folder(name);
         let layers: Value = serde_json::from_slice(&std::fs::read(folder.join("layers.json")).unwrap()).unwrap();
         let model = support::load_model(&folder.join("model.onnx"));
@@ -55,4 +63,75 @@ fn batch_normalisations_are_merged_where_they_can_be() {
         }
     }
     assert!(merged >= 30, "only {merged} pairs");
+}
+
+/// The largest share of a bound that two values are apart; more than 1 is more than rounding explains.
+fn apart(a: &Tensor, b: &Tensor, bound: &Tensor) -> f32 {
+    assert_eq!(a.shape(), b.shape());
+    let shares = a.data().iter().zip(b.data()).zip(bound.data()).map(|((a, b), bound)| {
+        let off = (a - b).abs();
+        if off == 0.0 { 0.0 } else { off / bound }
+    });
+    shares.fold(0.0, |worst, share| if share.is_nan() { f32::INFINITY } else { worst.max(share) })
+}
+
+proptest! {
+    #![proptest_config(crate::config(400))]
+
+    /// The model's output is the same but for rounding, and so is every value by every name that still has one: a name
+    /// means the last value of those that a node stands for, as the original model computes it, or nothing.
+    #[test]
+    fn canonizing_keeps_the_values_of_random_networks(choices in network::choices()) {
+        let network = Network::drawn(choices);
+        let (model, canonized) = (&network.model, canonize(&network.model).unwrap());
+        let (before, after) = (model.run(&network.x).unwrap(), canonized.run(&network.x).unwrap());
+        let bounds = rounding::bounds(model, &before);
+        let what = || format!("{}became\n{}", network.describe(), network::describe(&canonized));
+
+        let (old, new) = (model.output().index(), canonized.output().index());
+        let off = apart(&after[new], &before[old], &bounds[old]);
+        prop_assert!(off <= 1.0, "the output is {off} bounds off\n{}", what());
+
+        let mut named = BTreeSet::new();
+        for (id, node) in canonized.graph().nodes() {
+            let names: Vec<&str> = node.layers.iter().map(LayerName::as_str).collect();
+            let meant = names.iter().map(|name| model.layer(name).unwrap()).max();
+            if let Some(meant) = meant {
+                let off = apart(&after[id.index()], &before[meant.index()], &bounds[meant.index()]);
+                prop_assert!(off <= 1.0, "{names:?} is {off} bounds off\n{}", what());
+            }
+            for name in names {
+                prop_assert_eq!(canonized.layer(name).unwrap(), id);
+                prop_assert!(named.insert(name.to_owned()), "{} twice\n{}", name, what());
+            }
+        }
+        // Values and ONNX names go where layer names go.
+        for (id, node) in model.graph().nodes().skip(1) {
+            let [layer, value] = [node.layers[0].as_str(), node.values[0].as_str()];
+            let found = canonized.layer(layer).ok();
+            prop_assert_eq!(found, canonized.layer(value).ok(), "{}", value);
+            prop_assert_eq!(found, canonized.layer(&node.name).ok(), "{}", node.name);
+            prop_assert_eq!(found.is_some(), named.contains(layer), "{} of node {}", layer, id);
+        }
+
+        let again = canonize(&canonized).unwrap();
+        prop_assert_eq!(again.graph().len(), canonized.graph().len(), "a second time changes more\n{}", what());
+    }
+}
+
+/// That random networks have what the canonizers look for.
+#[test]
+fn random_networks_are_worth_canonizing() {
+    let (mut merged, mut kept, mut nameless) = (0, 0, 0);
+    for seed in 0..200 {
+        let network = Network::drawn(crate::numbers(seed, 100));
+        let count =
+            |model: &Model, what: OpKind| model.graph().nodes().filter(|(_, node)| node.op.kind() == what).count();
+        let canonized = canonize(&network.model).unwrap();
+        let left = count(&canonized, OpKind::BatchNormalization);
+        merged += count(&network.model, OpKind::BatchNormalization) - left;
+        kept += left;
+        nameless += canonized.graph().nodes().skip(1).filter(|(_, node)| node.layers.is_empty()).count();
+    }
+    assert!(merged > 100 && kept > 50 && nameless > 20, "{merged} merged, {kept} kept, {nameless} between");
 }

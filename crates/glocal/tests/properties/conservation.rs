@@ -9,7 +9,7 @@ use glocal::op::{Budget, OpKind};
 use glocal::rule::{Epsilon, Flat, Norm, Rule, WSquare, ZPlus};
 use glocal_compute::{CpuBackend, Rows, Tensor};
 
-use crate::case::Case;
+use crate::case::{Case, Kind};
 use crate::random::Random;
 use crate::{BUDGETS, MODELS, attributor, inputs, merged, name_of, planning, support};
 
@@ -45,8 +45,11 @@ fn shares() -> Vec<Share> {
 fn rules_without_bias_conserve_relevance() {
     let backend = CpuBackend::new();
     let mut checked = 0;
-    for seed in (0..160).filter(|&seed| Case::random(seed).matrix.bias.iter().all(|&bias| bias == 0.0)) {
-        let case = Case::random(seed);
+    for (kind, seed) in Kind::ALL.into_iter().flat_map(|kind| (0..60).map(move |seed| (kind, seed))) {
+        let case = Case::random(kind, seed);
+        if case.matrix.bias.iter().any(|&bias| bias != 0.0) {
+            continue;
+        }
         let output = case.op.forward(&backend, &[&case.x]).unwrap();
         let rows = Rows::identity(case.x.batch());
         for (rule, share) in shares() {

@@ -3,7 +3,7 @@
 use glocal::rule::{AlphaBeta, Bound, Epsilon, Flat, Gamma, Gradient, Norm, Rule, Stabilizer, WSquare, ZBox, ZPlus};
 use glocal_compute::{CpuBackend, Rows, Tensor};
 
-use crate::case::Case;
+use crate::case::{Case, Kind};
 use crate::random::Random;
 
 /// A sum of at most some 150 products rounds each of them and each partial sum, relative to the largest; the three sums
@@ -28,8 +28,8 @@ fn rules() -> Vec<Box<dyn Rule>> {
 #[test]
 fn rules_are_linear_in_relevance() {
     let backend = CpuBackend::new();
-    for seed in 0..60 {
-        let case = Case::random(seed);
+    for (kind, seed) in Kind::ALL.into_iter().flat_map(|kind| (0..60).map(move |seed| (kind, seed))) {
+        let case = Case::random(kind, seed);
         let output = case.op.forward(&backend, &[&case.x]).unwrap();
         let mut random = Random::new(seed + 500);
         let (a, b) = (random.tensor(output.shape()), random.tensor(output.shape()));

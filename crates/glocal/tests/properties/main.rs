@@ -12,6 +12,7 @@ mod independence;
 mod layers;
 mod linearity;
 mod methods;
+mod network;
 mod planning;
 #[path = "../dense/random.rs"]
 #[allow(dead_code, reason = "shared with the dense tests, which use more of it")]
@@ -26,15 +27,44 @@ use glocal::attribution::{Attribution, Attributor};
 use glocal::canonizer::canonize;
 use glocal::model::{Model, NodeId};
 use glocal_compute::Tensor;
+use proptest::prelude::ProptestConfig;
 use safetensors::SafeTensors;
 
-/// The models of the oracle whose ops are read.
+/// All models of the oracle.
+const ALL_MODELS: [&str; 10] = [
+    "mlp",
+    "vgg_tiny",
+    "resnet_tiny",
+    "inception_tiny",
+    "mobile_tiny",
+    "conv1d_tiny",
+    "conv3d_tiny",
+    "conv_zoo",
+    "unet_tiny",
+    "parallel_linear",
+];
+
+/// Those with a row of classes at the end.
 const MODELS: [&str; 7] =
     ["mlp", "vgg_tiny", "resnet_tiny", "inception_tiny", "mobile_tiny", "conv1d_tiny", "parallel_linear"];
 
 /// The presets that hand relevance on as a budget.
 const BUDGETS: [&str; 4] =
     ["epsilon-plus", "epsilon-plus-flat", "epsilon-gamma-box:low=-3,high=3", "epsilon-alpha2-beta1"];
+
+/// How many random cases a property is tried on. Failures are printed with what they were made of; no files are kept.
+fn config(cases: u32) -> ProptestConfig {
+    let default = ProptestConfig::default();
+    // The variable PROPTEST_CASES asks for more.
+    let cases = if default.cases == 256 { cases } else { default.cases };
+    ProptestConfig { cases, failure_persistence: None, ..default }
+}
+
+/// Choices that are the same on every run.
+fn numbers(seed: u64, count: usize) -> Vec<u64> {
+    let mut random = random::Random::new(seed);
+    (0..count).map(|_| random.within(0, 1 << 40) as u64).collect()
+}
 
 /// A model with its batch normalisations merged.
 fn merged(name: &str) -> Model {

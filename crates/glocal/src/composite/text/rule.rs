@@ -1,0 +1,65 @@
+//! The text form of rules: `rule`, and the parameters of that rule.
+
+use std::sync::Arc;
+
+use super::fields::{Fields, expected, unknown};
+use crate::error::RequestError;
+use crate::rule::{
+    AlphaBeta, BetaSmooth, DeconvNet, Epsilon, Flat, Gamma, Gradient, GuidedBackprop, Norm, Pass, Rule, WSquare, ZBox,
+    ZPlus,
+};
+
+const RULES: [&str; 13] = [
+    "epsilon",
+    "z-plus",
+    "alpha-beta",
+    "gamma",
+    "z-box",
+    "w-square",
+    "flat",
+    "norm",
+    "pass",
+    "gradient",
+    "guided-backprop",
+    "deconvnet",
+    "beta-smooth",
+];
+
+/// Takes the keys of a rule from those of an entry.
+pub(super) fn rule(fields: &Fields) -> Result<Arc<dyn Rule>, RequestError> {
+    let name = fields.string("rule")?.ok_or_else(|| expected("rule", "given in every entry, as in rule = \"flat\""))?;
+    let zero_bias = || fields.flag("zero_bias");
+    Ok(match name.as_str() {
+        "epsilon" => Arc::new(Epsilon { stabilizer: fields.stabilizer()?, zero_bias: zero_bias()? }),
+        "z-plus" => Arc::new(ZPlus { stabilizer: fields.stabilizer()?, zero_bias: zero_bias()? }),
+        "alpha-beta" => {
+            let (alpha, beta) = (fields.number("alpha", 2.0)?, fields.number("beta", 1.0)?);
+            let wrong = || expected("alpha and beta", "not negative, with alpha − beta = 1");
+            let mut rule = AlphaBeta::new(alpha, beta).ok_or_else(wrong)?;
+            (rule.stabilizer, rule.zero_bias) = (fields.stabilizer()?, zero_bias()?);
+            Arc::new(rule)
+        }
+        "gamma" => {
+            let gamma = fields.number("gamma", 0.25)?;
+            if gamma < 0.0 {
+                return Err(expected("gamma", "a number of at least 0"));
+            }
+            Arc::new(Gamma { gamma, stabilizer: fields.stabilizer()?, zero_bias: zero_bias()? })
+        }
+        "z-box" => Arc::new(ZBox {
+            low: fields.bound("low")?,
+            high: fields.bound("high")?,
+            stabilizer: fields.stabilizer()?,
+            zero_bias: zero_bias()?,
+        }),
+        "w-square" => Arc::new(WSquare { stabilizer: fields.stabilizer()?, zero_bias: zero_bias()? }),
+        "flat" => Arc::new(Flat { stabilizer: fields.stabilizer()? }),
+        "norm" => Arc::new(Norm { stabilizer: fields.stabilizer()? }),
+        "pass" => Arc::new(Pass),
+        "gradient" => Arc::new(Gradient),
+        "guided-backprop" => Arc::new(GuidedBackprop),
+        "deconvnet" => Arc::new(DeconvNet),
+        "beta-smooth" => Arc::new(BetaSmooth { beta: fields.positive("beta", 10.0)? }),
+        name => return Err(unknown("rule", name, RULES.into_iter())),
+    })
+}
