@@ -1,11 +1,11 @@
-"""What the scripts that compare Glocal with onnxruntime share: inputs, onnxruntime's logits, one run of `glocal attribute`."""
+"""What the scripts that compare Glocal with other programs share: inputs, the other result, runs of Glocal."""
 import json
 import subprocess
 
 import numpy as np
 import onnx
 import onnxruntime
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 # Of a layer's unexplained loss, relative to the sum of the sizes of its relevances: ten single-precision roundings in
 # the same direction.
@@ -50,3 +50,40 @@ def worst_unexplained(layers):
     """The worst share of a layer's relevance that its account does not explain, and the layer."""
     return max(((abs(layer["unexplained"]) / max(layer["magnitude"], 1e-30), layer) for layer in layers),
                key=lambda pair: pair[0])
+
+
+def forward(program, folder, cases):
+    """Runs models by the example program `forward` of the crate glocal, many in one process.
+
+    `cases` are triples of a name, a model and its input. Gives, for each name, the outputs by their names (those of the
+    canonized model under `canonized/NAME`), or the text of an error.
+    """
+    lines = []
+    for index, (_, model, x) in enumerate(cases):
+        stem = folder / str(index)
+        onnx.save(model, f"{stem}.onnx")
+        save_file({"x": np.ascontiguousarray(x, np.float32)}, f"{stem}.x.safetensors")
+        lines.append(f"{stem}.onnx\t{stem}.x.safetensors\t{stem}.y.safetensors\n")
+    listed = folder / "cases.txt"
+    listed.write_text("".join(lines))
+    run = subprocess.run([program, listed], capture_output=True, text=True)
+    if run.returncode not in (0, 2):
+        raise RuntimeError(f"{program} ended with {run.returncode}: {run.stderr}")
+    errors = dict(line.split("\t", 1) for line in run.stdout.splitlines())
+    results = {}
+    for index, (name, _, _) in enumerate(cases):
+        error = errors.get(str(folder / f"{index}.onnx"))
+        results[name] = error or load_file(folder / f"{index}.y.safetensors")
+    return results
+
+
+def differ(found, wanted, rtol, atol):
+    """How two arrays differ beyond the tolerance, or None."""
+    if found.shape != wanted.shape:
+        return f"shape {list(found.shape)}, expected {list(wanted.shape)}"
+    wanted = wanted.astype(np.float64)
+    same = np.isclose(found, wanted, rtol=rtol, atol=atol, equal_nan=True)
+    if same.all():
+        return None
+    at = np.unravel_index(np.argmax(~same), same.shape)
+    return f"{(~same).sum()} of {same.size} differ: {found[at]:.7g} at {[int(i) for i in at]}, expected {wanted[at]:.7g}"
