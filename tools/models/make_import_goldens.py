@@ -41,7 +41,7 @@ class Builder:
 
     def listed(self, op, x, attribute, values, **attributes):
         """An op whose list was an attribute up to some opset and is an operand since."""
-        since = {"Squeeze": 13, "Unsqueeze": 13, "ReduceSum": 13, "ReduceMean": 18, "Split": 13}[op]
+        since = {"Squeeze": 13, "Unsqueeze": 13, "ReduceSum": 13, "ReduceMean": 18, "ReduceMax": 18, "Split": 13}[op]
         outputs = attributes.pop("outputs", 1)
         if self.opset < since:
             return self.add(op, [x], outputs, **{attribute: values}, **attributes)
