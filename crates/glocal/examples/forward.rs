@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use glocal::{ImportOptions, Model, canonize};
 use glocal_compute::{CpuBackend, Tensor};
-use safetensors::tensor::{SafeTensors, TensorView, serialize_to_file};
 use safetensors::Dtype;
+use safetensors::tensor::{SafeTensors, TensorView, serialize_to_file};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -48,7 +48,8 @@ fn main() -> ExitCode {
 fn forward(model: &Path, input: &Path, output: &Path) -> Result<(), Box<dyn Error>> {
     let input = read(input)?;
     let mut values = Vec::new();
-    let names: Vec<String> = glocal_onnx::Model::read(model)?.graph.outputs.into_iter().map(|value| value.name).collect();
+    let names: Vec<String> =
+        glocal_onnx::Model::read(model)?.graph.outputs.into_iter().map(|value| value.name).collect();
     for name in names {
         let options = ImportOptions { output: Some(name.clone()), ..ImportOptions::default() };
         let read = Model::from_onnx(glocal_onnx::Model::read(model)?, &options, Arc::new(CpuBackend::new()))?;
