@@ -6,6 +6,7 @@
 mod case;
 mod linear;
 mod naive;
+mod products;
 #[allow(dead_code, reason = "shared with the properties, which use more of it")]
 mod random;
 

@@ -60,6 +60,11 @@ pub(in crate::model::import) fn resize(reader: &mut NodeReader<'_>) -> Result<Ve
         if resized.to > LONGEST_AXIS {
             return Err(too_long(resized.to));
         }
+        let mode = match mode {
+            // What opset 10 leaves open, and runtimes do: fewer elements are taken from the next one.
+            Mode::Nearest(_) if old && resized.scale < 1.0 => Mode::Nearest(Rounding::Ceil),
+            mode => mode,
+        };
         let taps = (0..resized.to).map(|index| mode.taps(coordinates.of(index, resized), resized.from));
         axes.push((axis, Resampling::new(resized.from, taps)?));
     }
