@@ -99,8 +99,10 @@ impl Attribute {
             None if classic && !is_occlusion => (Initial::One, "one"),
             None => (Initial::Value, "value"),
         };
-        // What is recorded where relevance starts is how much of it there is; occlusion starts none.
-        let recorded = record.iter().chain(Some(&start).filter(|_| !is_occlusion)).cloned().collect();
+        // What is recorded where relevance starts is how much of it there is. Of the methods, these alone report what
+        // arrives of it; the attributions of others are something else.
+        let arrives = matches!(method, Method::Plain | Method::SmoothGrad(_));
+        let recorded = record.iter().chain(Some(&start).filter(|_| arrives)).cloned().collect();
         let request = Request {
             conditions: Vec::new(),
             method,
