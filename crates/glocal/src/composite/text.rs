@@ -155,7 +155,7 @@ mod tests {
             (pass("class = \"linea\""), "nearest are linear"),
             (pass("layer = []"), "layer must be a text in quotes, or a list"),
             (pass("epsilon = 1.0"), "no key of this rule and its selector is called \"epsilon\"; the nearest are"),
-            (pass("layr = 'fc'"), "no key of this rule and its selector is called \X"),
+            (pass("layr = 'fc'"), "no key of this rule and its selector is called \"layr\"; the nearest are layer"),
             (pass("nth = -1"), "nth must be a whole number, 0 for the first"),
             (pass("nth = true"), "nth must be a whole number"),
             (pass("nth = 0\nlast = true"), "first, last and nth must be at most one of them"),
