@@ -13,7 +13,7 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::{ComputeError, ConvolutionGeometry, PoolGeometry, Rows, SliceRange, Tensor};
+use crate::{ComputeError, ConvolutionGeometry, PoolGeometry, Resampling, Rows, SliceRange, Tensor};
 
 /// Weights in the backend's own layout, made once per layer and weight variant.
 ///
@@ -114,6 +114,11 @@ pub enum Map {
     Square,
     /// The square root.
     SquareRoot,
+    /// `x` to the power of a constant; NaN for a negative `x` unless the exponent is a whole number.
+    Power {
+        /// The exponent.
+        exponent: f32,
+    },
     /// `x · factor + offset`
     Affine {
         /// The factor.
@@ -210,6 +215,10 @@ pub trait Backend: Debug + Send + Sync {
     /// The vector-Jacobian product of [`dense`](Self::dense): `[N, ..., K] → [N, ..., C]`.
     fn dense_input_gradient(&self, r: &Tensor, weight: &PackedWeight) -> Result<Tensor, ComputeError>;
 
+    /// The products of matrices `[N, ..., M, K]` and `[N, ..., K, P]`: `[N, ..., M, P]`. Axes before the last two,
+    /// the batch among them, are of the same number in both; where one has size 1, its matrix serves all of the other's.
+    fn matrix_product(&self, a: &Tensor, b: &Tensor) -> Result<Tensor, ComputeError>;
+
     /// The largest element of each window, and where it was. Padding never wins. NaN wins over numbers. A window
     /// without an element of the input is an error, here and in average pools.
     fn max_pool(&self, x: &Tensor, geometry: &PoolGeometry) -> Result<(Tensor, Winners), ComputeError>;
@@ -270,6 +279,10 @@ pub trait Backend: Debug + Send + Sync {
 
     /// Reorders the axes: axis `i` of the result is axis `permutation[i]` of `x`. Axis 0 stays.
     fn transpose(&self, x: &Tensor, permutation: &[usize]) -> Result<Tensor, ComputeError>;
+
+    /// Makes `axis` (never 0) anew: `[..., from, ...] → [..., to, ...]`. Its vector-Jacobian product is the same with
+    /// the [transposed](Resampling::transposed) resampling.
+    fn resample(&self, x: &Tensor, axis: usize, resampling: &Resampling) -> Result<Tensor, ComputeError>;
 
     /// Joins `parts` along `axis` (never 0).
     fn concat(&self, parts: &[&Tensor], axis: usize) -> Result<Tensor, ComputeError>;

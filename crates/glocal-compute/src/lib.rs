@@ -7,11 +7,13 @@
 pub mod backend;
 mod error;
 mod geometry;
+mod resampling;
 mod rows;
 mod tensor;
 
 pub use backend::{Backend, CpuBackend};
 pub use error::{ComputeError, ComputeErrorKind};
 pub use geometry::{ConvolutionGeometry, PoolGeometry, SliceRange};
+pub use resampling::Resampling;
 pub use rows::Rows;
 pub use tensor::Tensor;

@@ -27,6 +27,7 @@
 //! `extends` names a preset, as `"epsilon-gamma-box:low=-3,high=3"` or as a table
 //! `{ preset = "epsilon-gamma-box", low = -3, high = 3 }`, or is another composite: its text, or a table with its keys.
 
+mod default;
 mod preset;
 mod selector;
 mod text;
@@ -38,9 +39,9 @@ pub use preset::{Preset, PresetParameters};
 pub use selector::{NamePattern, Selector};
 
 use crate::error::{RequestError, RequestErrorKind};
-use crate::model::{Model, Node, NodeId};
+use crate::model::{Model, NodeId};
 use crate::op::OpKind;
-use crate::rule::{self, Rule};
+use crate::rule::Rule;
 
 /// An ordered list of selectors and rules; the first selector that matches a node gives it its rule.
 #[derive(Debug, Clone)]
@@ -125,7 +126,7 @@ impl Composite {
                     used[index] = true;
                     (Arc::clone(&self.entries[index].rule), Origin::Entry(index))
                 }
-                None => (default_rule(node)?, Origin::Default),
+                None => (default::default_rule(graph, node)?, Origin::Default),
             };
             rule.accepts(node.op.as_ref()).map_err(|needs| RequestErrorKind::WrongRule {
                 node: node.display_name().to_owned(),
@@ -138,11 +139,6 @@ impl Composite {
         let unused = unused.map(|entry| Unused { entry, matches_nothing: !matches[entry].contains(&true) }).collect();
         Ok(Resolved { assignments, unused })
     }
-}
-
-fn default_rule(node: &Node) -> Result<Arc<dyn Rule>, RequestError> {
-    let missing = || RequestErrorKind::NoRule { node: node.display_name().to_owned(), kind: node.op.kind().name() };
-    Ok(Arc::from(rule::default_rule(node.op.default_rule()).ok_or_else(missing)?))
 }
 
 /// The rule of every node of one model.

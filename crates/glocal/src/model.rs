@@ -17,8 +17,8 @@ pub use import::ImportOptions;
 pub use layer_name::LayerName;
 
 use crate::error::{LayerError, ModelError, ModelErrorKind, RunError};
-use crate::op::Structure;
 use crate::op::activation::Activation;
+use crate::op::{OpKind, Structure};
 
 /// A network that can be explained.
 #[derive(Debug, Clone)]
@@ -40,15 +40,16 @@ impl Model {
         loop {
             let node = graph.get(explained).ok_or_else(|| ModelError::from(ModelErrorKind::NoOutput))?;
             match (node.op.structure(), node.inputs.as_slice()) {
-                (structure, [below]) if is_probability(&structure) || matches!(structure, Structure::Identity) => {
+                (structure, [below]) if is_probability(&structure) || only_moves(&structure, node.op.kind()) => {
                     explained = *below;
                 }
                 _ => break,
             }
         }
-        // An identity on top of logits is not worth stepping over unless a probability lies below it.
-        let stepped = graph.chain(output, explained).any(|node| is_probability(&node.op.structure()));
-        let explained = if stepped { explained } else { output };
+        // What moves logits is stepped over only where a probability lies below it, and no further than that.
+        let chain = graph.chain(output, explained).collect::<Vec<_>>();
+        let probability = chain.iter().rev().find(|node| is_probability(&node.op.structure()));
+        let explained = probability.and_then(|node| node.inputs.first().copied()).unwrap_or(output);
         Ok(Self { graph, backend, output, explained })
     }
 
@@ -122,6 +123,11 @@ impl Model {
         }
         Ok(values)
     }
+}
+
+/// Whether an op leaves its input's elements as they are, if perhaps elsewhere.
+fn only_moves(structure: &Structure<'_>, kind: OpKind) -> bool {
+    matches!(structure, Structure::Identity) || matches!(kind, OpKind::Reshape | OpKind::Transpose)
 }
 
 /// Whether an op at the end of a model turns logits into probabilities.

@@ -11,9 +11,14 @@ pub mod batch_normalization;
 pub mod convolution;
 pub mod convolution_transpose;
 pub mod dense;
+mod kind;
 pub mod layout;
+pub mod matrix_product;
+pub mod normalization;
+pub mod p_relu;
 pub mod pool;
 pub mod reduce;
+pub mod resample;
 pub mod softmax;
 
 use std::fmt;
@@ -21,6 +26,7 @@ use std::fmt;
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
 pub use affine::{Affine, Parameters, Part};
+pub use kind::{OpClass, OpKind};
 
 /// A node's function.
 pub trait Op: fmt::Debug + Send + Sync {
@@ -120,6 +126,8 @@ pub enum DefaultRule {
     Pass,
     /// Along the elements: the vector-Jacobian product of ops that only move, copy or choose elements.
     Follow,
+    /// By what the factors of a product are: all to the signal where the other factor is a gate, else half to each.
+    Factors,
     /// There is none: the composite must name a rule.
     Required,
 }
@@ -150,211 +158,6 @@ pub enum Structure<'a> {
     Softmax,
     /// Anything else.
     Other,
-}
-
-/// The kinds of ops, as composites select them and people read them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-#[allow(missing_docs)] // The names are the ops' own.
-pub enum OpKind {
-    Input,
-    Convolution,
-    ConvolutionTranspose,
-    Dense,
-    BatchNormalization,
-    Relu,
-    LeakyRelu,
-    Clip,
-    Sigmoid,
-    Tanh,
-    Elu,
-    Celu,
-    Selu,
-    HardSigmoid,
-    HardSwish,
-    Silu,
-    Erf,
-    Gelu,
-    Softplus,
-    Softsign,
-    Mish,
-    Softmax,
-    LogSoftmax,
-    MaxPool,
-    AveragePool,
-    ReduceMean,
-    ReduceSum,
-    Sum,
-    Subtract,
-    Product,
-    AddConstant,
-    MultiplyConstant,
-    Concat,
-    Slice,
-    Pad,
-    Reshape,
-    Transpose,
-    Identity,
-}
-
-/// Groups of op kinds, as rules are assigned to them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum OpClass {
-    /// Element-wise non-linear functions.
-    Activation,
-    /// Convolutions of any dimension, transposed ones included.
-    Convolution,
-    /// Convolutions and dense layers: all affine ops with weights.
-    Linear,
-    /// Average pools, global ones included.
-    AveragePool,
-    /// Sums of two or more activations.
-    Sum,
-    /// Normalisations.
-    Normalization,
-}
-
-impl OpKind {
-    /// All kinds.
-    pub const ALL: [OpKind; 38] = [
-        Self::Input,
-        Self::Convolution,
-        Self::ConvolutionTranspose,
-        Self::Dense,
-        Self::BatchNormalization,
-        Self::Relu,
-        Self::LeakyRelu,
-        Self::Clip,
-        Self::Sigmoid,
-        Self::Tanh,
-        Self::Elu,
-        Self::Celu,
-        Self::Selu,
-        Self::HardSigmoid,
-        Self::HardSwish,
-        Self::Silu,
-        Self::Erf,
-        Self::Gelu,
-        Self::Softplus,
-        Self::Softsign,
-        Self::Mish,
-        Self::Softmax,
-        Self::LogSoftmax,
-        Self::MaxPool,
-        Self::AveragePool,
-        Self::ReduceMean,
-        Self::ReduceSum,
-        Self::Sum,
-        Self::Subtract,
-        Self::Product,
-        Self::AddConstant,
-        Self::MultiplyConstant,
-        Self::Concat,
-        Self::Slice,
-        Self::Pad,
-        Self::Reshape,
-        Self::Transpose,
-        Self::Identity,
-    ];
-
-    /// The kind's name in kebab-case.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Input => "input",
-            Self::Convolution => "convolution",
-            Self::ConvolutionTranspose => "convolution-transpose",
-            Self::Dense => "dense",
-            Self::BatchNormalization => "batch-normalization",
-            Self::Relu => "relu",
-            Self::LeakyRelu => "leaky-relu",
-            Self::Clip => "clip",
-            Self::Sigmoid => "sigmoid",
-            Self::Tanh => "tanh",
-            Self::Elu => "elu",
-            Self::Celu => "celu",
-            Self::Selu => "selu",
-            Self::HardSigmoid => "hard-sigmoid",
-            Self::HardSwish => "hard-swish",
-            Self::Silu => "silu",
-            Self::Erf => "erf",
-            Self::Gelu => "gelu",
-            Self::Softplus => "softplus",
-            Self::Softsign => "softsign",
-            Self::Mish => "mish",
-            Self::Softmax => "softmax",
-            Self::LogSoftmax => "log-softmax",
-            Self::MaxPool => "max-pool",
-            Self::AveragePool => "average-pool",
-            Self::ReduceMean => "reduce-mean",
-            Self::ReduceSum => "reduce-sum",
-            Self::Sum => "sum",
-            Self::Subtract => "subtract",
-            Self::Product => "product",
-            Self::AddConstant => "add-constant",
-            Self::MultiplyConstant => "multiply-constant",
-            Self::Concat => "concat",
-            Self::Slice => "slice",
-            Self::Pad => "pad",
-            Self::Reshape => "reshape",
-            Self::Transpose => "transpose",
-            Self::Identity => "identity",
-        }
-    }
-
-    /// Whether the kind belongs to `class`.
-    pub fn is(self, class: OpClass) -> bool {
-        match class {
-            OpClass::Activation => matches!(
-                self,
-                Self::Relu
-                    | Self::LeakyRelu
-                    | Self::Clip
-                    | Self::Sigmoid
-                    | Self::Tanh
-                    | Self::Elu
-                    | Self::Celu
-                    | Self::Selu
-                    | Self::HardSigmoid
-                    | Self::HardSwish
-                    | Self::Silu
-                    | Self::Erf
-                    | Self::Gelu
-                    | Self::Softplus
-                    | Self::Softsign
-                    | Self::Mish
-            ),
-            OpClass::Convolution => matches!(self, Self::Convolution | Self::ConvolutionTranspose),
-            OpClass::Linear => matches!(self, Self::Convolution | Self::ConvolutionTranspose | Self::Dense),
-            OpClass::AveragePool => matches!(self, Self::AveragePool | Self::ReduceMean),
-            OpClass::Sum => matches!(self, Self::Sum | Self::Subtract),
-            OpClass::Normalization => self == Self::BatchNormalization,
-        }
-    }
-}
-
-impl OpClass {
-    /// All classes.
-    pub const ALL: [OpClass; 6] =
-        [Self::Activation, Self::Convolution, Self::Linear, Self::AveragePool, Self::Sum, Self::Normalization];
-
-    /// The class's name in kebab-case.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Activation => "activation",
-            Self::Convolution => "any-convolution",
-            Self::Linear => "linear",
-            Self::AveragePool => "any-average-pool",
-            Self::Sum => "any-sum",
-            Self::Normalization => "normalization",
-        }
-    }
-}
-
-impl fmt::Display for OpKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 /// The one input of an op that takes one.

@@ -13,9 +13,11 @@ mod epsilon;
 mod flat;
 mod gamma;
 mod gradient;
+mod halves;
 mod norm;
 mod pass;
 mod relu;
+mod signal_takes_all;
 mod stabilizer;
 pub mod terms;
 mod w_square;
@@ -31,15 +33,17 @@ pub use epsilon::Epsilon;
 pub use flat::Flat;
 pub use gamma::Gamma;
 pub use gradient::Gradient;
+pub use halves::Halves;
 pub use norm::Norm;
 pub use pass::Pass;
 pub use relu::{BetaSmooth, DeconvNet, GuidedBackprop};
+pub use signal_takes_all::SignalTakesAll;
 pub use stabilizer::Stabilizer;
 pub use w_square::WSquare;
 pub use z_box::{Bound, ZBox};
 pub use z_plus::ZPlus;
 
-use crate::op::{DefaultRule, Op, Propagate};
+use crate::op::{Op, Propagate};
 
 /// How an op hands relevance down to its inputs.
 pub trait Rule: fmt::Debug + Send + Sync {
@@ -64,14 +68,4 @@ pub trait Rule: fmt::Debug + Send + Sync {
         inputs: &[&Tensor],
         output: &Tensor,
     ) -> Result<Box<dyn Propagate>, ComputeError>;
-}
-
-/// The rule that stands for an op's [`DefaultRule`]; `None` where a composite must name one.
-pub(crate) fn default_rule(default: DefaultRule) -> Option<Box<dyn Rule>> {
-    match default {
-        DefaultRule::Norm => Some(Box::new(Norm::default())),
-        DefaultRule::Pass => Some(Box::new(Pass)),
-        DefaultRule::Follow => Some(Box::new(Gradient)),
-        DefaultRule::Required => None,
-    }
 }

@@ -8,14 +8,16 @@ mod dense;
 mod elementwise;
 mod gemm;
 mod layout;
+mod matrix_product;
 mod parallel;
 mod pool;
 mod reduce;
+mod resample;
 mod rows;
 mod selection;
 
 use super::{Backend, Map, PackedWeight, PadMode, Reduction, Winners, Zip};
-use crate::{ComputeError, ConvolutionGeometry, PoolGeometry, Rows, SliceRange, Tensor};
+use crate::{ComputeError, ConvolutionGeometry, PoolGeometry, Resampling, Rows, SliceRange, Tensor};
 
 /// Computes on the CPU, with the vector instructions that it has and the threads of the current rayon pool.
 ///
@@ -62,6 +64,10 @@ impl Backend for CpuBackend {
 
     fn dense_input_gradient(&self, r: &Tensor, weight: &PackedWeight) -> Result<Tensor, ComputeError> {
         dense::input_gradient(r, weight)
+    }
+
+    fn matrix_product(&self, a: &Tensor, b: &Tensor) -> Result<Tensor, ComputeError> {
+        matrix_product::matrix_product(a, b)
     }
 
     fn max_pool(&self, x: &Tensor, geometry: &PoolGeometry) -> Result<(Tensor, Winners), ComputeError> {
@@ -133,6 +139,10 @@ impl Backend for CpuBackend {
 
     fn transpose(&self, x: &Tensor, permutation: &[usize]) -> Result<Tensor, ComputeError> {
         layout::transpose(x, permutation)
+    }
+
+    fn resample(&self, x: &Tensor, axis: usize, resampling: &Resampling) -> Result<Tensor, ComputeError> {
+        resample::resample(x, axis, resampling)
     }
 
     fn concat(&self, parts: &[&Tensor], axis: usize) -> Result<Tensor, ComputeError> {

@@ -1,7 +1,7 @@
 //! Row `i` of a result is the same bits whatever the batch size and the number of threads.
 
 use glocal_compute::backend::{Map, Reduction, Zip};
-use glocal_compute::{Backend, ComputeError, ConvolutionGeometry, CpuBackend, PoolGeometry, Tensor};
+use glocal_compute::{Backend, ComputeError, ConvolutionGeometry, CpuBackend, PoolGeometry, Resampling, Tensor};
 use rayon::ThreadPoolBuilder;
 
 use crate::random::Random;
@@ -118,7 +118,7 @@ fn other_operations() {
     };
     let sample = [24, 15, 15];
     let same_geometry = geometry.clone();
-    let operations: [(&str, Operation); 10] = [
+    let operations: [(&str, Operation); 13] = [
         ("max pool", Box::new(move |x| Ok(backend.max_pool(x, &geometry)?.0))),
         ("average pool", Box::new(move |x| backend.average_pool(x, &same_geometry, true))),
         ("tanh", Box::new(move |x| backend.map(x, Map::Tanh))),
@@ -129,6 +129,15 @@ fn other_operations() {
         ("softmax over channels", Box::new(move |x| backend.softmax(x, 1))),
         ("softmax over lines", Box::new(move |x| backend.softmax(x, 3))),
         ("transpose", Box::new(move |x| backend.transpose(x, &[0, 2, 3, 1]))),
+        ("products of matrices", Box::new(move |x| backend.matrix_product(x, &backend.transpose(x, &[0, 1, 3, 2])?))),
+        ("one matrix for all", Box::new(move |x| backend.matrix_product(x, &Random::new(24).tensor(&[1, 1, 15, 40])))),
+        (
+            "resampling",
+            Box::new(move |x| {
+                let halves = (0..29usize).map(|index| vec![(index / 2, 0.5), (index.div_ceil(2), 0.5)]);
+                backend.resample(x, 2, &Resampling::new(15, halves)?)
+            }),
+        ),
     ];
     for (name, operation) in &operations {
         assert_same_rows(name, &sample, operation);

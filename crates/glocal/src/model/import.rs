@@ -7,7 +7,10 @@ mod affine;
 mod elementwise;
 mod fold;
 mod layout;
+mod matmul;
+mod normalization;
 mod reader;
+mod resample;
 mod value;
 mod window;
 
@@ -21,11 +24,18 @@ use crate::error::{ModelError, ModelErrorKind};
 use crate::model::layer_name::{self, Traces};
 use crate::model::{Graph, Model, NodeId};
 use crate::op::OpKind;
-use reader::NodeReader;
+use reader::{NodeReader, unsupported};
 use value::{Constant, Value};
 
 /// The opsets whose ops are read.
 const OPSETS: std::ops::RangeInclusive<i64> = 9..=28;
+
+/// How often the elements of all initializers may be computed with before the model is refused: sizes of a file are not to
+/// be trusted, and every step of constant arithmetic keeps its result.
+const LARGEST_FOLDING: usize = 4;
+
+/// The elements that constant arithmetic may make however few the initializers have.
+const SMALL_FOLDING: usize = 1 << 20;
 
 /// How a model is to be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,6 +69,7 @@ impl Model {
             values: BTreeMap::from([(input, Value::Node(NodeId(0)))]),
             used: BTreeSet::from([output.clone()]),
             sources: Vec::new(),
+            foldable: SMALL_FOLDING,
         };
         let nodes = needed(nodes, &output);
         importer.used.extend(nodes.iter().flat_map(|node| &node.inputs).filter(|name| !name.is_empty()).cloned());
@@ -67,6 +78,7 @@ impl Model {
                 continue;
             }
             let constant = Constant::from_onnx(tensor)?.named(&name);
+            importer.foldable = importer.foldable.saturating_add(constant.len().saturating_mul(LARGEST_FOLDING));
             importer.values.insert(name, Value::Constant(constant));
         }
         for node in &nodes {
@@ -89,6 +101,8 @@ struct Importer {
     used: BTreeSet<String>,
     /// For each node made of the outputs of ONNX nodes: that node's index, our node, the constants it took.
     sources: Vec<(usize, NodeId, Vec<String>)>,
+    /// How many elements constant arithmetic may still make.
+    foldable: usize,
 }
 
 impl Importer {
@@ -110,6 +124,10 @@ impl Importer {
         reader.finish()?;
         let index = self.sources.len();
         for (name, value) in node.outputs.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
+            if let Value::Constant(constant) = &value {
+                let left = self.foldable.checked_sub(constant.len());
+                self.foldable = left.ok_or_else(|| unsupported("constant arithmetic on so many elements"))?;
+            }
             if let Value::Node(id) = value {
                 self.sources.push((index, id, Vec::clone(&parameters)));
                 let first = name == node.outputs.first().unwrap_or(name);
@@ -159,22 +177,36 @@ fn read_op(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
         "Conv" => affine::convolution(reader),
         "ConvTranspose" => affine::convolution_transpose(reader),
         "Gemm" => affine::gemm(reader),
-        "MatMul" => affine::matmul(reader),
-        "BatchNormalization" => affine::batch_normalization(reader),
+        "MatMul" => matmul::matmul(reader),
+        "BatchNormalization" => normalization::batch(reader),
+        "LayerNormalization" | "RMSNormalization" => normalization::layer(reader),
+        "InstanceNormalization" | "GroupNormalization" => normalization::instance_or_group(reader),
+        "LpNormalization" => normalization::lp(reader),
         "Relu" | "LeakyRelu" | "Clip" | "Sigmoid" | "Tanh" | "Elu" | "Celu" | "Selu" | "HardSigmoid" | "HardSwish"
-        | "Erf" | "Gelu" | "Softplus" | "Softsign" | "Mish" => elementwise::activation(reader),
+        | "Erf" | "Gelu" | "Softplus" | "Softsign" | "Mish" | "Pow" | "Sqrt" | "Reciprocal" | "Exp" | "Log" | "Abs" => {
+            elementwise::activation(reader)
+        }
+        "PRelu" => elementwise::p_relu(reader),
+        "Neg" => elementwise::negative(reader),
+        "Max" | "Min" => elementwise::bound(reader),
         "Add" | "Sub" | "Sum" => elementwise::sum(reader),
         "Mul" | "Div" => elementwise::product(reader),
         "Softmax" | "LogSoftmax" => elementwise::softmax(reader),
         "Identity" | "Dropout" | "Cast" => elementwise::identity(reader),
         "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool" => window::pool(reader),
-        "ReduceMean" | "ReduceSum" => window::reduce(reader),
+        "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceL1" | "ReduceL2" | "ReduceSumSquare" => {
+            window::reduce(reader)
+        }
         "Concat" => layout::concat(reader),
         "Split" => layout::split(reader),
         "Slice" => layout::slice(reader),
         "Pad" => layout::pad(reader),
         "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => layout::reshape(reader),
         "Transpose" => layout::transpose(reader),
+        "Gather" => resample::gather(reader),
+        "Expand" => resample::expand(reader),
+        "Tile" => resample::tile(reader),
+        "Resize" | "Upsample" => resample::resize(reader),
         _ => Err(ModelErrorKind::UnsupportedOp { domain: String::new() }.into()),
     }
 }

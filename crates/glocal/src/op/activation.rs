@@ -61,6 +61,17 @@ pub enum Activation {
     Softsign,
     /// `x · tanh(softplus(x))`
     Mish,
+    /// `x` to the power of a constant: a square root at ½, the reciprocal at −1.
+    Power {
+        /// The exponent.
+        exponent: f32,
+    },
+    /// `exp(x)`
+    Exp,
+    /// The natural logarithm.
+    Logarithm,
+    /// `|x|`
+    Absolute,
 }
 
 impl Activation {
@@ -83,6 +94,10 @@ impl Activation {
             Self::Softplus => Map::Softplus,
             Self::Softsign => Map::Softsign,
             Self::Mish => Map::Mish,
+            Self::Power { exponent } => Map::Power { exponent },
+            Self::Exp => Map::Exp,
+            Self::Logarithm => Map::Logarithm,
+            Self::Absolute => Map::Absolute,
         }
     }
 }
@@ -106,6 +121,10 @@ impl Op for Activation {
             Self::Softplus => OpKind::Softplus,
             Self::Softsign => OpKind::Softsign,
             Self::Mish => OpKind::Mish,
+            Self::Power { .. } => OpKind::Power,
+            Self::Exp => OpKind::Exp,
+            Self::Logarithm => OpKind::Logarithm,
+            Self::Absolute => OpKind::Absolute,
         }
     }
 

@@ -93,7 +93,7 @@ impl Op for Product {
     }
 
     fn default_rule(&self) -> DefaultRule {
-        DefaultRule::Required
+        DefaultRule::Factors
     }
 
     fn structure(&self) -> Structure<'_> {
@@ -188,7 +188,11 @@ impl Op for MultiplyConstant {
 }
 
 /// The shape of `x ∘ constant`, which must be that of `x`: a constant that stretches the sample has no inverse here.
-fn constant_shape(operation: &'static str, input: &[usize], constant: &Tensor) -> Result<Vec<usize>, ComputeError> {
+pub(crate) fn constant_shape(
+    operation: &'static str,
+    input: &[usize],
+    constant: &Tensor,
+) -> Result<Vec<usize>, ComputeError> {
     let shape = broadcast_shapes(operation, &[input, constant.sample_shape()])?;
     if shape == input { Ok(shape) } else { Err(ComputeError::shapes(operation, input, constant.sample_shape())) }
 }

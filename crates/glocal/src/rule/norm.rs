@@ -1,6 +1,6 @@
 //! Norm: each input by its share of the output, for linear ops without parameters.
 
-use glocal_compute::backend::Zip;
+use glocal_compute::backend::{Map, Zip};
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
 use crate::op::{Absorbed, Budget, DefaultRule, Op, Propagate};
@@ -36,31 +36,51 @@ impl Rule for Norm {
         inputs: &[&Tensor],
         output: &Tensor,
     ) -> Result<Box<dyn Propagate>, ComputeError> {
-        let offset = match op.affine() {
-            Some(affine) => Some(affine.bias_part(backend, crate::op::Part::Whole, output.sample_shape())?),
-            None => op.offset().cloned(),
-        };
-        Ok(Box::new(Shares {
-            linear: op.linearize(backend, inputs, output)?,
-            inputs: inputs.iter().map(|&x| x.clone()).collect(),
-            denominator: self.stabilizer.denominator(backend, output)?,
-            offset,
-        }))
+        Ok(Box::new(Shares::new(backend, op, inputs, output, &self.stabilizer, 1.0)?))
     }
 }
 
+/// `factor · x_i · fᵢᵀ(R / s(z))` for each input, in which the op is linear but for an offset.
 #[derive(Debug)]
-struct Shares {
+pub(super) struct Shares {
     linear: Box<dyn Propagate>,
     inputs: Vec<Tensor>,
     denominator: Denominator,
+    /// The share of each input, where the op is linear in each alone; 1 where it is in all together.
+    factor: f32,
     /// What the op adds to its linear part, `[1, ...]` or broadcast to it.
     offset: Option<Tensor>,
 }
 
+impl Shares {
+    pub(super) fn new(
+        backend: &dyn Backend,
+        op: &dyn Op,
+        inputs: &[&Tensor],
+        output: &Tensor,
+        stabilizer: &Stabilizer,
+        factor: f32,
+    ) -> Result<Self, ComputeError> {
+        let offset = match op.affine() {
+            Some(affine) => Some(affine.bias_part(backend, crate::op::Part::Whole, output.sample_shape())?),
+            None => op.offset().cloned(),
+        };
+        Ok(Self {
+            linear: op.linearize(backend, inputs, output)?,
+            inputs: inputs.iter().map(|&x| x.clone()).collect(),
+            denominator: stabilizer.denominator(backend, output)?,
+            factor,
+            offset,
+        })
+    }
+}
+
 impl Propagate for Shares {
     fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
-        let ratio = backend.divide_rows(relevance, rows, &self.denominator.stabilized)?;
+        let mut ratio = backend.divide_rows(relevance, rows, &self.denominator.stabilized)?;
+        if self.factor != 1.0 {
+            ratio = backend.map(&ratio, Map::Affine { factor: self.factor, offset: 0.0 })?;
+        }
         let shares = self.linear.propagate(backend, &ratio, rows)?;
         shares.iter().zip(&self.inputs).map(|(share, x)| backend.multiply_rows(share, rows, x)).collect()
     }

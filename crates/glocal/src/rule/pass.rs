@@ -21,7 +21,9 @@ impl Rule for Pass {
     fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
         use crate::op::OpKind as Kind;
         match op.kind() {
-            Kind::Sum | Kind::Subtract | Kind::Product | Kind::Concat => Err("an op with one input"),
+            Kind::Sum | Kind::Subtract | Kind::Product | Kind::MatrixProduct | Kind::Concat => {
+                Err("an op with one input")
+            }
             _ => Ok(()),
         }
     }

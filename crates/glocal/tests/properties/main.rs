@@ -9,7 +9,9 @@ mod canonizing;
 mod case;
 mod conservation;
 mod independence;
+mod layers;
 mod linearity;
+mod methods;
 mod network;
 mod planning;
 #[path = "../dense/random.rs"]

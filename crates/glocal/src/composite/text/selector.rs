@@ -12,12 +12,12 @@ pub(super) fn selector(fields: &Fields) -> Result<Selector, RequestError> {
         parts.push(any_of(patterns.into_iter().map(Selector::layer).collect()));
     }
     if let Some(names) = fields.strings("kind")? {
-        let kinds = names.iter().map(|name| named("op kind", name, &OpKind::ALL, OpKind::name).map(Selector::Kind));
+        let kinds = names.iter().map(|name| named("op kind", name, OpKind::ALL, OpKind::name).map(Selector::Kind));
         parts.push(any_of(kinds.collect::<Result<_, _>>()?));
     }
     if let Some(names) = fields.strings("class")? {
         let classes =
-            names.iter().map(|name| named("op class", name, &OpClass::ALL, OpClass::name).map(Selector::Class));
+            names.iter().map(|name| named("op class", name, OpClass::ALL, OpClass::name).map(Selector::Class));
         parts.push(any_of(classes.collect::<Result<_, _>>()?));
     }
     for exception in exceptions(fields)? {

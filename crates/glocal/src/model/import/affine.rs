@@ -1,4 +1,4 @@
-//! Readers of `Conv`, `ConvTranspose`, `Gemm`, `MatMul` and `BatchNormalization`.
+//! Readers of `Conv`, `ConvTranspose` and `Gemm`.
 
 use glocal_compute::{ConvolutionGeometry, Tensor};
 
@@ -7,7 +7,6 @@ use crate::model::import::reader::{NodeReader, unsupported, wrong};
 use crate::model::import::value::Value;
 use crate::model::import::window::Window;
 use crate::op::Parameters;
-use crate::op::batch_normalization::BatchNormalization;
 use crate::op::convolution::Convolution;
 use crate::op::convolution_transpose::ConvolutionTranspose;
 use crate::op::dense::Dense;
@@ -50,14 +49,36 @@ pub(super) fn convolution_transpose(reader: &mut NodeReader<'_>) -> Result<Vec<V
     if bias.as_ref().is_some_and(|bias| bias.shape() != [outputs * group]) {
         return Err(wrong("B", "one number for each output channel"));
     }
-    if reader.attribute("output_shape").is_some() || !matches!(reader.string("auto_pad")?, None | Some("NOTSET")) {
-        return Err(unsupported("a transposed convolution with an output shape in place of pads"));
-    }
     let spatial = reader.shape(x).get(1..).unwrap_or(&[]).to_vec();
-    let Window { strides, dilations, pads_begin, pads_end } = Window::read(reader, kernel, &spatial)?;
-    let output_padding = reader.sizes("output_padding")?.unwrap_or_else(|| vec![0; kernel.len()]);
+    let mut window = Window::read(reader, kernel, &spatial)?;
+    let mut output_padding = reader.sizes("output_padding")?.unwrap_or_else(|| vec![0; kernel.len()]);
+    let declared = reader.sizes("output_shape")?;
+    if output_padding.len() != kernel.len() || declared.as_ref().is_some_and(|shape| shape.len() != kernel.len()) {
+        return Err(wrong("output_padding and output_shape", "one number for each spatial axis"));
+    }
+    let mode = reader.string("auto_pad")?.unwrap_or("NOTSET");
+    let same = mode.starts_with("SAME");
+    for axis in (0..kernel.len()).filter(|_| same || declared.is_some()) {
+        // The pads are what is too much of the full output.
+        let stride = window.strides[axis];
+        let wanted = declared.as_ref().map_or(spatial[axis].saturating_mul(stride), |shape| shape[axis]);
+        let span = (kernel[axis] - 1).saturating_mul(window.dilations[axis]).saturating_add(1);
+        let reach = spatial[axis].saturating_sub(1).saturating_mul(stride);
+        let full = reach.saturating_add(span).saturating_add(output_padding[axis]);
+        if same && full < wanted {
+            return Err(unsupported(
+                "auto_pad with a kernel smaller than its stride, which runtimes read differently,",
+            ));
+        }
+        let pads = full.saturating_sub(wanted);
+        output_padding[axis] += wanted.saturating_sub(full);
+        let less = pads / 2;
+        let (begin, end) = if mode == "SAME_UPPER" { (less, pads - less) } else { (pads - less, less) };
+        (window.pads_begin[axis], window.pads_end[axis]) = (begin, end);
+    }
+    let Window { strides, dilations, pads_begin, pads_end } = window;
     let fits = |(index, &padding): (usize, &usize)| padding < strides[index].max(dilations[index]);
-    if output_padding.len() != kernel.len() || !output_padding.iter().enumerate().all(fits) {
+    if !output_padding.iter().enumerate().all(fits) {
         return Err(wrong("output_padding", "less than the stride or the dilation, for each spatial axis"));
     }
     let geometry = ConvolutionGeometry { strides, dilations, pads_begin, pads_end, group };
@@ -93,35 +114,8 @@ pub(super) fn gemm(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError
     reader.output(Dense { parameters: Parameters::new(weight, bias) }, vec![x])
 }
 
-pub(super) fn matmul(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
-    let (Some(Value::Node(x)), Some(Value::Constant(_))) = (reader.operand(0), reader.operand(1)) else {
-        return Err(unsupported("a matrix product other than activation × constant"));
-    };
-    let x = *x;
-    let matrix = reader.floats(1, "B")?.ok_or_else(|| wrong("B", "a constant matrix"))?;
-    reader.output(Dense { parameters: Parameters::new(transpose(&matrix)?, None) }, vec![x])
-}
-
-pub(super) fn batch_normalization(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
-    let x = reader.activation(0)?;
-    let parameter = |index, name| reader.floats(index, name)?.ok_or_else(|| wrong(name, "a constant per channel"));
-    let (scale, shift) = (parameter(1, "scale")?, parameter(2, "B")?);
-    let (mean, variance) = (parameter(3, "input_mean")?, parameter(4, "input_var")?);
-    let epsilon = reader.float("epsilon", 1e-5)?;
-    // How running statistics are updated while training: nothing to do with inference.
-    let _ = reader.float("momentum", 0.9)?;
-    if reader.flag("training_mode", false)? || (1..reader.output_count()).any(|index| reader.has_output(index)) {
-        return Err(unsupported("a batch normalisation in training mode"));
-    }
-    if variance.data().iter().any(|&variance| variance + epsilon <= 0.0) {
-        return Err(wrong("input_var", "larger than −epsilon"));
-    }
-    let op = BatchNormalization::fold(scale.data(), shift.data(), mean.data(), variance.data(), epsilon)?;
-    reader.output(op, vec![x])
-}
-
 /// A matrix `[C, K]` as `[K, C]`.
-fn transpose(matrix: &Tensor) -> Result<Tensor, ModelError> {
+pub(super) fn transpose(matrix: &Tensor) -> Result<Tensor, ModelError> {
     let &[rows, columns] = matrix.shape() else { return Err(wrong("B", "a constant of two axes")) };
     let data =
         (0..columns).flat_map(|column| (0..rows).map(move |row| matrix.data()[row * columns + column])).collect();

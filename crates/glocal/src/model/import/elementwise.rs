@@ -5,10 +5,13 @@ use glocal_compute::Tensor;
 use crate::error::ModelError;
 use crate::model::NodeId;
 use crate::model::import::reader::{NodeReader, unsupported, wrong};
+use crate::model::import::resample::repeated;
 use crate::model::import::value::{Size, Value, is_float};
 use crate::op::activation::{Activation, Identity};
 use crate::op::arithmetic::{AddConstant, MultiplyConstant, Product, Sum};
 use crate::op::batch_normalization::BatchNormalization;
+use crate::op::layout::Reshape;
+use crate::op::p_relu::PRelu;
 use crate::op::softmax::Softmax;
 
 /// The constants of SELU as ONNX gives them.
@@ -33,7 +36,9 @@ pub(super) fn activation(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, Mode
             // The paper's constants are the defaults; others are another function.
             let (alpha, gamma) = (reader.float("alpha", SELU_ALPHA)?, reader.float("gamma", SELU_GAMMA)?);
             if (alpha - SELU_ALPHA).abs() > SELU_ROUNDING || (gamma - SELU_GAMMA).abs() > SELU_ROUNDING {
-                return Err(wrong("alpha and gamma", "those of the SELU paper"));
+                let elu = reader.add(Activation::Elu { alpha }, vec![x])?;
+                let constant = Tensor::full(vec![1; reader.shape(x).len() + 1], gamma)?;
+                return reader.output(MultiplyConstant { constant }, vec![elu]);
             }
             Activation::Selu
         }
@@ -50,6 +55,15 @@ pub(super) fn activation(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, Mode
         "Softplus" => Activation::Softplus,
         "Softsign" => Activation::Softsign,
         "Mish" => Activation::Mish,
+        "Sqrt" => Activation::Power { exponent: 0.5 },
+        "Reciprocal" => Activation::Power { exponent: -1.0 },
+        "Exp" => Activation::Exp,
+        "Log" => Activation::Logarithm,
+        "Abs" => Activation::Absolute,
+        "Pow" => match reader.floats(1, "the exponent")? {
+            Some(exponent) if exponent.len() == 1 => Activation::Power { exponent: exponent.data()[0] },
+            _ => return Err(unsupported("a power with other than one constant exponent")),
+        },
         _ => {
             // Bounds were attributes before opset 11 and are operands since.
             let bound = |index, name, default| -> Result<f32, ModelError> {
@@ -87,6 +101,7 @@ pub(super) fn sum(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError>
     for (index, negative) in constants {
         let constant = reader.floats(index, "the operand")?.ok_or_else(|| wrong("the operand", "given"))?;
         let constant = aligned(reader, total, &constant)?;
+        total = stretched(reader, total, &constant)?;
         let constant = if negative { map(constant, |value| -value) } else { constant };
         let channels = reader.shape(total).first().copied();
         total = match per_channel(&constant, channels) {
@@ -99,20 +114,67 @@ pub(super) fn sum(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError>
     Ok(vec![Value::Node(total)])
 }
 
+/// `Neg`: a sum of one activation that is subtracted.
+pub(super) fn negative(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
+    let x = reader.activation(0)?;
+    reader.output(Sum { subtracted: vec![true] }, vec![x])
+}
+
+/// `Max` and `Min` of an activation and constants of one number: a clip.
+pub(super) fn bound(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
+    let nodes = reader.operands().iter().filter_map(|operand| match operand {
+        Some(Value::Node(id)) => Some(*id),
+        _ => None,
+    });
+    let (&[x], is_maximum) = (nodes.collect::<Vec<_>>().as_slice(), reader.op_type() == "Max") else {
+        return Err(unsupported("a maximum or minimum of several activations"));
+    };
+    let (mut min, mut max) = (f32::NEG_INFINITY, f32::INFINITY);
+    for (index, operand) in reader.operands().iter().enumerate() {
+        if let Some(Value::Node(_)) = operand {
+            continue;
+        }
+        let constant = reader.floats(index, "the operand")?.filter(|constant| constant.len() == 1);
+        let bound = constant.ok_or_else(|| wrong("the operand", "one number"))?.data()[0];
+        if is_maximum { min = min.max(bound) } else { max = max.min(bound) }
+    }
+    reader.output(Activation::Clip { min, max }, vec![x])
+}
+
+pub(super) fn p_relu(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
+    let x = reader.activation(0)?;
+    let slope = reader.floats(1, "slope")?.ok_or_else(|| wrong("slope", "a constant"))?;
+    match slope.data() {
+        [alpha] => reader.output(Activation::LeakyRelu { alpha: *alpha }, vec![x]),
+        _ => {
+            let slope = aligned(reader, x, &slope)?;
+            reader.output(PRelu { slope }, vec![x])
+        }
+    }
+}
+
 pub(super) fn product(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
     let divide = reader.op_type() == "Div";
+    let reciprocal = Activation::Power { exponent: -1.0 };
     let (x, constant) = match (reader.operand(0), reader.operand(1)) {
-        (Some(Value::Node(a)), Some(Value::Node(b))) if !divide => {
-            let inputs = vec![*a, *b];
-            return reader.output(Product, inputs);
+        (Some(Value::Node(a)), Some(Value::Node(b))) => {
+            let (a, b) = (*a, *b);
+            let b = if divide { reader.add(reciprocal, vec![b])? } else { b };
+            return reader.output(Product, vec![a, b]);
         }
         (Some(Value::Node(x)), Some(Value::Constant(_))) => (*x, 1),
-        (Some(Value::Constant(_)), Some(Value::Node(x))) if !divide => (*x, 0),
-        _ => return Err(unsupported("a division by an activation")),
+        (Some(Value::Constant(_)), Some(Value::Node(x))) => (*x, 0),
+        _ => return Err(wrong("the operands", "given")),
     };
-    let constant = reader.floats(constant, "the operand")?.ok_or_else(|| wrong("the operand", "given"))?;
+    let index = constant;
+    let constant = reader.floats(index, "the operand")?.ok_or_else(|| wrong("the operand", "given"))?;
     let constant = aligned(reader, x, &constant)?;
-    let constant = if divide { map(constant, |value| 1.0 / value) } else { constant };
+    let x = stretched(reader, x, &constant)?;
+    let (x, constant) = match (divide, index) {
+        (true, 0) => (reader.add(reciprocal, vec![x])?, constant),
+        (true, _) => (x, map(constant, |value| 1.0 / value)),
+        (false, _) => (x, constant),
+    };
     let channels = reader.shape(x).first().copied();
     match per_channel(&constant, channels) {
         Some(scale) => {
@@ -125,15 +187,19 @@ pub(super) fn product(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelEr
 
 pub(super) fn softmax(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
     let x = reader.activation(0)?;
-    let rank = reader.shape(x).len() + 1;
+    let shape = reader.shape(x).to_vec();
+    let rank = shape.len() + 1;
     let coerced = reader.opset() < 13;
     let axis = reader.int("axis")?.unwrap_or(if coerced { 1 } else { -1 });
     let axis = reader.sample_axis(axis, rank)?;
-    // Before opset 13 everything from the axis on was one.
-    if coerced && axis + 1 != rank && reader.shape(x)[axis..].iter().any(|&size| size != 1) {
-        return Err(unsupported("a softmax over several axes at once"));
-    }
     let log = reader.op_type() == "LogSoftmax";
+    // Before opset 13 everything from the axis on was one.
+    if coerced && shape[axis..].iter().any(|&size| size != 1) {
+        let joined = [&shape[..axis - 1], &[shape[axis - 1..].iter().product()]].concat();
+        let joined = reader.add(Reshape { shape: joined }, vec![x])?;
+        let probability = reader.add(Softmax { axis, log }, vec![joined])?;
+        return reader.output(Reshape { shape }, vec![probability]);
+    }
     reader.output(Softmax { axis, log }, vec![x])
 }
 
@@ -161,7 +227,7 @@ pub(super) fn identity(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelE
 }
 
 /// A constant operand with a batch of 1, of the rank of the activation that it meets.
-fn aligned(reader: &NodeReader<'_>, x: NodeId, constant: &Tensor) -> Result<Tensor, ModelError> {
+pub(super) fn aligned(reader: &NodeReader<'_>, x: NodeId, constant: &Tensor) -> Result<Tensor, ModelError> {
     let rank = reader.shape(x).len() + 1;
     if constant.rank() > rank || (constant.rank() == rank && constant.batch() != 1) {
         return Err(unsupported(format!("a constant operand of shape {:?}", constant.shape())));
@@ -169,6 +235,13 @@ fn aligned(reader: &NodeReader<'_>, x: NodeId, constant: &Tensor) -> Result<Tens
     let mut shape = vec![1; rank - constant.rank()];
     shape.extend_from_slice(constant.shape());
     Ok(constant.reshape(shape)?)
+}
+
+/// The activation repeated along axes that a constant makes longer.
+fn stretched(reader: &mut NodeReader<'_>, x: NodeId, constant: &Tensor) -> Result<NodeId, ModelError> {
+    let sizes = reader.shape(x).iter().zip(constant.sample_shape());
+    let repeats: Vec<usize> = sizes.map(|(&size, &of)| if size == 1 { of } else { 1 }).collect();
+    if repeats.iter().all(|&repeats| repeats == 1) { Ok(x) } else { repeated(reader, x, &repeats) }
 }
 
 /// The constant as one number per channel, `[C]`, if it is of that shape: `[1, C, 1, ...]`.

@@ -81,6 +81,47 @@ impl Constant {
         }
     }
 
+    /// The shape, batch included if it has one.
+    pub(super) fn shape(&self) -> &[usize] {
+        match &self.data {
+            ConstantData::Float(tensor) => tensor.shape(),
+            ConstantData::Integer { shape, .. } => shape,
+        }
+    }
+
+    /// The number of elements.
+    pub(super) fn len(&self) -> usize {
+        match &self.data {
+            ConstantData::Float(tensor) => tensor.len(),
+            ConstantData::Integer { elements, .. } => elements.len(),
+        }
+    }
+
+    /// The elements at `positions`, as a constant of `shape`, which has as many. It keeps the name: it is made of that
+    /// initializer alone.
+    pub(super) fn select(&self, shape: Vec<usize>, positions: &[usize]) -> Result<Self, ModelError> {
+        let data = match &self.data {
+            ConstantData::Float(tensor) => {
+                let elements = positions.iter().map(|&position| tensor.data()[position]).collect();
+                ConstantData::Float(Tensor::new(shape, elements)?)
+            }
+            ConstantData::Integer { elements, .. } => {
+                let elements = positions.iter().map(|&position| elements[position]).collect();
+                ConstantData::Integer { shape, elements }
+            }
+        };
+        Ok(Self { name: self.name.clone(), data })
+    }
+
+    /// The same elements under another shape of as many.
+    pub(super) fn reshaped(&self, shape: Vec<usize>) -> Result<Self, ModelError> {
+        let data = match &self.data {
+            ConstantData::Float(tensor) => ConstantData::Float(tensor.reshape(shape)?),
+            ConstantData::Integer { elements, .. } => ConstantData::Integer { shape, elements: elements.clone() },
+        };
+        Ok(Self { name: self.name.clone(), data })
+    }
+
     /// The elements as floats, when it holds floats or plain integers.
     pub(super) fn as_float(&self) -> Option<Tensor> {
         match &self.data {

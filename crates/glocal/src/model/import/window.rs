@@ -1,10 +1,13 @@
-//! Readers of ops that slide a window or fold whole axes: pools, `ReduceMean`, `ReduceSum`.
+//! Readers of ops that slide a window or fold whole axes: pools and reductions.
 
 use glocal_compute::PoolGeometry;
 
 use crate::error::ModelError;
+use crate::model::NodeId;
 use crate::model::import::reader::{NodeReader, unsupported, wrong};
 use crate::model::import::value::Value;
+use crate::op::activation::{Activation, Identity};
+use crate::op::layout::{Reshape, Transpose};
 use crate::op::pool::{AveragePool, MaxPool};
 use crate::op::reduce::{Fold, Reduce};
 
@@ -104,21 +107,67 @@ pub(super) fn pool(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError
 
 pub(super) fn reduce(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
     let x = reader.activation(0)?;
-    let rank = reader.shape(x).len() + 1;
+    let shape = reader.shape(x).to_vec();
+    let rank = shape.len() + 1;
     let given = match reader.integers(1, "axes")? {
         Some(axes) => Some(axes),
         None => reader.ints("axes")?,
     };
-    let keep = reader.flag("keepdims", true)?;
+    let keep_axes = reader.flag("keepdims", true)?;
     let nothing = reader.flag("noop_with_empty_axes", false)?;
     let given = given.filter(|axes| !axes.is_empty());
     if given.is_none() && nothing {
-        return Err(unsupported("a reduction over no axes"));
+        return reader.output(Identity, vec![x]);
     }
     let Some(given) = given else { return Err(unsupported("a reduction over all axes, which would mix samples,")) };
     let mut axes = given.iter().map(|&axis| reader.sample_axis(axis, rank)).collect::<Result<Vec<_>, _>>()?;
     axes.sort_unstable();
     axes.dedup();
-    let fold = if reader.op_type() == "ReduceMean" { Fold::Mean } else { Fold::Sum };
-    reader.output(Reduce { fold, axes, keep_axes: keep }, vec![x])
+    let fold = |fold| Reduce { fold, axes: axes.clone(), keep_axes };
+    match reader.op_type() {
+        "ReduceMean" => reader.output(fold(Fold::Mean), vec![x]),
+        "ReduceMax" => maximum(reader, x, &axes, keep_axes),
+        "ReduceL1" => {
+            let sizes = reader.add(Activation::Absolute, vec![x])?;
+            reader.output(fold(Fold::Sum), vec![sizes])
+        }
+        "ReduceL2" => {
+            let squares = reader.add(Activation::Power { exponent: 2.0 }, vec![x])?;
+            let sum = reader.add(fold(Fold::Sum), vec![squares])?;
+            reader.output(Activation::Power { exponent: 0.5 }, vec![sum])
+        }
+        "ReduceSumSquare" => {
+            let squares = reader.add(Activation::Power { exponent: 2.0 }, vec![x])?;
+            reader.output(fold(Fold::Sum), vec![squares])
+        }
+        _ => reader.output(fold(Fold::Sum), vec![x]),
+    }
+}
+
+/// The largest element over whole axes: they are brought together, and a window over all of them is a max pool.
+fn maximum(reader: &mut NodeReader<'_>, x: NodeId, axes: &[usize], keep_axes: bool) -> Result<Vec<Value>, ModelError> {
+    let shape = reader.shape(x).to_vec();
+    let folded = |axis: &usize| axes.contains(axis);
+    let kept: Vec<usize> = (1..=shape.len()).filter(|axis| !folded(axis)).collect();
+    let size = |axes: &[usize]| axes.iter().map(|axis| shape[axis - 1]).product::<usize>();
+    let permutation: Vec<usize> = [&[0], kept.as_slice(), axes].concat();
+    let turned = match permutation.is_sorted() {
+        true => x,
+        false => reader.add(Transpose { permutation }, vec![x])?,
+    };
+    let window = size(axes);
+    let lines = reader.add(Reshape { shape: vec![size(&kept), window] }, vec![turned])?;
+    let (one, none) = (vec![1], vec![0]);
+    let geometry = PoolGeometry {
+        kernel: vec![window],
+        strides: one.clone(),
+        dilations: one,
+        pads_begin: none.clone(),
+        pads_end: none,
+        ceil_mode: false,
+    };
+    let largest = reader.add(MaxPool { geometry }, vec![lines])?;
+    let shape = (1..=shape.len()).filter(|axis| keep_axes || !folded(axis));
+    let shape = shape.map(|axis| if folded(&axis) { 1 } else { reader.shape(x)[axis - 1] }).collect();
+    reader.output(Reshape { shape }, vec![largest])
 }

@@ -112,6 +112,21 @@ pub(super) fn softsign_derivative(x: f32) -> f32 {
     1.0 / (root * root)
 }
 
+pub(super) fn power(x: f32, exponent: f32) -> f32 {
+    // The common exponents without the detour over logarithms.
+    match exponent {
+        2.0 => x * x,
+        3.0 => x * x * x,
+        -1.0 => 1.0 / x,
+        0.5 => x.sqrt(),
+        _ => x.powf(exponent),
+    }
+}
+
+pub(super) fn power_derivative(x: f32, exponent: f32) -> f32 {
+    if exponent == 0.0 { 0.0 } else { exponent * power(x, exponent - 1.0) }
+}
+
 pub(super) fn mish(x: f32) -> f32 {
     x * softplus(x).tanh()
 }
@@ -128,7 +143,7 @@ mod tests {
     /// A value, its derivative, and a name.
     type Pair = (&'static str, fn(f32) -> f32, fn(f32) -> f32);
 
-    const PAIRS: [Pair; 11] = [
+    const PAIRS: [Pair; 13] = [
         ("sigmoid", sigmoid, |x| sigmoid(x) * (1.0 - sigmoid(x))),
         ("elu", |x| elu(x, 0.7, 1.0), |x| elu_derivative(x, 0.7, 1.0)),
         ("celu", |x| elu(x, 1.3, 1.3), |x| elu_derivative(x, 1.3, 1.3)),
@@ -140,6 +155,9 @@ mod tests {
         ("softplus", softplus, sigmoid),
         ("softsign", softsign, softsign_derivative),
         ("mish", mish, mish_derivative),
+        // Over the size, for the real powers of negative numbers are none, and damped, for they grow.
+        ("square root", |x| power(1.0 + x.abs(), 0.5), |x| x.signum() * power_derivative(1.0 + x.abs(), 0.5)),
+        ("reciprocal", |x| power(1.0 + x.abs(), -1.0), |x| x.signum() * power_derivative(1.0 + x.abs(), -1.0)),
     ];
 
     /// Central differences of width 2⁻⁶ in single precision: rounding gives 2⁻²³/2⁻⁵ ≈ 4e-6, the third derivative (at most

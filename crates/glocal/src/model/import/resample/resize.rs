@@ -1,0 +1,292 @@
+//! The reader of `Resize` and `Upsample`: which elements of the input, with which weights, each element of the output is
+//! made of, as ONNX's specification of `Resize` defines it.
+
+use glocal_compute::Resampling;
+
+use crate::error::ModelError;
+use crate::model::NodeId;
+use crate::model::import::reader::{NodeReader, unsupported, wrong};
+use crate::model::import::resample::{LONGEST_AXIS, too_long};
+use crate::model::import::value::{Size, Value};
+use crate::op::resample::{Purpose, Resample};
+
+/// How one axis is resized.
+#[derive(Debug, Clone, Copy)]
+struct Axis {
+    from: usize,
+    to: usize,
+    scale: f32,
+}
+
+/// Where an element of the output lies in the input: `coordinate_transformation_mode`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Coordinates {
+    HalfPixel,
+    HalfPixelSymmetric,
+    PytorchHalfPixel,
+    TensorflowHalfPixel,
+    AlignCorners,
+    Asymmetric,
+}
+
+/// What is taken there: `mode`.
+#[derive(Debug, Clone, Copy)]
+enum Mode {
+    Nearest(Rounding),
+    Linear,
+    Cubic { a: f32, exclude_outside: bool },
+}
+
+/// `nearest_mode`
+#[derive(Debug, Clone, Copy)]
+enum Rounding {
+    PreferFloor,
+    PreferCeil,
+    Floor,
+    Ceil,
+}
+
+pub(in crate::model::import) fn resize(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
+    let x = reader.activation(0)?;
+    let old = reader.op_type() == "Upsample" || reader.opset() < 11;
+    let (mode, coordinates) = (mode(reader, old)?, coordinates(reader, old)?);
+    // What stands outside of the input, which only cropping shows.
+    let _ = (reader.attribute("extrapolation_value"), reader.operand(1));
+    if reader.flag("antialias", false)? {
+        return Err(unsupported("a resize with antialiasing"));
+    }
+    let mut axes = Vec::new();
+    for (axis, resized) in sizes(reader, x, old)? {
+        if resized.to > LONGEST_AXIS {
+            return Err(too_long(resized.to));
+        }
+        let taps = (0..resized.to).map(|index| mode.taps(coordinates.of(index, resized), resized.from));
+        axes.push((axis, Resampling::new(resized.from, taps)?));
+    }
+    reader.output(Resample { purpose: Purpose::Resize, axes }, vec![x])
+}
+
+fn mode(reader: &NodeReader<'_>, old: bool) -> Result<Mode, ModelError> {
+    let rounding = match reader.string("nearest_mode")?.unwrap_or(if old { "floor" } else { "round_prefer_floor" }) {
+        "round_prefer_floor" => Rounding::PreferFloor,
+        "round_prefer_ceil" => Rounding::PreferCeil,
+        "floor" => Rounding::Floor,
+        "ceil" => Rounding::Ceil,
+        _ => return Err(wrong("nearest_mode", "round_prefer_floor, round_prefer_ceil, floor or ceil")),
+    };
+    let (a, exclude_outside) = (reader.float("cubic_coeff_a", -0.75)?, reader.flag("exclude_outside", false)?);
+    match reader.string("mode")?.unwrap_or("nearest") {
+        "nearest" => Ok(Mode::Nearest(rounding)),
+        "linear" | "bilinear" => Ok(Mode::Linear),
+        "cubic" => Ok(Mode::Cubic { a, exclude_outside }),
+        _ => Err(wrong("mode", "nearest, linear or cubic")),
+    }
+}
+
+fn coordinates(reader: &NodeReader<'_>, old: bool) -> Result<Coordinates, ModelError> {
+    let default = if old { "asymmetric" } else { "half_pixel" };
+    Ok(match reader.string("coordinate_transformation_mode")?.unwrap_or(default) {
+        "half_pixel" => Coordinates::HalfPixel,
+        "half_pixel_symmetric" => Coordinates::HalfPixelSymmetric,
+        "pytorch_half_pixel" => Coordinates::PytorchHalfPixel,
+        "tf_half_pixel_for_nn" => Coordinates::TensorflowHalfPixel,
+        "align_corners" => Coordinates::AlignCorners,
+        "asymmetric" => Coordinates::Asymmetric,
+        mode => return Err(unsupported(format!("coordinate_transformation_mode {mode:?}"))),
+    })
+}
+
+/// The axes of a sample whose size or scale is given, counted with the batch as 0, and how they change.
+fn sizes(reader: &NodeReader<'_>, x: NodeId, old: bool) -> Result<Vec<(usize, Axis)>, ModelError> {
+    let shape = reader.shape(x);
+    let rank = shape.len() + 1;
+    let axes = match reader.ints("axes")? {
+        None => (0..rank).collect(),
+        Some(axes) => {
+            let counted = |axis: i64| usize::try_from(if axis < 0 { axis + rank as i64 } else { axis }).ok();
+            let axes: Option<Vec<usize>> = axes.into_iter().map(counted).collect();
+            axes.filter(|axes| axes.iter().all(|&axis| axis < rank))
+                .ok_or_else(|| wrong("axes", "axes of the input"))?
+        }
+    };
+    let policy = reader.string("keep_aspect_ratio_policy")?.unwrap_or("stretch");
+    let given = |index| reader.floats(index, "scales").map(|given| given.filter(|scales| !scales.is_empty()));
+    let scales = match (reader.attribute("scales"), old) {
+        (Some(glocal_onnx::Attribute::Floats(scales)), true) => Some(scales.clone()),
+        (Some(_), _) => return Err(wrong("scales", "a list of numbers")),
+        (None, true) => given(1)?.map(|scales| scales.into_data()),
+        (None, false) => given(2)?.map(|scales| scales.into_data()),
+    };
+    if let Some(scales) = scales {
+        if scales.len() != axes.len() {
+            return Err(wrong("scales", "one number for each axis"));
+        }
+        let mut resized = Vec::new();
+        for (&axis, &scale) in axes.iter().zip(&scales) {
+            match axis.checked_sub(1) {
+                None if scale == 1.0 => {}
+                None => return Err(unsupported("a resize of the batch")),
+                // A scale of 1 changes no axis, whatever the coordinates.
+                Some(_) if scale == 1.0 => {}
+                Some(index) => {
+                    let from = shape[index];
+                    let to = (from as f32 * scale).floor();
+                    if !(scale > 0.0 && to >= 1.0 && to <= u32::MAX as f32) {
+                        return Err(wrong("scales", "positive, with at least one element left"));
+                    }
+                    resized.push((axis, Axis { from, to: to as usize, scale }));
+                }
+            }
+        }
+        return Ok(resized);
+    }
+    let sizes = if old { None } else { reader.constant(3, "sizes")?.and_then(|sizes| sizes.sizes()) };
+    let sizes = sizes.ok_or_else(|| wrong("scales or sizes", "a constant"))?;
+    if sizes.len() != axes.len() {
+        return Err(wrong("sizes", "one number for each axis"));
+    }
+    let mut resized = Vec::new();
+    for (&axis, size) in axes.iter().zip(sizes) {
+        match (axis.checked_sub(1), size) {
+            (None, Size::Batch(1) | Size::Fixed(1)) => {}
+            (None, _) => return Err(unsupported("a resize of the batch")),
+            (Some(_), Size::Batch(_)) => return Err(unsupported("a size that depends on the batch")),
+            (Some(index), Size::Fixed(size)) => {
+                let to = usize::try_from(*size).ok().filter(|&to| to > 0);
+                let (from, to) = (shape[index], to.ok_or_else(|| wrong("sizes", "positive"))?);
+                resized.push((axis, Axis { from, to, scale: to as f32 / from as f32 }));
+            }
+        }
+    }
+    let scales = resized.iter().map(|(_, axis)| axis.scale);
+    let common = match policy {
+        "stretch" => None,
+        "not_larger" => scales.reduce(f32::min),
+        "not_smaller" => scales.reduce(f32::max),
+        _ => return Err(wrong("keep_aspect_ratio_policy", "stretch, not_larger or not_smaller")),
+    };
+    for (_, axis) in &mut resized {
+        if let Some(scale) = common {
+            *axis = Axis { to: (axis.from as f32 * scale).round().max(1.0) as usize, scale, ..*axis };
+        }
+    }
+    Ok(resized.into_iter().filter(|(_, axis)| axis.from != axis.to).collect())
+}
+
+impl Coordinates {
+    /// Where element `index` of the output lies in the input.
+    fn of(self, index: usize, axis: Axis) -> f32 {
+        let Axis { from, to, scale } = axis;
+        let x = index as f32;
+        match self {
+            Self::HalfPixel => (x + 0.5) / scale - 0.5,
+            Self::HalfPixelSymmetric => {
+                // The output is centred although its size was rounded.
+                let adjustment = to as f32 / (scale * from as f32);
+                from as f32 / 2.0 * (1.0 - adjustment) + (x + 0.5) / scale - 0.5
+            }
+            Self::PytorchHalfPixel if to == 1 => 0.0,
+            Self::PytorchHalfPixel => (x + 0.5) / scale - 0.5,
+            Self::TensorflowHalfPixel => (x + 0.5) / scale,
+            Self::AlignCorners if to == 1 => 0.0,
+            Self::AlignCorners => x * (from - 1) as f32 / (to - 1) as f32,
+            Self::Asymmetric => x / scale,
+        }
+    }
+}
+
+impl Mode {
+    /// The elements of an axis of `size` that make up what lies at `x`, with their weights; the first and last element go
+    /// on beyond the ends.
+    fn taps(self, x: f32, size: usize) -> Vec<(usize, f32)> {
+        let last = size as i64 - 1;
+        let inside = |element: i64| element.clamp(0, last) as usize;
+        let below = x.floor();
+        let (first, part) = (below as i64, x - below);
+        let mut taps: Vec<(usize, f32)> = Vec::new();
+        let mut add = |element: i64, weight: f32| {
+            // Elements beyond an end join the one that stands for them.
+            match taps.iter_mut().find(|(known, _)| *known == inside(element)) {
+                Some((_, sum)) => *sum += weight,
+                None if weight == 0.0 => {}
+                None => taps.push((inside(element), weight)),
+            }
+        };
+        match self {
+            Self::Nearest(rounding) => {
+                let nearest = match rounding {
+                    Rounding::PreferFloor => (x - 0.5).ceil(),
+                    Rounding::PreferCeil => (x + 0.5).floor(),
+                    Rounding::Floor => below,
+                    Rounding::Ceil => x.ceil(),
+                };
+                add(nearest as i64, 1.0);
+            }
+            Self::Linear => {
+                add(first, 1.0 - part);
+                add(first + 1, part);
+            }
+            Self::Cubic { a, exclude_outside } => {
+                let near = |t: f32| ((a + 2.0) * t - (a + 3.0)) * t * t + 1.0;
+                let far = |t: f32| ((a * t - 5.0 * a) * t + 8.0 * a) * t - 4.0 * a;
+                let weights = [far(1.0 + part), near(part), near(1.0 - part), far(2.0 - part)];
+                let elements = weights.into_iter().zip(first - 1..);
+                let counted = elements.filter(|(_, element)| !exclude_outside || (0..=last).contains(element));
+                let counted: Vec<(f32, i64)> = counted.collect();
+                let total = if exclude_outside { counted.iter().map(|(weight, _)| weight).sum() } else { 1.0 };
+                counted.into_iter().for_each(|(weight, element)| add(element, weight / total));
+            }
+        }
+        taps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(mode: Mode, coordinates: Coordinates, from: usize, to: usize) -> Vec<Vec<(usize, f32)>> {
+        let axis = Axis { from, to, scale: to as f32 / from as f32 };
+        (0..to).map(|index| mode.taps(coordinates.of(index, axis), from)).collect()
+    }
+
+    #[test]
+    fn doubling_takes_each_element_twice_or_quarters_between() {
+        let nearest = all(Mode::Nearest(Rounding::Floor), Coordinates::Asymmetric, 2, 4);
+        assert_eq!(nearest, [[(0, 1.0)], [(0, 1.0)], [(1, 1.0)], [(1, 1.0)]]);
+        let linear = all(Mode::Linear, Coordinates::HalfPixel, 2, 4);
+        assert_eq!(linear[0], [(0, 1.0)]);
+        assert_eq!(linear[1], [(0, 0.75), (1, 0.25)]);
+        assert_eq!(linear[3], [(1, 1.0)]);
+    }
+
+    #[test]
+    fn weights_add_up_to_one() {
+        let modes = [
+            Mode::Nearest(Rounding::PreferCeil),
+            Mode::Linear,
+            Mode::Cubic { a: -0.75, exclude_outside: false },
+            Mode::Cubic { a: -0.5, exclude_outside: true },
+        ];
+        let coordinates = [
+            Coordinates::HalfPixel,
+            Coordinates::HalfPixelSymmetric,
+            Coordinates::PytorchHalfPixel,
+            Coordinates::TensorflowHalfPixel,
+            Coordinates::AlignCorners,
+            Coordinates::Asymmetric,
+        ];
+        for (from, to) in [(1, 5), (5, 1), (3, 7), (8, 3), (4, 4)] {
+            for mode in modes {
+                for coordinates in coordinates {
+                    for taps in all(mode, coordinates, from, to) {
+                        let total: f32 = taps.iter().map(|(_, weight)| weight).sum();
+                        let what = format!("{mode:?}, {coordinates:?}, {from} to {to}: {taps:?}");
+                        assert!((total - 1.0).abs() < 1e-5 && !taps.is_empty(), "{what}");
+                        assert!(taps.iter().all(|(element, _)| *element < from), "{what}");
+                    }
+                }
+            }
+        }
+    }
+}
