@@ -9,6 +9,7 @@ use glocal::composite::Composite;
 use glocal_compute::CpuBackend;
 use glocal_kit::loading::{self, Canonize, ClassNames, LoadOptions, LoadedModel};
 use glocal_kit::preprocess::Preprocess;
+use serde_json::json;
 
 use crate::commands::Command;
 use crate::failure::Failure;
@@ -87,23 +88,36 @@ pub struct CompositeArgument {
     /// The rules: NAME or NAME:KEY=VALUE,... as in epsilon-gamma-box:low=-3,high=3, or a FILE.toml
     #[arg(long, value_name = "NAME", default_value = "epsilon-plus-flat")]
     composite: String,
+    /// A rule before those, as an entry of a composite's TOML: 'layer = "features.0", rule = "flat"'; repeatable, the first
+    /// that matches wins
+    #[arg(long = "rule", value_name = "ENTRY")]
+    rules: Vec<String>,
 }
 
 impl CompositeArgument {
     /// The composite, and the text that it is read from again.
     pub fn read(&self) -> Result<(Composite, String), Failure> {
-        read_composite(&self.composite)
+        read_composite(&self.composite, &self.rules)
     }
 }
 
-/// The composite that `--composite` means, and the text that it is read from again: the name, or the file's content.
-pub fn read_composite(argument: &str) -> Result<(Composite, String), Failure> {
+/// The composite that `--composite` and `--rule` mean, and the text that it is read from again: the name, the file's
+/// content, or TOML with the entries of `rules` in front of either.
+pub fn read_composite(argument: &str, rules: &[String]) -> Result<(Composite, String), Failure> {
     let text = if argument.ends_with(".toml") {
         std::fs::read_to_string(argument)
             .map_err(|cause| Misuse::UnreadableComposite { path: argument.to_owned(), cause })?
     } else {
         argument.to_owned()
     };
+    let composite: Composite = text.parse()?;
+    if rules.is_empty() {
+        return Ok((composite, text));
+    }
+    // Texts are quoted as in JSON, which TOML reads too.
+    let [name, extends] = [format!("{}, extended", composite.name()), text].map(|text| json!(text).to_string());
+    let entries: String = rules.iter().map(|rule| format!("    {{ {rule} }},\n")).collect();
+    let text = format!("name = {name}\nextends = {extends}\nrules = [\n{entries}]\n");
     Ok((text.parse()?, text))
 }
 

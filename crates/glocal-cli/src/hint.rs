@@ -151,8 +151,12 @@ pub fn request(error: &RequestError) -> Option<String> {
         RequestErrorKind::Unpaired { .. } => {
             "`--pairing product` combines every sample with every condition; zip needs one --condition a sample"
         }
-        RequestErrorKind::NoRule { .. } | RequestErrorKind::WrongRule { .. } => {
-            "`glocal inspect MODEL --composite NAME` shows the rule of each layer"
+        RequestErrorKind::NoRule { .. } => "`glocal inspect MODEL` lists the layers with their ops",
+        RequestErrorKind::WrongRule { .. } => {
+            "narrow the entry that matches the layer, as by `class = \"linear\"`; `glocal inspect MODEL` lists the ops"
+        }
+        RequestErrorKind::Text { .. } => {
+            "texts stand in quotes and entries in [[rules]], as in --rule 'layer = \"features.0\", rule = \"flat\"'"
         }
         _ => return None,
     };

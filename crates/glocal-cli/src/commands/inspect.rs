@@ -1,16 +1,19 @@
 //! `glocal inspect`: what a model consists of, and the rule of each node.
 
+mod unused;
+
 use clap::Args;
-use glocal::composite::{Assignment, Composite, Origin};
+use glocal::composite::{Composite, Origin, Resolved};
 use glocal::model::{LayerName, Node, NodeId};
 use glocal::op::OpKind;
 use glocal_kit::loading::{LoadedModel, parameter_count};
 use serde_json::{Value, json};
 
 use crate::args::{ModelArguments, read_composite};
+use crate::commands::inspect::unused::UnusedEntry;
 use crate::failure::Failure;
 use crate::session::Session;
-use crate::table::{Align, table};
+use crate::table::{Align, printable, table};
 
 /// List a model's layers with ops, shapes and, on request, rules
 #[derive(Debug, Args)]
@@ -18,52 +21,64 @@ use crate::table::{Align, table};
 
 Each row is a node of the graph that is explained: the names of the layers whose output it is (any of them can be
 used in other commands, as can the ONNX name), the ONNX node, the op, the output's shape for one sample and the number
-of weights and biases.")]
+of weights and biases; with --composite also its rule, and the entry of the composite that it comes from. Entries of
+your own that give no node its rule are listed: a layer's name in them may be misspelt.")]
 pub struct Inspect {
     #[command(flatten)]
     model: ModelArguments,
     /// Show the rule that these rules give to each node: NAME or NAME:KEY=VALUE,..., or a FILE.toml
     #[arg(long, value_name = "NAME")]
     composite: Option<String>,
+    /// A rule before those, as an entry of a composite's TOML: 'layer = "features.0", rule = "flat"'; repeatable
+    #[arg(long = "rule", value_name = "ENTRY", requires = "composite")]
+    rules: Vec<String>,
 }
 
 impl Inspect {
     pub fn run(&self, session: &Session) -> Result<(), Failure> {
-        let composite = self.composite.as_deref().map(read_composite).transpose()?.map(|(composite, _)| composite);
+        let composite =
+            self.composite.as_deref().map(|composite| read_composite(composite, &self.rules)).transpose()?;
         let loaded = self.model.load()?;
-        let graph = loaded.model.graph();
-        let rules = match &composite {
-            Some(composite) => {
-                let resolved = composite.resolve(&loaded.model)?;
-                Some(graph.nodes().map(|(id, _)| Rule::of(resolved.get(id))).collect())
-            }
+        let rules = match composite {
+            Some((composite, _)) => Some(Rules { resolved: composite.resolve(&loaded.model)?, composite }),
             None => None,
         };
-        let listing = Listing { loaded: &loaded, composite: composite.as_ref(), rules };
+        let listing = Listing { loaded: &loaded, rules };
         session.print(|| listing.text(), || listing.document())
     }
+}
+
+/// A composite, and what it gives to each node.
+struct Rules {
+    composite: Composite,
+    resolved: Resolved,
 }
 
 /// What a node does with relevance.
 struct Rule {
     text: String,
-    is_default: bool,
+    /// The index of the composite's entry, and its selector; `None` for a default rule.
+    entry: Option<(usize, String)>,
 }
 
-impl Rule {
+impl Rules {
     /// `None` for the input and for what lies above the explained output.
-    fn of(assignment: Option<&Assignment>) -> Option<Self> {
-        let Assignment { rule, origin } = assignment?;
-        Some(Self { text: rule.describe(), is_default: *origin == Origin::Default })
+    fn of(&self, id: NodeId) -> Option<Rule> {
+        let assignment = self.resolved.get(id)?;
+        let entry = match assignment.origin {
+            Origin::Entry(index) => {
+                self.composite.entries().get(index).map(|entry| (index, entry.selector.to_string()))
+            }
+            Origin::Default => None,
+        };
+        Some(Rule { text: assignment.rule.describe(), entry })
     }
 }
 
 /// Everything that is shown.
 struct Listing<'a> {
     loaded: &'a LoadedModel,
-    composite: Option<&'a Composite>,
-    /// One a node, where there is a composite.
-    rules: Option<Vec<Option<Rule>>>,
+    rules: Option<Rules>,
 }
 
 impl Listing<'_> {
@@ -83,8 +98,11 @@ impl Listing<'_> {
             text += &format!("the {what} at the end is not explained, the logits below it are\n");
         }
         text += &format!("layers      {}, {} parameters\n", self.nodes().count(), self.parameters());
-        if let Some(composite) = self.composite {
-            text += &format!("composite   {}\n", composite.name());
+        if let Some(rules) = &self.rules {
+            text += &format!("composite   {}\n", rules.composite.name());
+        }
+        for unused in self.unused() {
+            text += &format!("unused      {}\n", printable(&unused.text()));
         }
         text.push('\n');
         text + &self.table()
@@ -110,19 +128,27 @@ impl Listing<'_> {
             return table(header, &self.nodes().map(|(_, node)| columns(node)).collect::<Vec<_>>());
         };
         let [layer, name, op, shape, parameters] = header;
-        let rows: Vec<[String; 6]> = self
+        let rows: Vec<[String; 7]> = self
             .nodes()
             .map(|(id, node)| {
                 let [layer, name, op, shape, parameters] = columns(node);
-                let rule = match rules.get(id.index()).and_then(Option::as_ref) {
-                    Some(Rule { text, is_default: true }) => format!("{text} (default)"),
-                    Some(Rule { text, is_default: false }) => text.clone(),
-                    None => "not explained".to_owned(),
+                let (rule, origin) = match rules.of(id) {
+                    Some(Rule { text, entry: Some((_, selector)) }) => (text, selector),
+                    Some(Rule { text, entry: None }) => (text, "default".to_owned()),
+                    None => ("not explained".to_owned(), String::new()),
                 };
-                [layer, name, op, shape, parameters, rule]
+                [layer, name, op, shape, parameters, rule, origin]
             })
             .collect();
-        table([layer, name, op, shape, parameters, ("rule", Align::Left)], &rows)
+        table([layer, name, op, shape, parameters, ("rule", Align::Left), ("entry", Align::Left)], &rows)
+    }
+
+    /// The entries that the user wrote and that give no node its rule.
+    fn unused(&self) -> Vec<UnusedEntry<'_>> {
+        match &self.rules {
+            Some(Rules { composite, resolved }) => UnusedEntry::all(composite, resolved, &self.loaded.model),
+            None => Vec::new(),
+        }
     }
 
     fn document(&self) -> Value {
@@ -141,9 +167,12 @@ impl Listing<'_> {
                 "inputs": node.inputs.iter().map(|input| graph.node(*input).display_name()).collect::<Vec<_>>(),
             });
             if let Some(rules) = &self.rules {
-                let rule = rules.get(id.index()).and_then(Option::as_ref);
-                entry["rule"] = json!(rule.map(|rule| &rule.text));
-                entry["rule_is_default"] = json!(rule.map(|rule| rule.is_default));
+                let rule = rules.of(id);
+                entry["rule"] = json!(rule.as_ref().map(|rule| &rule.text));
+                entry["rule_is_default"] = json!(rule.as_ref().map(|rule| rule.entry.is_none()));
+                let (index, selector) = rule.and_then(|rule| rule.entry).unzip();
+                entry["rule_entry"] = json!(index);
+                entry["rule_selector"] = json!(selector);
             }
             entry
         });
@@ -152,7 +181,8 @@ impl Listing<'_> {
             "input": { "name": graph.node(graph.input()).name, "shape": model.input_shape() },
             "output": { "layer": output.display_name(), "shape": output.shape, "op": output.op.kind().name() },
             "explained": { "layer": explained.display_name(), "shape": explained.shape },
-            "composite": self.composite.map(Composite::name),
+            "composite": self.rules.as_ref().map(|rules| rules.composite.name()),
+            "unused_entries": self.rules.as_ref().map(|_| self.unused().iter().map(UnusedEntry::document).collect::<Vec<_>>()),
             "parameters": self.parameters(),
             "layers": nodes.collect::<Vec<_>>(),
         })
