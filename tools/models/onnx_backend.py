@@ -35,8 +35,9 @@ LISTED = set("""
     Conv ConvTranspose Gemm MatMul BatchNormalization LayerNormalization InstanceNormalization GroupNormalization
     Relu LeakyRelu PRelu Elu Selu Celu Clip HardSigmoid HardSwish Sigmoid Tanh Softplus Softsign Mish Gelu Erf
     Softmax LogSoftmax MaxPool AveragePool GlobalAveragePool GlobalMaxPool ReduceMean ReduceSum ReduceMax
-    LpNormalization Add Sub Mul Div Sum Pow Sqrt Concat Split Slice Gather Pad Reshape Flatten Squeeze Unsqueeze
-    Transpose Expand Resize Upsample Identity Dropout Cast Constant Shape
+    LpNormalization RMSNormalization Add Sub Mul Div Sum Pow Sqrt Exp Log Abs Neg Reciprocal Max Min ReduceL1 ReduceL2
+    ReduceSumSquare Concat Split Slice Gather Pad Reshape Flatten Squeeze Unsqueeze Transpose Expand Tile Resize Upsample
+    Identity Dropout Cast Constant Shape
 """.split())
 # Their axis 0 is a batch, or they cannot do with another axis in front.
 NATIVE = set("""
@@ -47,8 +48,9 @@ NATIVE = set("""
 DOUBLED = NATIVE - {"Gemm", "Flatten", "Resize", "Upsample"}
 SWAPPED = {"Add", "Sub", "Mul", "Div", "MatMul"}
 PACKED = SWAPPED | {"Sum", "Concat"}
-BROADCAST = SWAPPED - {"MatMul"} | {"Sum", "Pow", "PRelu"}
-AXIS = {"Softmax": -1, "LogSoftmax": -1, "LpNormalization": -1, "LayerNormalization": -1, "Split": 0, "Gather": 0}
+BROADCAST = SWAPPED - {"MatMul"} | {"Sum", "Pow", "PRelu", "Max", "Min"}
+AXIS = {"Softmax": -1, "LogSoftmax": -1, "LpNormalization": -1, "LayerNormalization": -1, "RMSNormalization": -1,
+        "Split": 0, "Gather": 0}
 # Single precision: sums of at most a few hundred terms, and functions that are good to a few roundings.
 RTOL, ATOL = 1e-5, 1e-6
 # onnx's own: some stored results are rounded.
@@ -113,6 +115,8 @@ class Lift:
             self.set_operand(3, shifted(range(len(self.operand(1))) if axes is None else axes))
         elif op == "Pad":
             self.pad()
+        elif op == "Tile":
+            self.set_operand(1, [1, *self.operand(1)])
         elif op in ("Reshape", "Expand"):
             if self.attribute("allowzero"):
                 raise Unsuited("tensors without elements")

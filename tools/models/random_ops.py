@@ -290,6 +290,19 @@ def GroupNormalization(r):
     return shape, build
 
 
+@op(23, 23)
+def RMSNormalization(r):
+    shape = r.shape()
+    axis = r.axis(len(shape))
+
+    def build(b):
+        size = shape[axis - 1:] if axis > 0 else shape[axis:]
+        attributes = r.subset({"epsilon": r.float(1e-5, 1e-2)}, 0.5)
+        return b.add("RMSNormalization", ["x", b.weight(*size)], axis=axis, **attributes)
+
+    return shape, build
+
+
 @op()
 def LpNormalization(r):
     shape = r.shape(1, 4)
@@ -308,7 +321,8 @@ def activation(name, first, attributes):
 
 for name, first, attributes in (
         ("Relu", 9, lambda r: {}), ("Sigmoid", 9, lambda r: {}), ("Tanh", 9, lambda r: {}), ("Softplus", 9, lambda r: {}),
-        ("Softsign", 9, lambda r: {}), ("Erf", 9, lambda r: {}), ("HardSwish", 14, lambda r: {}), ("Mish", 18, lambda r: {}),
+        ("Softsign", 9, lambda r: {}), ("Exp", 9, lambda r: {}), ("Abs", 9, lambda r: {}), ("Neg", 9, lambda r: {}),
+        ("Erf", 9, lambda r: {}), ("HardSwish", 14, lambda r: {}), ("Mish", 18, lambda r: {}),
         ("LeakyRelu", 9, lambda r: {"alpha": r.float(0, 0.6)}), ("Elu", 9, lambda r: {"alpha": r.float(0.2, 2)}),
         ("Celu", 12, lambda r: {"alpha": r.float(0.3, 2)}), ("Gelu", 20, lambda r: {"approximate": r.pick(["none", "tanh"])}),
         ("Selu", 9, lambda r: {"alpha": r.float(0.5, 2), "gamma": r.float(0.5, 2)}),
@@ -344,6 +358,16 @@ def LogSoftmax(r):
 @op()
 def Sqrt(r):
     return r.shape(), lambda b: b.add("Sqrt", [positive(b, "x", 0.01)])
+
+
+@op()
+def Log(r):
+    return r.shape(), lambda b: b.add("Log", [positive(b, "x", 0.01)])
+
+
+@op()
+def Reciprocal(r):
+    return r.shape(), lambda b: b.add("Reciprocal", [positive(b, "x", 0.1)])
 
 
 @op()
@@ -414,6 +438,22 @@ for name in ("Add", "Sub", "Mul", "Div"):
     larger_constant(name)
 
 
+def bound(name):
+    @op()
+    def make(r):
+        def build(b):
+            operands = ["x", b.constant(np.full(r.pick([(), (1,)]), r.float(-1, 1)), np.float32)]
+            return b.add(name, operands[::-1] if r.chance(0.3) else operands)
+
+        return r.shape(), build
+
+    OPS[name] = OPS.pop("make")
+
+
+for name in ("Max", "Min"):
+    bound(name)
+
+
 @op()
 def Sum(r):
     shape = r.shape()
@@ -437,7 +477,7 @@ def reduction(name):
     OPS[name] = OPS.pop("make")
 
 
-for name in ("ReduceMean", "ReduceSum", "ReduceMax"):
+for name in ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceL1", "ReduceL2", "ReduceSumSquare"):
     reduction(name)
 
 
@@ -616,6 +656,12 @@ def Expand(r):
     target = [r.int(1, 4) if size == 1 else r.pick([1, size]) for size in shape]
     target = [1, *target] if r.chance() else target[r.int(0, len(target) - 1):]
     return shape, lambda b: b.add("Expand", ["x", b.constant(target)])
+
+
+@op()
+def Tile(r):
+    shape = r.shape(1, 4)
+    return shape, lambda b: b.add("Tile", ["x", b.constant([1, *r.ints(len(shape), 1, 3)])])
 
 
 @op(9, 9)
