@@ -98,8 +98,8 @@ struct Importer {
     values: BTreeMap<String, Value>,
     /// The names of the values that the output depends on.
     used: BTreeSet<String>,
-    /// For each node made of the outputs of ONNX nodes: that node's index, our node, the constants it took.
-    sources: Vec<(usize, NodeId, Vec<String>)>,
+    /// For each node made of the outputs of ONNX nodes: that node's index, our node, the first constant it took.
+    sources: Vec<(usize, NodeId, Option<String>)>,
     /// How many elements constant arithmetic may still make.
     foldable: usize,
 }
@@ -117,7 +117,7 @@ impl Importer {
                 _ => return Err(ModelErrorKind::MissingOperand { name: name.clone() }.into()),
             });
         }
-        let parameters = operands.iter().flatten().filter_map(Value::constant_name).map(str::to_owned).collect();
+        let parameter = operands.iter().flatten().find_map(Value::constant_name).map(str::to_owned);
         let mut reader = NodeReader::new(node, operands, self.opset, &self.used, &mut self.graph);
         let outputs = read_op(&mut reader)?;
         reader.finish()?;
@@ -128,7 +128,7 @@ impl Importer {
                 self.foldable = left.ok_or_else(|| unsupported("constant arithmetic on so many elements"))?;
             }
             if let Value::Node(id) = value {
-                self.sources.push((index, id, Vec::clone(&parameters)));
+                self.sources.push((index, id, parameter.clone()));
                 let first = name == node.outputs.first().unwrap_or(name);
                 let label = if node.name.is_empty() || !first { name } else { &node.name };
                 self.graph.label(id, label, &node.op_type, name);
@@ -143,7 +143,7 @@ impl Importer {
         let by_value: BTreeMap<&str, &glocal_onnx::Node> =
             nodes.iter().flat_map(|node| node.outputs.iter().map(move |output| (output.as_str(), node))).collect();
         let mut traces = Vec::with_capacity(self.sources.len());
-        for (_, id, parameters) in &self.sources {
+        for (_, id, parameter) in &self.sources {
             let ours = self.graph.node(*id);
             let source = ours.values.first().and_then(|value| by_value.get(value.as_str()));
             traces.push(Traces {
@@ -154,7 +154,7 @@ impl Importer {
                     _ => None,
                 },
                 scopes: source.and_then(|node| node.metadata.get("pkg.torch.onnx.name_scopes")).map(String::as_str),
-                parameters: parameters.iter().map(String::as_str).collect(),
+                parameter: parameter.as_deref(),
                 affine: ours.op.affine().is_some(),
             });
         }
