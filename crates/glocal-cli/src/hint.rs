@@ -1,5 +1,6 @@
 //! What to do about an error, by its kind.
 
+use glocal::attribution::Method;
 use glocal::composite::Preset;
 use glocal::error::{ModelError, ModelErrorKind, RequestError, RequestErrorKind};
 use glocal_kit::condition::{ConditionError, ConditionErrorKind};
@@ -139,6 +140,9 @@ pub fn request(error: &RequestError) -> Option<String> {
         RequestErrorKind::UnknownName { .. } | RequestErrorKind::Parameter { .. } => {
             "parameters follow the name, as in epsilon-gamma-box:low=-3,high=3,gamma=0.25"
         }
+        RequestErrorKind::NotOneWayDown { .. } => "leave out --method, or --conservation",
+        RequestErrorKind::NoRelevance { .. } => "leave that out, or choose another --method",
+        RequestErrorKind::Window { .. } => "as in occlusion:window=8,stride=4, or window=4x8 for the last two axes",
         RequestErrorKind::RepeatedLayer { .. } => {
             "a merged batch normalisation is the same layer; name all channels at once"
         }
@@ -153,6 +157,16 @@ pub fn request(error: &RequestError) -> Option<String> {
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+/// About the text of a method.
+pub fn method(error: &RequestError) -> String {
+    match error.kind() {
+        RequestErrorKind::UnknownName { what: "method", .. } => format!("the methods are {}", Method::NAMES.join(", ")),
+        _ => "parameters follow the name, as in smooth-grad:noise=0.1,passes=20,seed=0, \
+              integrated-gradients:steps=20,baseline=0 or occlusion:window=8,stride=8,fill=0,hide=outside"
+            .to_owned(),
+    }
 }
 
 pub fn picture(error: &PictureError) -> Option<String> {

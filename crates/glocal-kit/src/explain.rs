@@ -114,22 +114,25 @@ impl Explainer<'_> {
             let best = most_relevant(&shares, options.concepts);
             let conditions =
                 best.iter().map(|&id| Condition::class(target).through(layer, Selection::channels([id]))).collect();
-            let conditional = trace.attribute(&Request { conditions, record: Vec::new(), ..request.clone() })?;
-            let concepts = best.iter().zip(conditional.items).map(|(&id, item)| ConceptFindings {
+            let conditional = Request { conditions, record: Vec::new(), ..request.clone() };
+            let balances = conservation::report(&trace, &conditional)?;
+            let items = trace.attribute(&conditional)?.items;
+            let concepts = best.iter().zip(items).zip(balances).map(|((&id, item), balance)| ConceptFindings {
                 id,
                 share: shares[id],
                 heatmap: item.heatmap().map_or_else(|| vec![0.0; size], Tensor::into_data),
+                balance,
                 by_relevance: Vec::new(),
                 by_activation: Vec::new(),
             });
             layers.push(LayerFindings { layer: layer.clone(), count: shares.len(), concepts: concepts.collect() });
         }
-        let mut initial = vec![0.0; classes];
-        initial[target] = scores[target];
-        let accounts = conservation::report(&trace, Tensor::new([1, classes], initial)?, self.cancel)?;
+        let Some(balance) = conservation::report(&trace, &request)?.pop() else {
+            return Err(ExplainErrorKind::Output { shape: vec![classes] }.into());
+        };
         drop(trace);
         self.add_references(&mut layers, store, options.references)?;
-        Ok(Findings { sample, scores, predicted, target, heatmap, layers, accounts })
+        Ok(Findings { sample, scores, predicted, target, heatmap, layers, balance })
     }
 
     /// Fills in the best `count` reference samples of every concept, each with its view.

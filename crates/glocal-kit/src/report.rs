@@ -54,8 +54,10 @@ pub struct Explanation {
     pub predictions: Vec<Prediction>,
     /// Layers in the order of the page.
     pub layers: Vec<LayerSection>,
-    /// Where relevance went, layer by layer from the output to the input.
-    pub conservation: Option<Vec<ConservationRow>>,
+    /// Where relevance went, layer by layer from the output to the input; empty for no such table.
+    pub conservation: Vec<ConservationRow>,
+    /// Where the relevance behind the conditional heatmaps went, a concept a row; empty for no such table.
+    pub concept_conservation: Vec<ConservationRow>,
 }
 
 /// One output of the model.
@@ -106,14 +108,15 @@ pub struct Reference {
     pub caption: String,
 }
 
-/// Where the relevance of one layer went. What the parts leave of `relevance_in` is shown as unaccounted.
+/// Where the relevance of one layer, or of one condition on its whole way, went. What the parts leave of `relevance_in` is
+/// shown as unaccounted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConservationRow {
-    /// Name of the layer.
-    pub layer: String,
-    /// Sum of the relevance that arrives at its output.
+    /// Name of the layer or of the condition.
+    pub name: String,
+    /// Sum of the relevance that arrives at the layer's output, or that the condition starts with.
     pub relevance_in: f64,
-    /// Sum of the relevance that leaves through its inputs.
+    /// Sum of the relevance that leaves through the layer's inputs, or that arrives at the pixels.
     pub relevance_out: f64,
     /// Absorbed by the bias.
     pub bias: f64,
@@ -123,12 +126,15 @@ pub struct ConservationRow {
     pub definition: f64,
     /// Dropped by the masks of the condition.
     pub masked: f64,
+    /// Dropped beside the conditioned layers.
+    pub beside: f64,
 }
 
 impl ConservationRow {
-    /// What none of the parts explains: `relevance_in - relevance_out - bias - stabilizer - definition - masked`.
+    /// What none of the parts explains: what comes in less what goes on and all other parts.
     pub fn unaccounted(&self) -> f64 {
-        self.relevance_in - self.relevance_out - self.bias - self.stabilizer - self.definition - self.masked
+        let kept = self.bias + self.stabilizer + self.definition + self.masked + self.beside;
+        self.relevance_in - self.relevance_out - kept
     }
 }
 

@@ -160,10 +160,21 @@ fn findings_agree_with_attributions_and_the_store() {
         }
     }
     let arriving = findings.scores[findings.target];
-    assert!((findings.accounts[0].relevance_in - f64::from(arriving)).abs() < f64::from(TOLERANCE));
+    assert!((findings.balance.accounts[0].relevance_in - f64::from(arriving)).abs() < f64::from(TOLERANCE));
     let page = findings.illustrate(&Illustration::default()).unwrap();
     assert_eq!(page.predictions[0].name, format!("class {}", findings.predicted));
     assert_eq!(page.layers.len(), 2);
+    // One account a layer for the target, one for each concept's way, whose ends are those of its heatmap.
+    assert_eq!(page.conservation.len(), findings.balance.accounts.len());
+    let concepts: Vec<_> = findings.layers.iter().flat_map(|layer| &layer.concepts).collect();
+    assert_eq!(page.concept_conservation.len(), concepts.len());
+    for (row, concept) in page.concept_conservation.iter().zip(concepts) {
+        let near = |a: f64, b: f64| assert!((a - b).abs() <= f64::from(TOLERANCE * arriving.abs().max(1.0)));
+        near(row.relevance_in, f64::from(arriving));
+        near(row.relevance_out, concept.heatmap.iter().map(|&value| f64::from(value)).sum());
+        assert!(row.masked != 0.0 && row.beside == 0.0, "{row:?}");
+        assert!(row.unaccounted().abs() <= 1e-3 * row.relevance_in.abs(), "{row:?}");
+    }
 
     let absent = ExplainOptions { layers: vec!["features.99".to_owned()], ..Default::default() };
     let error = explainer.explain(sample.clone(), &store, &absent).unwrap_err();

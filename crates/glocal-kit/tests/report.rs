@@ -43,13 +43,14 @@ fn report(name: &str) -> Report {
         is_target,
     };
     let row = ConservationRow {
-        layer: name.to_owned(),
+        name: name.to_owned(),
         relevance_in: 2.0,
         relevance_out: 1.5,
         bias: 0.25,
         stabilizer: 1e-6,
         definition: 0.0,
         masked: 0.0,
+        beside: 0.0,
     };
     Report {
         title: name.to_owned(),
@@ -63,7 +64,8 @@ fn report(name: &str) -> Report {
             overlay: Some(picture(201)),
             predictions: vec![prediction(3.0, true), prediction(-1.0, false)],
             layers: vec![layer("features.3"), layer("features.0")],
-            conservation: Some(vec![row]),
+            concept_conservation: vec![ConservationRow { masked: 0.125, bias: 0.125, ..row.clone() }],
+            conservation: vec![row],
         }),
         notes: vec![name.to_owned()],
     }
@@ -152,7 +154,8 @@ fn all_parts_are_optional() {
     let explanation = bare.explanation.as_mut().unwrap();
     explanation.predictions.clear();
     explanation.overlay = None;
-    explanation.conservation = None;
+    explanation.conservation.clear();
+    explanation.concept_conservation.clear();
     explanation.layers = vec![LayerSection { layer: "fc".into(), concepts: Vec::new() }];
     let html = bare.to_html();
     assert!(html.contains("<code>fc</code>") && !html.contains("<table") && !html.contains("<nav"));
@@ -179,6 +182,16 @@ fn numbers_out_of_range_do_not_break_the_page() {
 fn unaccounted_relevance_is_marked() {
     let html = report("boot").to_html();
     assert!(html.contains("<td class=\"number warning\">0.2500</td>"));
+}
+
+#[test]
+fn what_was_dropped_has_a_column_where_there_is_any() {
+    let html = report("boot").to_html();
+    let tables: Vec<&str> = html.split("<table class=\"balance\">").skip(1).collect();
+    assert_eq!(tables.len(), 2);
+    assert!(tables[0].contains(">arrives<") && !tables[0].contains(">mask<"));
+    assert!(tables[1].contains(">reaches the pixels<") && tables[1].contains(">mask<"));
+    assert!(!html.contains(">beside<"));
 }
 
 #[test]

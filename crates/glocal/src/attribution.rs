@@ -1,13 +1,15 @@
 //! Conditional attribution: relevance of the input, and of every layer, restricted to chosen concepts.
 //!
 //! An [`Attributor`] is a model with a rule for every node. [`Attributor::trace`] runs the model once and prepares each
-//! rule at most once; any number of conditions is then propagated over that one trace. A [`Request`] says which.
+//! rule at most once; any number of conditions is then propagated over that one trace. A [`Request`] says which, and by
+//! which [`Method`]: propagated once, averaged over noise or a path, or scored by occlusion.
 //!
 //! Source: Achtibat et al. 2023, doi 10.1038/s42256-023-00711-8 (Concept Relevance Propagation).
 
 mod backward;
 mod condition;
 mod execute;
+pub mod method;
 mod request;
 mod result;
 mod trace;
@@ -17,12 +19,13 @@ use std::sync::Arc;
 use glocal_compute::Tensor;
 
 pub use condition::{Condition, Target};
+pub use method::Method;
 pub use request::{Cancel, Initial, Pairing, Request, Scope};
 pub use result::{Attribution, Attributions};
 pub use trace::Trace;
 
 pub(crate) use backward::{Ledger, propagate};
-pub(crate) use execute::{argmax, between};
+pub(crate) use execute::{argmax, between, one_by_one};
 
 use crate::composite::{Composite, Resolved};
 use crate::error::{RequestError, RunError};

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use glocal::attribution::{Initial, Pairing, Scope};
 use glocal_kit::picture::ColorMap;
 
-use crate::args::{CompositeArgument, ModelArguments, SampleArguments, TargetArguments};
+use crate::args::{ModelArguments, SampleArguments, TargetArguments};
 use crate::failure::Failure;
 use crate::misuse::Misuse;
 use crate::output::{OutputFile, OutputFolder, has_extension};
@@ -28,6 +28,7 @@ use summary::Summary;
 #[command(after_help = "Examples:
   glocal attribute model.onnx cat.jpg --preprocess preprocess.toml -o heatmaps
   glocal attribute model.onnx batch.npy --condition 'target=46; features.40=50,51; features.37=3' -o relevance.safetensors
+  glocal attribute model.onnx cat.jpg --preprocess preprocess.toml --method smooth-grad:noise=0.1,passes=20 -o heatmaps
 
 INPUT: image files, preprocessed as --preprocess says, or arrays that already are: .npy, .npz or .safetensors with one
 tensor [N, C, ...]. Samples are called after their files.
@@ -35,6 +36,16 @@ tensor [N, C, ...]. Samples are called after their files.
 A condition names classes to start from and, for each of some layers, the channels that relevance may pass through:
 'target=46; features.40=50,51'. A neuron is a channel at a position: features.40=50@Y:X (one axis: 50@T). The target may
 also be `predicted` or `all`. Without a condition there is one: the target alone.
+
+A method is NAME or NAME:KEY=VALUE,...; all but occlusion send relevance down by the rules, under the conditions:
+  plain                                                 what the rules send down, once
+  gradient-times-input                                  the same times the input
+  smooth-grad:noise=0.1,passes=20,seed=0                its mean over noisy inputs (noise: share of the sample's range)
+  integrated-gradients:steps=20,baseline=0              its mean on the way from a baseline, times input less baseline
+  occlusion:window=8,stride=8,fill=0,hide=outside       the target's output with the window alone; hide=window: what
+                                                        it loses without it (a window of 4x8 is of the last two axes)
+Without --composite, a method other than plain means its classic form: the rules are the gradient, and with the three
+in the middle the relevance that starts is one.
 
 -o DIR writes two PNG files for each sample and condition, SAMPLE__CONDITION__heatmap.png and ..._overlay.png (small ones
 enlarged); existing files of those names are overwritten. Pictures that are done when the work is interrupted stay.
@@ -66,11 +77,17 @@ pub struct Attribute {
     /// The layer where relevance starts, instead of the output; targets are then its channels, all of them by default
     #[arg(long, value_name = "LAYER")]
     start: Option<String>,
-    /// The relevance that starts: `value` (the logit itself), `one`, or a number
-    #[arg(long, value_name = "value|one|NUMBER", default_value = "value", value_parser = initial, allow_hyphen_values = true)]
-    init: InitialArgument,
-    #[command(flatten)]
-    composite: CompositeArgument,
+    /// The relevance that starts: `value` (the logit itself), `one`, or a number [default: value; see methods below]
+    #[arg(long, value_name = "value|one|NUMBER", value_parser = initial, allow_hyphen_values = true)]
+    init: Option<InitialArgument>,
+    /// How heatmaps are made: plain, gradient-times-input, smooth-grad, integrated-gradients or occlusion, each as
+    /// NAME or NAME:KEY=VALUE,... (below)
+    #[arg(long, value_name = "NAME", default_value = "plain")]
+    method: String,
+    /// The rules: NAME or NAME:KEY=VALUE,... as in epsilon-gamma-box:low=-3,high=3, or a FILE.toml [default:
+    /// epsilon-plus-flat; gradient with a method other than plain]
+    #[arg(long, value_name = "NAME")]
+    composite: Option<String>,
     /// Keep relevance and activation of this layer in the arrays file, `all` for every layer (repeatable)
     #[arg(long, value_name = "LAYER|all")]
     record: Vec<String>,
@@ -83,9 +100,9 @@ pub struct Attribute {
     /// The colors of heatmaps: a name (bwr, coldnhot, balanced, ...) or nodes as in 00f,80:fff,f00
     #[arg(long, value_name = "NAME", default_value = "bwr")]
     colormap: String,
-    /// Report, for each layer, the relevance that came in, went on, and was kept by biases and stabilizers; masks of
-    /// conditions are left out
-    #[arg(long, conflicts_with = "start")]
+    /// Report, for each condition and layer, the relevance that came in, went on, was kept by biases, stabilizers and the
+    /// rule, and was dropped by masks and beside the conditioned layers
+    #[arg(long)]
     conservation: bool,
 }
 
@@ -176,10 +193,11 @@ impl Attribute {
             "composite": { "name": composite.name(), "rules": composite.describe() },
             "samples": (0..plan.files.len()).map(|index| plan.files.name(index)).collect::<Vec<_>>(),
             "conditions": plan.conditions.iter().map(|named| &named.text).collect::<Vec<_>>(),
+            "method": plan.request.method.to_string(),
             "pairing": if plan.request.pairing == Pairing::Zip { "zip" } else { "product" },
             "scope": if plan.request.scope == Scope::Whole { "whole" } else { "isolated" },
             "start": plan.start,
-            "initial": self.init.text,
+            "initial": plan.initial,
         })
     }
 }

@@ -214,11 +214,56 @@ fn class_names_and_conservation_are_printed() {
     assert!(text.contains("class 4 elk: logit 0.97"), "{text}");
     assert!(text.contains("Conservation of relevance"), "{text}");
     let document = glocal(&[&call[..], &["--json"]].concat()).document();
-    let layers = document["conservation"][0]["layers"].as_array().unwrap();
-    assert_eq!(layers[0]["layer"], "classifier.2");
-    for layer in layers {
+    let [balance] = document["conservation"].as_array().unwrap().as_slice() else { panic!("not one condition") };
+    assert_eq!(balance["condition"], "target=predicted");
+    assert_eq!(balance["layers"][0]["layer"], "classifier.2");
+    is_explained(balance);
+}
+
+/// Every layer's parts add up, but for rounding in single precision, summed over a layer's elements.
+#[track_caller]
+fn is_explained(balance: &Value) {
+    const ROUNDING: f64 = 1e-5;
+    let mut largest = 0.0f64;
+    for layer in balance["layers"].as_array().unwrap() {
         let (rest, size) = (layer["unexplained"].as_f64().unwrap(), layer["magnitude"].as_f64().unwrap());
-        // Rounding in single precision, summed over a layer's elements.
-        assert!(rest.abs() <= 1e-4 * size, "{layer}");
+        assert!(rest.abs() <= ROUNDING * size, "{layer}");
+        largest = largest.max(size);
+    }
+    assert!(balance["unexplained"].as_f64().unwrap().abs() <= ROUNDING * largest, "{balance}");
+}
+
+#[test]
+fn conditions_are_accounted_for_one_by_one_from_any_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| oracle(&format!("../resnet_tiny/{name}"));
+    let inputs = rows_of(&file("inputs.safetensors"), folder.path(), &[0, 1, 2]);
+    let call = ["attribute", &file("model.onnx"), inputs.to_str().unwrap(), "--conservation"];
+    let options = ["--start", "layer3.0.conv1", "--condition", "layer2.0.conv2=1", "--condition", "target=2; conv1=0"];
+    let call = [&call[..], &options].concat();
+    let document = glocal(&[&call[..], &["--json", "--batch", "2"]].concat()).document();
+    let balances = document["conservation"].as_array().unwrap();
+    assert_eq!(balances.len(), 2);
+    for (index, (balance, masked)) in balances.iter().zip(["layer2.0.conv2", "conv1"]).enumerate() {
+        is_explained(balance);
+        let layers = balance["layers"].as_array().unwrap();
+        assert_eq!(layers[0]["layer"], "layer3.0.conv1");
+        let dropped = |what: &str| layers.iter().filter(|layer| layer[what] != 0.0).collect::<Vec<_>>();
+        let names: Vec<&Value> = dropped("masked").iter().map(|layer| &layer["layer"]).collect();
+        assert_eq!(names, [masked]);
+        // Only the first condition leaves out the branch beside its layer; the second's lies on every way down.
+        assert_eq!(dropped("beside").len(), 1 - index);
+        let arrived = document["attributions"].as_array().unwrap().iter().filter(|row| row["condition"] == index);
+        let sums: f64 = arrived.map(|row| row["arrived"].as_f64().unwrap()).sum();
+        let told = balance["arrived"].as_f64().unwrap();
+        assert!((sums - told).abs() <= 1e-9 * sums.abs(), "{sums}, {told}");
+    }
+    let text = glocal(&call).succeeded();
+    assert!(text.contains("Conservation of relevance, target=2; conv1=0, summed over samples"), "{text}");
+    assert!(text.contains("  mask ") && text.contains("  beside "), "{text}");
+    let whole = glocal(&[&call[..], &["--json", "--scope", "whole"]].concat()).document();
+    for balance in whole["conservation"].as_array().unwrap() {
+        is_explained(balance);
+        assert!(balance["layers"].as_array().unwrap().iter().all(|layer| layer["beside"] == 0.0));
     }
 }

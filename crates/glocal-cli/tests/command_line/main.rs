@@ -7,6 +7,7 @@ mod attribute;
 mod concepts;
 mod errors;
 mod inspect;
+mod methods;
 mod support;
 
 use support::{glocal, model};

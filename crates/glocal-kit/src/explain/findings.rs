@@ -1,6 +1,6 @@
 //! What was found about a sample: numbers only.
 
-use glocal::conservation::Account;
+use glocal::conservation::Balance;
 use glocal::search::Entry;
 
 use super::{ConceptView, Sample};
@@ -20,8 +20,8 @@ pub struct Findings {
     pub heatmap: Vec<f32>,
     /// The layers, in the order that was asked for.
     pub layers: Vec<LayerFindings>,
-    /// Where relevance went, from the output to the input.
-    pub accounts: Vec<Account>,
+    /// Where the target's relevance went.
+    pub balance: Balance,
 }
 
 /// The most relevant concepts of a layer.
@@ -44,6 +44,8 @@ pub struct ConceptFindings {
     pub share: f64,
     /// The relevance of each position of the sample that flows through this concept alone.
     pub heatmap: Vec<f32>,
+    /// Where that relevance went on its way from the target.
+    pub balance: Balance,
     /// The samples that it was most useful for.
     pub by_relevance: Vec<ReferenceFindings>,
     /// The samples that it is most active in.

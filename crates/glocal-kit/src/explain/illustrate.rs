@@ -1,5 +1,6 @@
 //! The pictures and words of a report.
 
+use glocal::conservation::{Account, Balance};
 use glocal::op::OpKind;
 use image::RgbImage;
 
@@ -102,7 +103,8 @@ impl Findings {
             overlay: Some(picture(&self.overlay_picture(color_map)?, format!("heatmap for {target} over the sample"))?),
             predictions: self.predictions(illustration),
             layers: layers.collect::<Result<_, _>>()?,
-            conservation: Some(self.conservation()),
+            conservation: self.balance.accounts.iter().map(of_layer).collect(),
+            concept_conservation: self.concept_conservation(),
         })
     }
 
@@ -120,17 +122,13 @@ impl Findings {
         shown.map(prediction).collect()
     }
 
-    fn conservation(&self) -> Vec<ConservationRow> {
-        let row = |account: &glocal::conservation::Account| ConservationRow {
-            layer: account.layer.clone(),
-            relevance_in: account.relevance_in,
-            relevance_out: account.relevance_out,
-            bias: account.bias,
-            stabilizer: account.stabilizer,
-            definition: account.definition,
-            masked: 0.0,
+    /// Where the relevance of each conditional heatmap went.
+    fn concept_conservation(&self) -> Vec<ConservationRow> {
+        let of_layer = |layer: &LayerFindings| -> Vec<ConservationRow> {
+            let row = |concept: &ConceptFindings| of_condition(&layer.layer, concept);
+            layer.concepts.iter().map(row).collect()
         };
-        self.accounts.iter().map(row).collect()
+        self.layers.iter().flat_map(of_layer).collect()
     }
 
     fn section(&self, layer: &LayerFindings, illustration: &Illustration<'_>) -> Result<LayerSection, PictureError> {
@@ -157,6 +155,34 @@ impl Findings {
             by_relevance: references(&concept.by_relevance)?,
             by_activation: references(&concept.by_activation)?,
         })
+    }
+}
+
+fn of_layer(account: &Account) -> ConservationRow {
+    ConservationRow {
+        name: account.layer.clone(),
+        relevance_in: account.relevance_in,
+        relevance_out: account.relevance_out,
+        bias: account.bias,
+        stabilizer: account.stabilizer,
+        definition: account.definition,
+        masked: account.masked,
+        beside: account.beside,
+    }
+}
+
+fn of_condition(layer: &str, concept: &ConceptFindings) -> ConservationRow {
+    let Balance { started, arrived, accounts, .. } = &concept.balance;
+    let sum = |part: fn(&Account) -> f64| accounts.iter().map(part).sum();
+    ConservationRow {
+        name: format!("{layer}, channel {}", concept.id),
+        relevance_in: *started,
+        relevance_out: *arrived,
+        bias: sum(|account| account.bias),
+        stabilizer: sum(|account| account.stabilizer),
+        definition: sum(|account| account.definition),
+        masked: sum(|account| account.masked),
+        beside: sum(|account| account.beside),
     }
 }
 

@@ -9,7 +9,7 @@ use super::{ConservationRow, Explanation, Picture, Prediction};
 const UNREMARKABLE: f64 = 1e-3;
 
 pub(super) fn write(explanation: &Explanation, album: &Album<'_>) -> String {
-    let conservation = explanation.conservation.as_deref().map(conservation).unwrap_or_default();
+    let conservation = conservation(&explanation.conservation, &explanation.concept_conservation);
     let overview = overview(explanation, album);
     let concepts = concepts::write(&explanation.layers, album);
     format!("{overview}{concepts}{conservation}")
@@ -71,32 +71,63 @@ fn predictions(predictions: &[Prediction]) -> String {
     )
 }
 
-fn conservation(rows: &[ConservationRow]) -> String {
+fn conservation(layers: &[ConservationRow], concepts: &[ConservationRow]) -> String {
+    if layers.is_empty() && concepts.is_empty() {
+        return String::new();
+    }
+    let whole = match layers {
+        [] => String::new(),
+        layers => format!(
+            "<p class=\"how\">From the output to the input: the relevance that arrives at each layer, what it hands on, and \
+             what stays behind. A part without an explanation is marked when it exceeds a thousandth of what arrives.</p>\n{}",
+            balance(["layer", "arrives", "handed on"], layers)
+        ),
+    };
+    let through = match concepts {
+        [] => String::new(),
+        concepts => format!(
+            "<h3>Through one concept alone</h3>\n\
+             <p class=\"how\">The same for each conditional heatmap, over all layers: relevance starts for the target, at the \
+             concept's layer a mask drops all but the concept's, and what runs beside that layer is dropped too.</p>\n{}",
+            balance(["concept", "starts", "reaches the pixels"], concepts)
+        ),
+    };
+    format!("<section>\n<h2>Where the relevance went</h2>\n{whole}{through}</section>\n")
+}
+
+/// A table of balances under the headings of its first three columns. What nothing was dropped by has no column.
+fn balance([name, starts, ends]: [&str; 3], rows: &[ConservationRow]) -> String {
+    type Part = (&'static str, fn(&ConservationRow) -> f64);
+    let parts: [Part; 5] = [
+        ("bias", |row| row.bias),
+        ("stabilizer", |row| row.stabilizer),
+        ("rule", |row| row.definition),
+        ("mask", |row| row.masked),
+        ("beside", |row| row.beside),
+    ];
+    let is_shown = |(at, (_, part)): &(usize, Part)| *at < 3 || rows.iter().any(|row| part(row) != 0.0);
+    let parts: Vec<Part> = parts.into_iter().enumerate().filter(is_shown).map(|(_, part)| part).collect();
+    let head: String = parts.iter().map(|(title, _)| format!("<th class=\"number\">{title}</th>")).collect();
     let body: String = rows
         .iter()
         .map(|row| {
-            let cells: String =
-                [row.relevance_in, row.relevance_out, row.bias, row.stabilizer, row.definition, row.masked]
-                    .map(|value| format!("<td class=\"number\">{}</td>", number(value)))
-                    .concat();
+            let values =
+                [row.relevance_in, row.relevance_out].into_iter().chain(parts.iter().map(|(_, part)| part(row)));
+            let cells: String = values.map(|value| format!("<td class=\"number\">{}</td>", number(value))).collect();
             let unaccounted = row.unaccounted();
             let fine = unaccounted.abs() <= UNREMARKABLE * row.relevance_in.abs();
             let class = if fine { "number" } else { "number warning" };
             format!(
                 "<tr><th scope=\"row\"><code>{}</code></th>{cells}<td class=\"{class}\">{}</td></tr>\n",
-                escape(&row.layer),
+                escape(&row.name),
                 number(unaccounted)
             )
         })
         .collect();
     format!(
-        "<section>\n<h2>Where the relevance went</h2>\n\
-         <p class=\"how\">From the output to the input: the relevance that arrives at each layer, what it hands on, and what \
-         stays behind. A part without an explanation is marked when it exceeds a thousandth of what arrives.</p>\n\
-         <div class=\"scroll\"><table class=\"balance\">\n<thead><tr><th>layer</th><th class=\"number\">arrives</th>\
-         <th class=\"number\">handed on</th><th class=\"number\">bias</th><th class=\"number\">stabilizer</th>\
-         <th class=\"number\">rule</th><th class=\"number\">masks</th><th class=\"number\">unaccounted</th></tr></thead>\n\
-         <tbody>\n{body}</tbody>\n</table></div>\n</section>\n"
+        "<div class=\"scroll\"><table class=\"balance\">\n<thead><tr><th>{name}</th><th class=\"number\">{starts}</th>\
+         <th class=\"number\">{ends}</th>{head}<th class=\"number\">unaccounted</th></tr></thead>\n\
+         <tbody>\n{body}</tbody>\n</table></div>\n"
     )
 }
 

@@ -8,16 +8,25 @@ use crate::error::RunError;
 use crate::model::NodeId;
 use crate::op::Propagate;
 
-/// Takes note of what each node does with relevance; the conservation report is one.
+/// Takes note of what becomes of relevance; the conservation report is one.
+///
+/// It is told of rows, and knows nothing of the results that they are for: whoever wants the account of one condition has
+/// that condition run alone.
 pub(crate) trait Ledger {
-    /// `node` was given `relevance` `[R, ...]` and handed `shares` down, of which `kept` says which were followed.
+    /// `relevance` `[R, ...]` starts.
+    fn started(&self, relevance: &Tensor);
+
+    /// The masks of `node` let `passed` `[R, ...]` through of what `arrived` `[R, ...]`.
+    fn masked(&self, node: NodeId, arrived: &Tensor, passed: &Tensor);
+
+    /// `node` was given `relevance` `[R, ...]` and handed `shares` down, each with whether it was followed.
     fn handed_down(
-        &mut self,
+        &self,
         node: NodeId,
         relevance: &Tensor,
         rows: &Rows,
         prepared: &dyn Propagate,
-        shares: &[(NodeId, Tensor, bool)],
+        shares: &[(&Tensor, bool)],
     ) -> Result<(), RunError>;
 }
 
@@ -33,7 +42,7 @@ pub(crate) fn propagate(
     region: &[bool],
     cancel: &Cancel,
     visit: &mut dyn FnMut(NodeId, Tensor) -> Result<Option<Tensor>, RunError>,
-    mut ledger: Option<&mut dyn Ledger>,
+    ledger: Option<&dyn Ledger>,
 ) -> Result<(), RunError> {
     let graph = trace.attributor().model().graph();
     let backend = trace.attributor().model().backend();
@@ -49,9 +58,9 @@ pub(crate) fn propagate(
         let Some(prepared) = trace.prepared(id)? else { continue };
         let failed = |cause| RunError::node(node, cause);
         let shares = prepared.propagate(backend, &relevance, rows).map_err(failed)?;
-        if let Some(ledger) = ledger.as_deref_mut() {
-            let followed = |(&input, share): (&NodeId, &Tensor)| (input, share.clone(), region[input.index()]);
-            let shares: Vec<(NodeId, Tensor, bool)> = node.inputs.iter().zip(&shares).map(followed).collect();
+        if let Some(ledger) = ledger {
+            let followed = |(input, share): (&NodeId, _)| (share, region[input.index()]);
+            let shares: Vec<(&Tensor, bool)> = node.inputs.iter().zip(&shares).map(followed).collect();
             ledger.handed_down(id, &relevance, rows, prepared, &shares)?;
         }
         for (input, share) in node.inputs.iter().zip(shares).filter(|(input, _)| region[input.index()]) {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use glocal_compute::Tensor;
 
-use crate::attribution::Condition;
+use crate::attribution::{Condition, Method};
 use crate::error::RunError;
 
 /// Samples × conditions, and what to report of each.
@@ -14,6 +14,8 @@ use crate::error::RunError;
 pub struct Request {
     /// The conditions. Default: the predicted class, unconditioned.
     pub conditions: Vec<Condition>,
+    /// How attributions are made. Default: [`Method::Plain`].
+    pub method: Method,
     /// How samples and conditions are combined. Default: [`Pairing::Product`].
     pub pairing: Pairing,
     /// What happens beside the conditioned layers. Default: [`Scope::Isolated`].
@@ -24,7 +26,8 @@ pub struct Request {
     pub initial: Initial,
     /// The layers whose relevance and activation are wanted. Default: none.
     pub record: Vec<String>,
-    /// How many rows (sample × condition) go down together. Default: 32.
+    /// How many rows (sample × condition) go down together, and the most perturbed copies of samples that run together.
+    /// Results do not depend on it. Default: 32.
     pub rows_at_once: usize,
     /// Set to stop early. Default: never.
     pub cancel: Cancel,
@@ -34,6 +37,7 @@ impl Default for Request {
     fn default() -> Self {
         Self {
             conditions: vec![Condition::predicted()],
+            method: Method::Plain,
             pairing: Pairing::Product,
             scope: Scope::Isolated,
             start: None,
@@ -75,7 +79,8 @@ pub enum Initial {
     Constant(f32),
     /// Given: `[N, ...]`, `[1, ...]` for all samples, or one row for each result of the request.
     Given(Tensor),
-    /// A function of the layer's value `[N, ...]`, of the same shape.
+    /// A function of the layer's value `[N, ...]`, of the same shape. Methods that perturb the input call it once for
+    /// each copy.
     Function(Arc<dyn Fn(&Tensor) -> Tensor + Send + Sync>),
 }
 

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use glocal_compute::Tensor;
 
-use crate::attribution::{Attributions, Attributor, Request, execute};
+use crate::attribution::{Attributions, Attributor, Request, method};
 use crate::error::{RequestError, RunError};
 use crate::model::NodeId;
 use crate::op::Propagate;
@@ -34,6 +34,11 @@ impl<'a> Trace<'a> {
         self.values.first().map_or(0, Tensor::batch)
     }
 
+    /// The samples, `[N, ...]`.
+    pub fn inputs(&self) -> &Tensor {
+        self.value(self.attributor.model().graph().input())
+    }
+
     /// The explained output, `[N, ...]`.
     pub fn prediction(&self) -> &Tensor {
         self.value(self.attributor.model().explained())
@@ -52,7 +57,7 @@ impl<'a> Trace<'a> {
     /// # Errors
     /// When the request does not fit the model, or was cancelled.
     pub fn attribute(&self, request: &Request) -> Result<Attributions, RequestError> {
-        execute::attribute(self, request)
+        method::attribute(self, request)
     }
 
     /// The prepared rule of a node; `None` for the input.

@@ -102,9 +102,35 @@ pub enum RequestErrorKind {
         /// The shape that was given.
         given: Vec<usize>,
     },
-    /// A preset, rule or parameter name is not known.
+    /// The noise or the baseline of a method does not have the shape that it needs.
+    PerturbationShape {
+        /// Which of them.
+        what: &'static str,
+        /// The shape that it needs.
+        expected: Vec<usize>,
+        /// The shape that was given.
+        given: Vec<usize>,
+    },
+    /// Occlusion was asked for something that only methods that send relevance down can give.
+    NoRelevance {
+        /// What was asked for.
+        what: &'static str,
+    },
+    /// A conservation report was asked for of a method that is more than one way down.
+    NotOneWayDown {
+        /// The method.
+        method: &'static str,
+    },
+    /// The windows of an occlusion cannot be laid over the samples.
+    Window {
+        /// What is needed.
+        what: &'static str,
+        /// The shape of a sample.
+        shape: Vec<usize>,
+    },
+    /// A preset, rule, method or parameter name is not known.
     UnknownName {
-        /// What the name stands for: composite, parameter.
+        /// What the name stands for: composite, method, parameter.
         what: &'static str,
         /// The name that was given.
         name: String,
@@ -198,6 +224,22 @@ impl fmt::Display for RequestError {
             RequestErrorKind::InitialShape { expected, given } => {
                 write!(f, "the initial relevance must have shape {expected:?}, it has {given:?}")
             }
+            RequestErrorKind::PerturbationShape { what, expected, given } => {
+                write!(f, "the {what} must have shape {expected:?}, it has {given:?}")
+            }
+            RequestErrorKind::NoRelevance { what } => {
+                write!(
+                    f,
+                    "occlusion scores the target by forward passes and sends no relevance down: it takes no {what}"
+                )
+            }
+            RequestErrorKind::NotOneWayDown { method } => {
+                write!(
+                    f,
+                    "a conservation report accounts for relevance on one way down, and {method} is more than that"
+                )
+            }
+            RequestErrorKind::Window { what, shape } => write!(f, "samples of shape {shape:?} need {what}"),
             RequestErrorKind::UnknownName { what, name, nearest } => {
                 write!(f, "no {what} is called {name:?}")?;
                 if nearest.is_empty() { Ok(()) } else { write!(f, "; the nearest are {}", nearest.join(", ")) }

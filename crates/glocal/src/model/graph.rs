@@ -1,5 +1,7 @@
 //! Nodes in topological order, each with one output.
 
+mod layers_below;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;

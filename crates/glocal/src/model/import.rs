@@ -7,6 +7,7 @@ mod affine;
 mod elementwise;
 mod fold;
 mod layout;
+mod matmul;
 mod normalization;
 mod reader;
 mod resample;
@@ -176,7 +177,7 @@ fn read_op(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
         "Conv" => affine::convolution(reader),
         "ConvTranspose" => affine::convolution_transpose(reader),
         "Gemm" => affine::gemm(reader),
-        "MatMul" => affine::matmul(reader),
+        "MatMul" => matmul::matmul(reader),
         "BatchNormalization" => normalization::batch(reader),
         "LayerNormalization" | "RMSNormalization" => normalization::layer(reader),
         "InstanceNormalization" | "GroupNormalization" => normalization::instance_or_group(reader),

@@ -1,7 +1,9 @@
 //! Golden values of the reference libraries: see `tests/oracle/README.md`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod attributors;
 mod concepts;
+mod model_graph;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,26 +62,7 @@ impl Oracle {
 
     fn rule_case(&self, case: &Value) -> Result<Vec<String>, String> {
         let attributor = self.attributor(case)?;
-        let init = &case["init"];
-        let (initial, conditions) = match init["kind"].as_str() {
-            Some("ones") => (Initial::One, vec![Condition::everything(); 3]),
-            kind => {
-                let initial = if kind == Some("onehot") { Initial::One } else { Initial::Value };
-                let targets = init["targets"].as_array().unwrap();
-                let shape = attributor.model().output_shape();
-                let class = |target: &Value| match target.as_array() {
-                    None => Condition::class(target.as_u64().unwrap() as usize),
-                    // One pixel of a map.
-                    Some(index) => {
-                        let index = index.iter().map(|index| index.as_u64().unwrap() as usize);
-                        let flat = index.zip(shape).fold(0, |flat, (index, size)| flat * size + index);
-                        let target = Target::Some(Selection::neurons([flat]));
-                        Condition { target, ..Condition::everything() }
-                    }
-                };
-                (initial, targets.iter().map(class).collect())
-            }
-        };
+        let (initial, conditions) = starts(case, attributor.model());
         let expected = &case["expected"];
         let file = expected["file"].as_str().unwrap();
         let empty = serde_json::Map::new();
@@ -111,6 +94,26 @@ impl Oracle {
         }
         Ok(failures)
     }
+}
+
+/// The relevance that starts, and the target of each sample.
+fn starts(case: &Value, model: &Model) -> (Initial, Vec<Condition>) {
+    let init = &case["init"];
+    if init["kind"] == "ones" {
+        return (Initial::One, vec![Condition::everything(); 3]);
+    }
+    let initial = if init["kind"] == "onehot" { Initial::One } else { Initial::Value };
+    let class = |target: &Value| match target.as_array() {
+        None => Condition::class(target.as_u64().unwrap() as usize),
+        // One pixel of a map.
+        Some(index) => {
+            let index = index.iter().map(|index| index.as_u64().unwrap() as usize);
+            let flat = index.zip(model.output_shape()).fold(0, |flat, (index, size)| flat * size + index);
+            let target = Target::Some(Selection::neurons([flat]));
+            Condition { target, ..Condition::everything() }
+        }
+    };
+    (initial, init["targets"].as_array().unwrap().iter().map(class).collect())
 }
 
 #[test]

@@ -1,14 +1,17 @@
 //! Relevance is a budget: what a layer does not hand down is accounted for.
 
-use glocal::attribution::{Cancel, Condition, Initial, Request};
-use glocal::conservation::{self, Account};
+use glocal::attribution::{Attribution, Attributor, Condition, Initial, Method, Pairing, Request, Scope, Target};
+use glocal::composite::Preset;
+use glocal::concept::Selection;
+use glocal::conservation::{self, Account, Balance};
+use glocal::error::RequestErrorKind;
 use glocal::op::{Budget, OpKind};
 use glocal::rule::{Epsilon, Flat, Norm, Rule, WSquare, ZPlus};
 use glocal_compute::{CpuBackend, Rows, Tensor};
 
 use crate::case::Case;
 use crate::random::Random;
-use crate::{BUDGETS, MODELS, attributor, inputs, merged, support};
+use crate::{BUDGETS, MODELS, attributor, inputs, merged, name_of, planning, support};
 
 /// Relevances are single-precision sums of up to a few hundred shares, each rounded; so is their account. Relative to the
 /// sum of the sizes of all relevances of a layer, most of that cancels: this is what ten roundings in the same direction
@@ -75,61 +78,199 @@ fn rules_without_bias_conserve_relevance() {
     assert!(checked > 300, "only {checked} cases");
 }
 
-/// The accounts of the predicted class's logit, with the initial relevance and what arrives at the input.
-fn accounts(model: glocal::model::Model, composite: &str, x: &Tensor) -> (Vec<Account>, f64, f64) {
-    let attributor = attributor(model, composite);
-    let trace = attributor.trace(x).unwrap();
-    let mut initial = Tensor::zeros(trace.prediction().shape()).unwrap();
-    let classes = initial.row_len();
-    for sample in 0..x.batch() {
-        let logits = trace.prediction().row(sample);
-        let best = (0..classes).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap();
-        initial.data_mut()[sample * classes + best] = logits[best];
+/// Where the predicted class's logit goes.
+fn predicted(attributor: &Attributor, x: &Tensor) -> Balance {
+    let mut balances = conservation::report(&attributor.trace(x).unwrap(), &Request::default()).unwrap();
+    assert_eq!(balances.len(), 1);
+    balances.remove(0)
+}
+
+/// What is wrong with a balance: layers that lose relevance unexplained, or a sum that does not come out.
+fn faults(balance: &Balance) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut magnitude = balance.started.abs();
+    for account in &balance.accounts {
+        let share = account.unexplained().abs() / account.magnitude.max(f64::MIN_POSITIVE);
+        if share.is_nan() || share > UNEXPLAINED {
+            faults.push(format!("{share:e} of {account:?}"));
+        }
+        magnitude = magnitude.max(account.magnitude);
     }
-    let request = Request {
-        conditions: vec![Condition::everything()],
-        initial: Initial::Given(initial.clone()),
-        ..Request::default()
-    };
-    let attributions = trace.attribute(&request).unwrap();
-    let arrived = attributions.items.iter().map(|item| sum(item.input.as_ref().unwrap())).sum();
-    let put_in = sum(&initial);
-    (conservation::report(&trace, initial, &Cancel::default()).unwrap(), put_in, arrived)
+    let missing = balance.unexplained().abs();
+    if missing.is_nan() || missing > UNEXPLAINED_IN_A_MODEL * magnitude {
+        let Balance { started, arrived, .. } = balance;
+        faults.push(format!("{started} started, {} was kept, {arrived} arrived", balance.kept()));
+    }
+    faults
 }
 
 #[test]
 fn no_layer_of_any_model_loses_relevance_unexplained() {
     let mut failures = Vec::new();
-    let (mut layers, mut worst) = (0, 0.0f64);
+    let mut layers = 0;
     for name in MODELS {
         for composite in BUDGETS {
             let plain = support::load_model(&support::folder(name).join("model.onnx"));
             for (what, model) in [("as read", plain), ("merged", merged(name))] {
-                let (accounts, put_in, arrived) = accounts(model, composite, &inputs(name));
-                let mut absorbed = 0.0;
-                let mut magnitude = 0.0f64;
-                for account in &accounts {
-                    let share = account.unexplained().abs() / account.magnitude.max(f64::MIN_POSITIVE);
-                    worst = worst.max(share);
-                    if share.is_nan() || share > UNEXPLAINED {
-                        failures.push(format!("{name} {what}, {composite}: {share:e} of {account:?}"));
-                    }
-                    absorbed += account.bias + account.stabilizer + account.definition;
-                    magnitude = magnitude.max(account.magnitude);
-                }
-                layers += accounts.len();
-                let missing = (put_in - absorbed - arrived).abs();
-                if missing.is_nan() || missing > UNEXPLAINED_IN_A_MODEL * magnitude {
-                    failures.push(format!(
-                        "{name} {what}, {composite}: {put_in} was put in, {absorbed} kept, {arrived} arrived"
-                    ));
+                let balance = predicted(&attributor(model, composite), &inputs(name));
+                layers += balance.accounts.len();
+                assert!(balance.accounts.iter().all(|account| account.masked == 0.0 && account.beside == 0.0));
+                failures.extend(faults(&balance).iter().map(|fault| format!("{name} {what}, {composite}: {fault}")));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+    assert!(layers > 800, "only {layers} layers");
+}
+
+/// Every model of the oracle.
+const ALL: [&str; 10] = [
+    "mlp",
+    "vgg_tiny",
+    "resnet_tiny",
+    "inception_tiny",
+    "mobile_tiny",
+    "conv1d_tiny",
+    "conv3d_tiny",
+    "conv_zoo",
+    "unet_tiny",
+    "parallel_linear",
+];
+
+/// Conditions, scopes, start layers and initial relevances at random, over every model and preset.
+#[test]
+fn no_condition_loses_relevance_unexplained() {
+    let mut failures = Vec::new();
+    let (mut accounts, mut masked, mut beside) = (0, 0, 0);
+    for (index, name) in ALL.into_iter().enumerate() {
+        let x = inputs(name);
+        for preset in Preset::ALL {
+            let composite = match preset {
+                Preset::EpsilonGammaBox => format!("{}:low=-3,high=3", preset.name()),
+                _ => preset.name().to_owned(),
+            };
+            let attributor = attributor(merged(name), &composite);
+            let trace = attributor.trace(&x).unwrap();
+            for round in 0..20 {
+                let mut random = Random::new(1_000 * index as u64 + round);
+                let request = random_request(&mut random, &attributor);
+                for balance in conservation::report(&trace, &request).unwrap() {
+                    let what = format!("{name}, {composite}, {:?}", request.conditions[balance.condition]);
+                    failures.extend(faults(&balance).iter().map(|fault| format!("{what}: {fault}")));
+                    accounts += balance.accounts.len();
+                    let count = |dropped: fn(&Account) -> f64| {
+                        balance.accounts.iter().filter(|account| dropped(account) != 0.0).count()
+                    };
+                    masked += count(|account| account.masked);
+                    let dropped = count(|account| account.beside);
+                    assert!(request.scope == Scope::Isolated || dropped == 0, "{what}");
+                    beside += dropped;
                 }
             }
         }
     }
-    println!("{layers} layers, at worst {worst:e} unexplained");
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
-    assert!(layers > 800, "only {layers} layers");
+    assert!(
+        accounts > 50_000 && masked > 5_000 && beside > 400,
+        "{accounts} accounts, {masked} masked, {beside} beside"
+    );
+}
+
+fn random_request(random: &mut Random, attributor: &Attributor) -> Request {
+    let model = attributor.model();
+    let graph = model.graph();
+    let reached = graph.ancestors(model.explained());
+    let ids: Vec<_> = graph.nodes().map(|(id, _)| id).filter(|id| reached[id.index()]).collect();
+    let start = if random.flip() { random.pick(&ids) } else { model.explained() };
+    let shape = &graph.node(start).shape;
+    let conditions = (0..3).map(|_| {
+        let target = match random.within(0, 2) {
+            0 => Target::Everything,
+            _ => Target::Some(Selection::channels([random.within(0, shape[0] - 1)])),
+        };
+        let layers = planning::layers(random, model, start);
+        let layers = layers.into_iter().map(|(id, selection)| (name_of(model, id), selection)).collect();
+        Condition { target, layers }
+    });
+    let conditions = conditions.collect();
+    Request {
+        conditions,
+        scope: if random.flip() { Scope::Isolated } else { Scope::Whole },
+        start: Some(name_of(model, start)),
+        initial: if random.flip() { Initial::Value } else { Initial::Constant(-0.5) },
+        pairing: if random.flip() { Pairing::Product } else { Pairing::Zip },
+        rows_at_once: random.pick(&[1, 2, 32]),
+        ..Request::default()
+    }
+}
+
+/// What the report says of the ends is what the attributions have there.
+#[test]
+fn what_starts_and_arrives_is_that_of_the_attributions() {
+    for name in ["resnet_tiny", "vgg_tiny", "parallel_linear"] {
+        let attributor = attributor(merged(name), "epsilon-plus");
+        let trace = attributor.trace(&inputs(name)).unwrap();
+        for round in 0..10 {
+            let request = random_request(&mut Random::new(round), &attributor);
+            let start = request.start.clone().unwrap();
+            let items = trace.attribute(&Request { record: vec![start.clone()], ..request.clone() }).unwrap().items;
+            for balance in conservation::report(&trace, &request).unwrap() {
+                let of = || items.iter().filter(|item| item.condition == balance.condition);
+                // Sums over samples are taken in another order.
+                let close = |a: f64, b: f64| assert!((a - b).abs() <= 1e-12 * a.abs().max(1.0), "{name}: {a}, {b}");
+                close(balance.started, of().map(|item| sum(&item.layers[&start])).sum());
+                close(balance.arrived, of().map(|item| sum(item.input.as_ref().unwrap())).sum());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_mask_is_in_the_account_of_its_layer() {
+    for scope in [Scope::Isolated, Scope::Whole] {
+        let attributor = attributor(merged("resnet_tiny"), "epsilon-plus");
+        let trace = attributor.trace(&inputs("resnet_tiny")).unwrap();
+        let layer = "layer2.0.conv1";
+        let condition = Condition::class(1).through(layer, Selection::channels([0]));
+        let request =
+            Request { conditions: vec![condition], scope, record: vec![layer.to_owned()], ..Request::default() };
+        let items = trace.attribute(&request).unwrap().items;
+        let balance = conservation::report(&trace, &request).unwrap().remove(0);
+        let id = attributor.model().layer(layer).unwrap();
+        let account = balance.accounts.iter().find(|account| account.node == id).unwrap();
+        let plane = items[0].layers[layer].len() / items[0].layers[layer].shape()[0];
+        let part = |from: usize, to: Option<usize>| -> f64 {
+            let of = |item: &Attribution| {
+                let data = item.layers[layer].data();
+                data[from..to.unwrap_or(data.len())].iter().map(|&value| f64::from(value)).sum::<f64>()
+            };
+            items.iter().map(of).sum()
+        };
+        let close = |a: f64, b: f64| assert!((a - b).abs() <= 1e-9 * account.magnitude, "{a}, {b}");
+        close(account.relevance_in, part(0, None));
+        close(account.masked, part(plane, None));
+        close(account.relevance_in - account.masked, part(0, Some(plane)));
+        // Under isolated scope the branch beside is cut off where both meet.
+        let beside: Vec<&Account> = balance.accounts.iter().filter(|account| account.beside != 0.0).collect();
+        assert_eq!(beside.is_empty(), scope == Scope::Whole, "{beside:?}");
+        assert!(beside.iter().all(|account| account.node > id));
+    }
+}
+
+#[test]
+fn pairs_have_their_own_balance() {
+    let attributor = attributor(merged("vgg_tiny"), "epsilon-plus");
+    let x = inputs("vgg_tiny");
+    let conditions =
+        (0..3).map(|class| Condition::class(class).through("features.4", Selection::channels([class]))).collect();
+    let request = Request { conditions, pairing: Pairing::Zip, ..Request::default() };
+    let together = conservation::report(&attributor.trace(&x).unwrap(), &request).unwrap();
+    for (index, balance) in together.iter().enumerate() {
+        let alone = attributor.trace(&support::rows(&x, &[index])).unwrap();
+        let request = Request { conditions: vec![request.conditions[index].clone()], ..request.clone() };
+        let expected = conservation::report(&alone, &request).unwrap().remove(0);
+        assert_eq!(*balance, Balance { condition: index, ..expected });
+    }
 }
 
 /// The definition's share is for what a rule leaves out on purpose. Here that is nothing, except where Gamma's output or one
@@ -138,8 +279,7 @@ fn no_layer_of_any_model_loses_relevance_unexplained() {
 fn presets_leave_nothing_out_by_definition() {
     for name in MODELS {
         for composite in ["epsilon-plus", "epsilon-plus-flat", "epsilon-alpha2-beta1"] {
-            let (accounts, ..) = accounts(merged(name), composite, &inputs(name));
-            for account in accounts {
+            for account in predicted(&attributor(merged(name), composite), &inputs(name)).accounts {
                 assert!(
                     account.definition.abs() <= UNEXPLAINED * account.magnitude,
                     "{name}, {composite}: {account:?}"
@@ -154,7 +294,7 @@ fn activations_pass_all_relevance() {
     let model = merged("resnet_tiny");
     let activations: Vec<_> =
         model.graph().nodes().filter(|(_, node)| node.op.kind() == OpKind::Relu).map(|(id, _)| id).collect();
-    let (accounts, ..) = accounts(model, "epsilon-plus", &inputs("resnet_tiny"));
+    let accounts = predicted(&attributor(model, "epsilon-plus"), &inputs("resnet_tiny")).accounts;
     assert!(!activations.is_empty());
     for account in accounts.iter().filter(|account| activations.contains(&account.node)) {
         assert_eq!(account.relevance_in, account.relevance_out, "{account:?}");
@@ -163,11 +303,20 @@ fn activations_pass_all_relevance() {
 }
 
 #[test]
-fn an_initial_relevance_of_another_shape_is_refused() {
+fn requests_without_a_balance_are_refused() {
     let attributor = attributor(merged("mlp"), "epsilon-plus");
     let trace = attributor.trace(&inputs("mlp")).unwrap();
-    let initial = Tensor::zeros([3, 4]).unwrap();
-    assert!(conservation::report(&trace, initial, &Cancel::default()).is_err());
+    let refused = |request: Request| conservation::report(&trace, &request).unwrap_err();
+    let error = refused(Request { initial: Initial::Given(Tensor::zeros([3, 4]).unwrap()), ..Request::default() });
+    assert!(matches!(error.kind(), RequestErrorKind::InitialShape { .. }), "{error}");
+    for method in ["gradient-times-input", "smooth-grad", "integrated-gradients", "occlusion"] {
+        let method: Method = method.parse().unwrap();
+        let error = refused(Request { method, ..Request::default() });
+        assert!(matches!(error.kind(), RequestErrorKind::NotOneWayDown { .. }), "{error}");
+    }
+    let request = Request::default();
+    request.cancel.cancel();
+    assert!(matches!(refused(request).kind(), RequestErrorKind::Run(_)));
 }
 
 fn sum(x: &Tensor) -> f64 {

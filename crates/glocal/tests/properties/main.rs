@@ -9,7 +9,9 @@ mod canonizing;
 mod case;
 mod conservation;
 mod independence;
+mod layers;
 mod linearity;
+mod methods;
 mod planning;
 #[path = "../dense/random.rs"]
 #[allow(dead_code, reason = "shared with the dense tests, which use more of it")]

@@ -9,10 +9,10 @@ use glocal_compute::Tensor;
 use crate::random::Random;
 use crate::{MODELS, attributor, difference, inputs, merged, name_of, names, support};
 
-/// Up to three layers on one path below the output, from top to bottom, each with some concepts.
-fn layers(random: &mut Random, model: &Model) -> Vec<(NodeId, Selection)> {
+/// Up to three layers on one path below `start`, from top to bottom, each with some concepts.
+pub fn layers(random: &mut Random, model: &Model, start: NodeId) -> Vec<(NodeId, Selection)> {
     let graph = model.graph();
-    let mut below = model.explained();
+    let mut below = start;
     let mut layers = Vec::new();
     for _ in 0..random.within(0, 3) {
         let reached = graph.ancestors(below);
@@ -45,8 +45,10 @@ fn condition(random: &mut Random, model: &Model) -> Condition {
         2 => Target::Some(Selection::channels([0, classes - 1])),
         _ => Target::Some(Selection::channels([random.within(0, classes - 1)])),
     };
-    let mut layers: Vec<(String, Selection)> =
-        layers(random, model).into_iter().map(|(id, selection)| (name_of(model, id), selection)).collect();
+    let mut layers: Vec<(String, Selection)> = layers(random, model, model.explained())
+        .into_iter()
+        .map(|(id, selection)| (name_of(model, id), selection))
+        .collect();
     // The order in which a condition names its layers does not matter.
     if random.flip() {
         layers.reverse();
@@ -162,7 +164,7 @@ fn isolated_scope_is_one_masked_descent_after_the_other() {
         let model = attributor.model();
         let x = inputs(name);
         for round in 0..12 {
-            let layers = layers(&mut Random::new(7_000 + 100 * index as u64 + round), model);
+            let layers = layers(&mut Random::new(7_000 + 100 * index as u64 + round), model, model.explained());
             let target = Selection::channels([round as usize % model.output_shape()[0]]);
             let mut request = Condition { target: Target::Some(target.clone()), layers: Vec::new() };
             let mut at = name_of(model, model.explained());

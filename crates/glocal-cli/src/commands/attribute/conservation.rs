@@ -1,93 +1,46 @@
-//! The conservation report, summed over the samples of all batches.
+//! The conservation report: one balance a condition, summed over its samples.
 
 use std::collections::BTreeMap;
 
-use glocal::attribution::{Attributions, Pairing, Target, Trace};
-use glocal::conservation::{Account, report};
-use glocal_compute::Tensor;
+use glocal::conservation::{Account, Balance};
 use serde_json::{Value, json};
 
-use super::plan::{Named, Plan};
-use crate::failure::Failure;
-use crate::table::{Align, table};
+use super::plan::Named;
+use crate::table::{Align, printable, table};
 
-/// The accounts of all layers, by target.
+/// The balances of all conditions, in the order in which they were first met; conditions of the same text share one.
 #[derive(Debug, Default)]
-pub struct Conservation(Vec<(String, BTreeMap<usize, Account>)>);
+pub struct Conservation {
+    balances: Vec<(String, Balance)>,
+    /// The place of each text.
+    places: BTreeMap<String, usize>,
+}
 
 impl Conservation {
-    /// Adds the accounts of a batch that was run under `conditions`, whose results are `found`.
-    ///
-    /// Conditions with equal targets have one account: masks are left out of it.
-    pub fn add(
-        &mut self,
-        trace: &Trace<'_>,
-        conditions: &[Named],
-        found: &Attributions,
-        plan: &Plan,
-    ) -> Result<(), Failure> {
-        let mut targets: Vec<&Target> = Vec::new();
-        for (index, Named { text, condition }) in conditions.iter().enumerate() {
-            let (label, rows) = match plan.request.pairing {
-                // Each sample has its own target.
-                Pairing::Zip if index > 0 => break,
-                Pairing::Zip => ("the targets of the pairs".to_owned(), (0..found.items.len()).collect::<Vec<_>>()),
-                Pairing::Product if targets.contains(&&condition.target) => continue,
-                Pairing::Product => {
-                    targets.push(&condition.target);
-                    (target_text(text), (index..found.items.len()).step_by(conditions.len()).collect())
-                }
-            };
-            let mut initial = Vec::with_capacity(trace.prediction().len());
-            for item in rows.iter().filter_map(|&row| found.items.get(row)) {
-                initial.extend_from_slice(item.layers.get(&plan.start).map_or(&[], Tensor::data));
-            }
-            let initial = Tensor::new(trace.prediction().shape(), initial).map_err(Failure::work)?;
-            self.sum(&label, report(trace, initial, &plan.request.cancel)?);
-        }
-        Ok(())
-    }
-
-    fn sum(&mut self, label: &str, accounts: Vec<Account>) {
-        let known = self.0.iter().position(|(known, _)| known == label);
-        let place = known.unwrap_or_else(|| {
-            self.0.push((label.to_owned(), BTreeMap::new()));
-            self.0.len() - 1
-        });
-        let Some((_, sums)) = self.0.get_mut(place) else { return };
-        for account in accounts {
-            match sums.get_mut(&account.node.index()) {
-                Some(sum) => {
-                    sum.relevance_in += account.relevance_in;
-                    sum.relevance_out += account.relevance_out;
-                    sum.bias += account.bias;
-                    sum.stabilizer += account.stabilizer;
-                    sum.definition += account.definition;
-                    sum.magnitude += account.magnitude;
-                }
+    /// Adds the balances of some samples under `conditions`.
+    pub fn add(&mut self, conditions: &[Named], balances: Vec<Balance>) {
+        for balance in balances {
+            let Some(Named { text, .. }) = conditions.get(balance.condition) else { continue };
+            let known = self.places.get(text).and_then(|&place| self.balances.get_mut(place));
+            match known {
+                Some((_, sum)) => sum.add(balance),
                 None => {
-                    sums.insert(account.node.index(), account);
+                    self.places.insert(text.clone(), self.balances.len());
+                    self.balances.push((text.clone(), balance));
                 }
             }
         }
     }
 
-    /// A table a target, from the output down.
+    /// A table a condition, from where relevance starts down.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        for (label, accounts) in &self.0 {
-            let rows = accounts.values().rev().map(|account| {
-                let numbers = [
-                    account.relevance_in,
-                    account.relevance_out,
-                    account.bias,
-                    account.stabilizer,
-                    account.definition,
-                    account.unexplained(),
-                ];
-                let [r_in, r_out, bias, stabilizer, definition, unexplained] = numbers.map(|n| format!("{n:.3e}"));
-                [account.layer.clone(), account.rule.clone(), r_in, r_out, bias, stabilizer, definition, unexplained]
-            });
+        for (condition, balance) in &self.balances {
+            let (condition, Balance { started, arrived, .. }) = (printable(condition), balance);
+            text += &format!(
+                "\nConservation of relevance, {condition}, summed over samples: {started:.3e} started, {arrived:.3e} arrived at \
+                 the input\n"
+            );
             let header = [
                 ("layer", Align::Left),
                 ("rule", Align::Left),
@@ -96,31 +49,49 @@ impl Conservation {
                 ("bias", Align::Right),
                 ("stabilizer", Align::Right),
                 ("definition", Align::Right),
+                ("mask", Align::Right),
+                ("beside", Align::Right),
                 ("unexplained", Align::Right),
             ];
-            text += &format!("\nConservation of relevance, {label}, summed over samples\n");
-            text += &table(header, &rows.collect::<Vec<_>>());
+            text += &table(header, &balance.accounts.iter().map(cells).collect::<Vec<_>>());
         }
         text
     }
 
     /// The same numbers for machines.
     pub fn document(&self) -> Value {
-        let entry = |account: &Account| {
+        let layer = |account: &Account| {
             json!({
                 "layer": account.layer, "rule": account.rule,
                 "relevance_in": account.relevance_in, "relevance_out": account.relevance_out,
                 "bias": account.bias, "stabilizer": account.stabilizer, "definition": account.definition,
+                "masked": account.masked, "beside": account.beside,
                 "unexplained": account.unexplained(), "magnitude": account.magnitude,
             })
         };
-        let of_target = |(label, accounts): &(String, BTreeMap<usize, Account>)| json!({ "target": label, "layers": accounts.values().rev().map(entry).collect::<Vec<_>>() });
-        self.0.iter().map(of_target).collect()
+        let condition = |(text, balance): &(String, Balance)| {
+            json!({
+                "condition": text, "started": balance.started, "arrived": balance.arrived,
+                "unexplained": balance.unexplained(), "layers": balance.accounts.iter().map(layer).collect::<Vec<_>>(),
+            })
+        };
+        self.balances.iter().map(condition).collect()
     }
 }
 
-/// The part of a condition's text that names its target.
-fn target_text(text: &str) -> String {
-    let target = text.split(';').map(str::trim).find(|part| part.starts_with("target"));
-    target.unwrap_or("the default target").to_owned()
+/// A row of the table.
+fn cells(account: &Account) -> [String; 10] {
+    let number = |number: f64| format!("{number:.3e}");
+    [
+        account.layer.clone(),
+        account.rule.clone(),
+        number(account.relevance_in),
+        number(account.relevance_out),
+        number(account.bias),
+        number(account.stabilizer),
+        number(account.definition),
+        number(account.masked),
+        number(account.beside),
+        number(account.unexplained()),
+    ]
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use glocal::attribution::{Attribution, Attributor, Condition, Pairing, Request, Scope, Target};
+use glocal::attribution::{Attribution, Attributor, Condition, Initial, Method, Pairing, Request, Scope, Target};
+use glocal::conservation::report;
 use glocal::error::{RequestError, RequestErrorKind};
 use glocal::model::{Model, NodeId};
 use glocal_kit::condition::parse_condition;
@@ -13,7 +14,9 @@ use glocal_kit::loading::{ClassNames, InputFiles, LoadedModel};
 use super::conservation::Conservation;
 use super::summary::Summary;
 use super::{Attribute, PairingArgument, ScopeArgument, Sink};
+use crate::args::read_composite;
 use crate::failure::Failure;
+use crate::hint;
 use crate::output::file_name_part;
 use crate::predictions::Predictions;
 use crate::progress::Progress;
@@ -39,6 +42,8 @@ pub(super) struct Plan {
     pub(super) record: Vec<String>,
     /// A name of the node where relevance starts.
     pub(super) start: String,
+    /// The relevance that starts there, as text.
+    pub(super) initial: String,
     pub(super) request: Request,
     pub(super) batch: usize,
 }
@@ -52,7 +57,10 @@ pub(super) struct Named {
 impl Attribute {
     /// Reads everything but images, and checks all that can be checked.
     pub(super) fn plan(&self, session: &Session) -> Result<Plan, Failure> {
-        let (composite, _) = self.composite.read()?;
+        let method = self.method()?;
+        let classic = self.composite.is_none() && method != Method::Plain;
+        let rules = if classic { "gradient" } else { "epsilon-plus-flat" };
+        let (composite, _) = read_composite(self.composite.as_deref().unwrap_or(rules))?;
         let preprocess = self.samples.preprocess()?;
         let loaded = self.model.load()?;
         let model = &loaded.model;
@@ -85,19 +93,40 @@ impl Attribute {
             ScopeArgument::Isolated => Scope::Isolated,
             ScopeArgument::Whole => Scope::Whole,
         };
+        let is_occlusion = matches!(method, Method::Occlusion(_));
+        let (initial, text) = match &self.init {
+            Some(given) => (given.initial.clone(), given.text.as_str()),
+            None if classic && !is_occlusion => (Initial::One, "one"),
+            None => (Initial::Value, "value"),
+        };
+        // What is recorded where relevance starts is how much of it there is; occlusion starts none.
+        let recorded = record.iter().chain(Some(&start).filter(|_| !is_occlusion)).cloned().collect();
         let request = Request {
             conditions: Vec::new(),
+            method,
             pairing,
             scope,
             start: self.start.clone(),
-            initial: self.init.initial.clone(),
-            // What is recorded where relevance starts is how much of it there is.
-            record: record.iter().chain([&start]).cloned().collect(),
+            initial,
+            record: recorded,
             rows_at_once: rows_within(RELEVANCE_BYTES, shapes(model).max().unwrap_or(0)),
             cancel: session.cancel.clone(),
         };
         let batch = self.batch.map_or_else(|| rows_within(ACTIVATION_BYTES, shapes(model).sum()), usize::from);
-        Ok(Plan { attributor, files, classes, conditions, record, start, request, batch, loaded })
+        let initial = text.to_owned();
+        Ok(Plan { attributor, files, classes, conditions, record, start, initial, request, batch, loaded })
+    }
+
+    fn method(&self) -> Result<Method, Failure> {
+        let read = self.method.parse::<Method>();
+        let method = read.map_err(|error: RequestError| {
+            let hint = hint::method(&error);
+            Failure::call(error).hinted(Some(hint))
+        })?;
+        if self.conservation && method != Method::Plain {
+            return Err(RequestError::from(RequestErrorKind::NotOneWayDown { method: method.name() }).into());
+        }
+        Ok(method)
     }
 
     fn conditions(&self, model: &Model) -> Result<Vec<Named>, Failure> {
@@ -164,9 +193,10 @@ impl Plan {
         for start in conditions.step_by(size.max(1)) {
             let of_run = &self.conditions[start..(start + size).min(last)];
             let conditions = of_run.iter().map(|named| named.condition.clone()).collect();
-            let mut found = trace.attribute(&Request { conditions, ..self.request.clone() })?;
+            let request = Request { conditions, ..self.request.clone() };
+            let mut found = trace.attribute(&request)?;
             if let Some(conservation) = conservation.as_deref_mut() {
-                conservation.add(&trace, of_run, &found, self)?;
+                conservation.add(of_run, report(&trace, &request)?);
             }
             for item in &mut found.items {
                 item.sample += samples.start;

@@ -89,6 +89,7 @@ impl Summary {
         json!({
             "model": plan.loaded.hash.to_string(),
             "composite": plan.attributor.composite().name(),
+            "method": plan.request.method.to_string(),
             "samples": self.predictions.iter().enumerate().map(sample).collect::<Vec<_>>(),
             "conditions": plan.conditions.iter().map(|named| &named.text).collect::<Vec<_>>(),
             "attributions": self.rows.iter().map(row).collect::<Vec<_>>(),

@@ -32,7 +32,11 @@ impl Execution<'_> {
                 continue;
             };
             let Some(arrived) = self.pass(node, &part, Some(next), depth == 0, results)? else { continue };
-            let masked = self.split(arrived, &part, depth, results)?;
+            let masked = self.split(&arrived, &part, depth, results)?;
+            // The attribution is what arrives at the input, before a mask of the input itself.
+            if let Some(ledger) = self.ledger.filter(|_| next != self.graph().input()) {
+                ledger.masked(next, &arrived, &masked.relevance);
+            }
             self.descend(next, masked, depth + 1, results)?;
         }
         Ok(())
@@ -68,20 +72,20 @@ impl Execution<'_> {
             Ok(Some(arrived))
         };
         let start = (node, front.relevance.clone());
-        propagate(self.trace, start, &rows, &region, &self.request.cancel, &mut visit, None)?;
+        propagate(self.trace, start, &rows, &region, &self.request.cancel, &mut visit, self.ledger)?;
         Ok(arrived_at_stop)
     }
 
     /// One row for each distinct mask of the rows that arrived, masked.
     fn split(
         &self,
-        arrived: Tensor,
+        arrived: &Tensor,
         front: &Front,
         depth: usize,
         results: &[Attribution],
     ) -> Result<Front, RequestError> {
         let shape = arrived.sample_shape().to_vec();
-        let mut split = Front { relevance: arrived, samples: Vec::new(), members: Vec::new() };
+        let (mut samples, mut members_of) = (Vec::new(), Vec::new());
         let mut data = Vec::new();
         for (row, members) in front.members.iter().enumerate() {
             let mut distinct: Vec<(&Selection, Vec<usize>)> = Vec::new();
@@ -94,13 +98,13 @@ impl Execution<'_> {
             }
             for (mask, members) in distinct {
                 let from = data.len();
-                data.extend_from_slice(split.relevance.row(row));
+                data.extend_from_slice(arrived.row(row));
                 mask.mask(&mut data[from..], &shape);
-                split.samples.push(front.samples[row]);
-                split.members.push(members);
+                samples.push(front.samples[row]);
+                members_of.push(members);
             }
         }
-        split.relevance = Tensor::new([&[split.samples.len()], shape.as_slice()].concat(), data)?;
-        Ok(split)
+        let relevance = Tensor::new([&[samples.len()], shape.as_slice()].concat(), data)?;
+        Ok(Front { relevance, samples, members: members_of })
     }
 }

@@ -19,17 +19,25 @@ impl Execution<'_> {
             self.note(id, &arrived, &front.members, results)?;
             let shape = arrived.sample_shape().to_vec();
             let len = arrived.row_len();
+            // The attribution is what arrives at the input, before a mask of the input itself.
+            let ledger = self.ledger.filter(|_| id != graph.input());
+            let before = ledger.map(|_| arrived.clone());
+            let mut is_masked = false;
             for (row, condition) in conditions.iter().enumerate() {
                 let mask = self.conditions[*condition].masks.iter().find(|(node, _)| *node == id);
                 if let Some((_, mask)) = mask {
                     // Writing copies what another branch still shares.
+                    is_masked = true;
                     mask.mask(&mut arrived.data_mut()[row * len..(row + 1) * len], &shape);
                 }
+            }
+            if let (Some(ledger), Some(before), true) = (ledger, before, is_masked) {
+                ledger.masked(id, &before, &arrived);
             }
             Ok(Some(arrived))
         };
         let start = (self.start, front.relevance.clone());
-        propagate(self.trace, start, &rows, &region, &self.request.cancel, &mut visit, None)?;
+        propagate(self.trace, start, &rows, &region, &self.request.cancel, &mut visit, self.ledger)?;
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Readers of `Conv`, `ConvTranspose`, `Gemm` and `MatMul`.
+//! Readers of `Conv`, `ConvTranspose` and `Gemm`.
 
 use glocal_compute::{ConvolutionGeometry, Tensor};
 
@@ -10,8 +10,6 @@ use crate::op::Parameters;
 use crate::op::convolution::Convolution;
 use crate::op::convolution_transpose::ConvolutionTranspose;
 use crate::op::dense::Dense;
-use crate::op::layout::Transpose;
-use crate::op::matrix_product::MatrixProduct;
 
 pub(super) fn convolution(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
     let x = reader.activation(0)?;
@@ -67,6 +65,11 @@ pub(super) fn convolution_transpose(reader: &mut NodeReader<'_>) -> Result<Vec<V
         let span = (kernel[axis] - 1).saturating_mul(window.dilations[axis]).saturating_add(1);
         let reach = spatial[axis].saturating_sub(1).saturating_mul(stride);
         let full = reach.saturating_add(span).saturating_add(output_padding[axis]);
+        if same && full < wanted {
+            return Err(unsupported(
+                "auto_pad with a kernel smaller than its stride, which runtimes read differently,",
+            ));
+        }
         let pads = full.saturating_sub(wanted);
         output_padding[axis] += wanted.saturating_sub(full);
         let less = pads / 2;
@@ -111,49 +114,8 @@ pub(super) fn gemm(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError
     reader.output(Dense { parameters: Parameters::new(weight, bias) }, vec![x])
 }
 
-pub(super) fn matmul(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
-    match (reader.operand(0), reader.operand(1)) {
-        (Some(Value::Node(a)), Some(Value::Node(b))) => {
-            let (inputs, shapes) = (vec![*a, *b], [reader.shape(*a).to_vec(), reader.shape(*b).to_vec()]);
-            if shapes[0].len() != shapes[1].len() || shapes[0].len() < 2 {
-                let [a, b] = shapes;
-                return Err(unsupported(format!(
-                    "a matrix product of samples of {a:?} and {b:?}, which mixes samples,"
-                )));
-            }
-            reader.output(MatrixProduct, inputs)
-        }
-        (Some(Value::Node(x)), _) => {
-            let x = *x;
-            let mut matrix = reader.floats(1, "B")?.ok_or_else(|| wrong("B", "a constant matrix"))?;
-            if let [stack @ .., rows, columns] = matrix.shape()
-                && matrix.rank() <= reader.shape(x).len() + 1
-                && stack.iter().all(|&size| size == 1)
-            {
-                matrix = matrix.reshape([*rows, *columns])?;
-            }
-            reader.output(Dense { parameters: Parameters::new(transpose(&matrix)?, None) }, vec![x])
-        }
-        (_, Some(Value::Node(x))) => {
-            // W · x mixes the axis before the last: a dense layer between two transposes.
-            let x = *x;
-            let matrix = reader.floats(0, "A")?.ok_or_else(|| wrong("A", "a constant matrix"))?;
-            let axes = reader.shape(x).len() + 1;
-            if matrix.rank() != 2 || axes < 3 {
-                return Err(unsupported("a product of a constant and an activation that mixes samples"));
-            }
-            let mut permutation: Vec<usize> = (0..axes).collect();
-            permutation.swap(axes - 2, axes - 1);
-            let turned = reader.add(Transpose { permutation: permutation.clone() }, vec![x])?;
-            let product = reader.add(Dense { parameters: Parameters::new(matrix, None) }, vec![turned])?;
-            reader.output(Transpose { permutation }, vec![product])
-        }
-        _ => Err(wrong("A and B", "given")),
-    }
-}
-
 /// A matrix `[C, K]` as `[K, C]`.
-fn transpose(matrix: &Tensor) -> Result<Tensor, ModelError> {
+pub(super) fn transpose(matrix: &Tensor) -> Result<Tensor, ModelError> {
     let &[rows, columns] = matrix.shape() else { return Err(wrong("B", "a constant of two axes")) };
     let data =
         (0..columns).flat_map(|column| (0..rows).map(move |row| matrix.data()[row * columns + column])).collect();

@@ -5,6 +5,7 @@ use glocal_compute::Tensor;
 use crate::error::ModelError;
 use crate::model::NodeId;
 use crate::model::import::reader::{NodeReader, unsupported, wrong};
+use crate::model::import::resample::repeated;
 use crate::model::import::value::{Size, Value, is_float};
 use crate::op::activation::{Activation, Identity};
 use crate::op::arithmetic::{AddConstant, MultiplyConstant, Product, Sum};
@@ -35,7 +36,9 @@ pub(super) fn activation(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, Mode
             // The paper's constants are the defaults; others are another function.
             let (alpha, gamma) = (reader.float("alpha", SELU_ALPHA)?, reader.float("gamma", SELU_GAMMA)?);
             if (alpha - SELU_ALPHA).abs() > SELU_ROUNDING || (gamma - SELU_GAMMA).abs() > SELU_ROUNDING {
-                return Err(wrong("alpha and gamma", "those of the SELU paper"));
+                let elu = reader.add(Activation::Elu { alpha }, vec![x])?;
+                let constant = Tensor::full(vec![1; reader.shape(x).len() + 1], gamma)?;
+                return reader.output(MultiplyConstant { constant }, vec![elu]);
             }
             Activation::Selu
         }
@@ -98,6 +101,7 @@ pub(super) fn sum(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError>
     for (index, negative) in constants {
         let constant = reader.floats(index, "the operand")?.ok_or_else(|| wrong("the operand", "given"))?;
         let constant = aligned(reader, total, &constant)?;
+        total = stretched(reader, total, &constant)?;
         let constant = if negative { map(constant, |value| -value) } else { constant };
         let channels = reader.shape(total).first().copied();
         total = match per_channel(&constant, channels) {
@@ -165,6 +169,7 @@ pub(super) fn product(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelEr
     let index = constant;
     let constant = reader.floats(index, "the operand")?.ok_or_else(|| wrong("the operand", "given"))?;
     let constant = aligned(reader, x, &constant)?;
+    let x = stretched(reader, x, &constant)?;
     let (x, constant) = match (divide, index) {
         (true, 0) => (reader.add(reciprocal, vec![x])?, constant),
         (true, _) => (x, map(constant, |value| 1.0 / value)),
@@ -230,6 +235,13 @@ pub(super) fn aligned(reader: &NodeReader<'_>, x: NodeId, constant: &Tensor) -> 
     let mut shape = vec![1; rank - constant.rank()];
     shape.extend_from_slice(constant.shape());
     Ok(constant.reshape(shape)?)
+}
+
+/// The activation repeated along axes that a constant makes longer.
+fn stretched(reader: &mut NodeReader<'_>, x: NodeId, constant: &Tensor) -> Result<NodeId, ModelError> {
+    let sizes = reader.shape(x).iter().zip(constant.sample_shape());
+    let repeats: Vec<usize> = sizes.map(|(&size, &of)| if size == 1 { of } else { 1 }).collect();
+    if repeats.iter().all(|&repeats| repeats == 1) { Ok(x) } else { repeated(reader, x, &repeats) }
 }
 
 /// The constant as one number per channel, `[C]`, if it is of that shape: `[1, C, 1, ...]`.

@@ -52,7 +52,7 @@ pub(super) fn expand(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelErr
         (1, repeats) => Some(repeats),
         (size, target) => (size == target).then_some(1),
     })?;
-    repeated(reader, x, &repeats)
+    Ok(vec![Value::Node(repeated(reader, x, &repeats)?)])
 }
 
 pub(super) fn tile(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
@@ -63,7 +63,7 @@ pub(super) fn tile(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError
     }
     let repeats: Vec<Size> = repeats.into_iter().map(Size::Fixed).collect();
     let repeats = per_axis(reader, x, &repeats, |_, repeats| Some(repeats))?;
-    repeated(reader, x, &repeats)
+    Ok(vec![Value::Node(repeated(reader, x, &repeats)?)])
 }
 
 /// How often each axis of a sample is repeated, by `repeats` of its size and the number that `target`, aligned at its
@@ -96,14 +96,14 @@ fn per_axis(
 }
 
 /// The whole of each axis, so many times.
-fn repeated(reader: &mut NodeReader<'_>, x: NodeId, repeats: &[usize]) -> Result<Vec<Value>, ModelError> {
+pub(super) fn repeated(reader: &mut NodeReader<'_>, x: NodeId, repeats: &[usize]) -> Result<NodeId, ModelError> {
     let mut axes = Vec::new();
     for (index, (&size, &repeats)) in reader.shape(x).iter().zip(repeats).enumerate().filter(|(_, (_, r))| **r != 1) {
         let to = size.checked_mul(repeats).filter(|&to| to <= LONGEST_AXIS);
         let to = to.ok_or_else(|| too_long(size.saturating_mul(repeats)))?;
         axes.push((index + 1, Resampling::choose(size, (0..to).map(|element| element % size))?));
     }
-    reader.output(Resample { purpose: Purpose::Expand, axes }, vec![x])
+    reader.add(Resample { purpose: Purpose::Expand, axes }, vec![x])
 }
 
 fn too_long(size: usize) -> ModelError {

@@ -6,7 +6,7 @@ use crate::error::ModelError;
 use crate::model::NodeId;
 use crate::model::import::reader::{NodeReader, unsupported, wrong};
 use crate::model::import::value::Value;
-use crate::op::activation::Activation;
+use crate::op::activation::{Activation, Identity};
 use crate::op::layout::{Reshape, Transpose};
 use crate::op::pool::{AveragePool, MaxPool};
 use crate::op::reduce::{Fold, Reduce};
@@ -117,7 +117,7 @@ pub(super) fn reduce(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelErr
     let nothing = reader.flag("noop_with_empty_axes", false)?;
     let given = given.filter(|axes| !axes.is_empty());
     if given.is_none() && nothing {
-        return Err(unsupported("a reduction over no axes"));
+        return reader.output(Identity, vec![x]);
     }
     let Some(given) = given else { return Err(unsupported("a reduction over all axes, which would mix samples,")) };
     let mut axes = given.iter().map(|&axis| reader.sample_axis(axis, rank)).collect::<Result<Vec<_>, _>>()?;
