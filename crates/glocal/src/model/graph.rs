@@ -16,6 +16,15 @@ use crate::op::{DefaultRule, Op, OpKind, Propagate};
 /// be trusted. Sums and products of checked sizes stay far from overflow.
 const LARGEST_VALUE: usize = 1 << 31;
 
+/// The most axes that a value of one sample may have.
+pub(crate) const LARGEST_RANK: usize = 64;
+
+/// Whether a value of one sample may have this shape.
+pub(crate) fn is_sensible(shape: &[usize]) -> bool {
+    let elements = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
+    shape.len() <= LARGEST_RANK && matches!(elements, Some(1..=LARGEST_VALUE))
+}
+
 /// The position of a node in its graph's topological order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub(crate) usize);
@@ -103,6 +112,10 @@ impl Graph {
         node.shape = node.op.infer_shape(&shapes)?;
         let elements = node.shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
         match elements {
+            _ if node.shape.len() > LARGEST_RANK => {
+                let reason = format!("a value of {} axes, more than {LARGEST_RANK}", node.shape.len());
+                Err(crate::op::attribute("graph", "shape", reason))
+            }
             Some(1..=LARGEST_VALUE) => Ok(self.insert(node)),
             Some(0) => Err(ComputeError::new("shape", ComputeErrorKind::Empty { shape: node.shape })),
             _ => Err(ComputeError::new("shape", ComputeErrorKind::TooLarge { shape: node.shape })),
