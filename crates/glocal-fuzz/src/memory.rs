@@ -10,7 +10,7 @@ pub const BYTES_PER_FILE_BYTE: usize = 4;
 
 /// Memory that reading and importing any file may take beside that: a graph of many small nodes is larger in memory
 /// than in the file.
-pub const ALLOWANCE: usize = 32 << 20;
+pub const ALLOWANCE: usize = 64 << 20;
 
 /// What the work returns, and the most bytes that were allocated at once meanwhile, beyond what was before. Other threads'
 /// allocations count as well.
