@@ -197,7 +197,7 @@ fn integrated_gradients_are_complete() {
     /// Share of the difference in score that a sum of so many steps leaves out. The sum's error is, in the first order,
     /// half a step times the change of the slope along the path, which is a few times the mean slope.
     const STEPS: usize = 400;
-    const COMPLETE: f64 = 0.02;
+    const COMPLETE: f64 = 0.01;
     for name in ["conv_zoo", "mlp", "vgg_tiny", "resnet_tiny", "inception_tiny", "conv1d_tiny"] {
         let attributor = attributor(merged(name), "gradient");
         let x = inputs(name);
