@@ -434,6 +434,31 @@ def widening_constants(b):
     return b.add("Selu", [x], alpha=1.2, gamma=0.7)
 
 
+@case([3, 4], 13)
+def activations_written_out(b):
+    number = lambda value: b.constant(value, np.float32)
+    mul = lambda x, y: b.add("Mul", [x, y])
+    clipped = lambda x: b.clip(b.add("Add", [x, number(3.0)]), 0.0, 6.0)
+    hard_sigmoid = lambda x: b.add("Div", [clipped(x), number(6.0)])
+    cube = lambda x: b.add("Pow", [x, number(3.0)])
+    product = lambda x: mul(x, mul(x, x))
+    tanh = lambda x, third: b.add("Tanh", [mul(
+        b.add("Add", [x, mul(third(x), number(0.044715))]), number(np.sqrt(2 / np.pi)))])
+    erf = lambda x: b.add("Erf", [b.add("Div", [x, number(np.sqrt(2))])])
+    plus_one = lambda x: b.add("Add", [x, number(1.0)])
+    parts = [
+        mul("x", b.add("Sigmoid", ["x"])),
+        hard_sigmoid("x"),
+        mul("x", hard_sigmoid("x")),
+        b.add("Div", [mul(clipped("x"), "x"), number(6.0)]),
+        mul("x", b.add("Tanh", [b.add("Softplus", ["x"])])),
+        mul(mul("x", plus_one(erf("x"))), number(0.5)),
+        mul(mul("x", number(0.5)), plus_one(tanh("x", cube))),
+        mul("x", mul(number(0.5), plus_one(tanh("x", product)))),
+    ]
+    return b.add("Concat", parts, axis=1)
+
+
 @case([5], 9, 13)
 def softmax_and_reshape(b):
     x = b.add("Softmax", [b.add("MatMul", ["x", b.weight(5, 4)])])

@@ -39,3 +39,25 @@ fn ops_of_every_opset_compute_what_onnxruntime_does() {
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
     assert!(names.len() >= 50, "only {} cases", names.len());
 }
+
+#[test]
+fn activations_written_out_are_recognised() {
+    use glocal::op::OpKind;
+    let onnx = glocal_onnx::Model::read(folder("import_goldens").join("activations_written_out_13.onnx")).unwrap();
+    let backend = std::sync::Arc::new(glocal_compute::CpuBackend::new());
+    let model = glocal::model::Model::from_onnx(onnx, &Default::default(), backend).unwrap();
+    let kinds: Vec<OpKind> = canonize(&model).unwrap().graph().nodes().map(|(_, node)| node.op.kind()).collect();
+    let expected = [
+        OpKind::Input,
+        OpKind::Silu,
+        OpKind::HardSigmoid,
+        OpKind::HardSwish,
+        OpKind::HardSwish,
+        OpKind::Mish,
+        OpKind::Gelu,
+        OpKind::Gelu,
+        OpKind::Gelu,
+        OpKind::Concat,
+    ];
+    assert_eq!(kinds, expected);
+}
