@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[allow(dead_code, reason = "shared with the properties, which use more of it")]
 mod case;
 /// The example's rules, which are made of public traits alone.
 #[path = "../../examples/custom_rule.rs"]
