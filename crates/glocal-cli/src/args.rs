@@ -82,12 +82,15 @@ impl ModelArguments {
     }
 }
 
+/// The composite of commands that are given none.
+pub const DEFAULT_COMPOSITE: &str = "epsilon-plus-flat";
+
 /// The rules.
 #[derive(Debug, Args)]
 pub struct CompositeArgument {
-    /// The rules: NAME or NAME:KEY=VALUE,... as in epsilon-gamma-box:low=-3,high=3, or a FILE.toml
-    #[arg(long, value_name = "NAME", default_value = "epsilon-plus-flat")]
-    composite: String,
+    /// The rules: NAME or NAME:KEY=VALUE,... as in epsilon-gamma-box:low=-3,high=3, or a FILE.toml [default: epsilon-plus-flat]
+    #[arg(long, value_name = "NAME")]
+    composite: Option<String>,
     /// A rule before those, as an entry of a composite's TOML: 'layer = "features.0", rule = "flat"'; repeatable, the first
     /// that matches wins
     #[arg(long = "rule", value_name = "ENTRY")]
@@ -97,7 +100,17 @@ pub struct CompositeArgument {
 impl CompositeArgument {
     /// The composite, and the text that it is read from again.
     pub fn read(&self) -> Result<(Composite, String), Failure> {
-        read_composite(&self.composite, &self.rules)
+        self.read_or(DEFAULT_COMPOSITE)
+    }
+
+    /// Whether the call names rules.
+    pub fn is_given(&self) -> bool {
+        self.composite.is_some()
+    }
+
+    /// The same with another default.
+    pub fn read_or(&self, default: &str) -> Result<(Composite, String), Failure> {
+        read_composite(self.composite.as_deref().unwrap_or(default), &self.rules)
     }
 }
 

@@ -105,6 +105,11 @@ impl Tensor {
         self.data.get(index * len..(index + 1) * len).unwrap_or(&[])
     }
 
+    /// How many tensors hold these elements, this one included.
+    pub fn sharers(&self) -> usize {
+        Arc::strong_count(&self.data)
+    }
+
     /// The same elements under another shape, shared.
     ///
     /// # Errors

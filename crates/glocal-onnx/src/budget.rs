@@ -2,13 +2,13 @@
 
 use crate::error::{OnnxError, OnnxErrorKind};
 
-/// Memory granted per byte of the model file and of each external data file. Weights in f32 take 1 (2 for f16, 4 for
-/// `int16`) besides the file itself.
+/// Memory granted per byte of the model file and of each external data file, the file itself included. Weights in f32 take
+/// 1 (2 for f16, 4 for `int16`) besides it.
 const BYTES_PER_FILE_BYTE: u64 = 4;
 
 /// Memory granted to every model: a graph of many small nodes is larger in memory than in the file, and this is room
-/// for about 100,000 of them.
-const ALLOWANCE: u64 = 128 << 20;
+/// for about 50,000 of them.
+const ALLOWANCE: u64 = 64 << 20;
 
 /// Counts what decoding will allocate, before it does.
 pub(crate) struct Budget {
@@ -17,9 +17,9 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// The budget of a model file of this many bytes.
+    /// The budget of a model file of this many bytes, which are in memory already.
     pub(crate) fn for_file(bytes: u64) -> Self {
-        let mut budget = Self { granted: ALLOWANCE, used: 0 };
+        let mut budget = Self { granted: ALLOWANCE, used: bytes };
         budget.grant(bytes);
         budget
     }

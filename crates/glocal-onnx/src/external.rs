@@ -51,7 +51,8 @@ impl ExternalData {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        Self { folder: Some(folder.to_owned()), granted: BTreeSet::new() }
+        // The model's own size counts already, should it name itself.
+        Self { folder: Some(folder.to_owned()), granted: fs::canonicalize(model).into_iter().collect() }
     }
 
     /// No folder: a model given as bytes.
@@ -63,7 +64,7 @@ impl ExternalData {
     /// them.
     pub(crate) fn read(
         &mut self,
-        tensor: &TensorPlace,
+        tensor: &dyn Fn() -> TensorPlace,
         entries: &[StringStringEntryProto],
         expected: u64,
         budget: &mut Budget,
@@ -71,7 +72,7 @@ impl ExternalData {
         let reference = Reference::new(entries);
         let fail = |Failure(problem, cause): Failure| {
             let location = reference.location.to_owned();
-            let kind = OnnxErrorKind::ExternalData { tensor: tensor.clone(), location, problem };
+            let kind = OnnxErrorKind::ExternalData { tensor: tensor(), location, problem };
             match cause {
                 Some(cause) => OnnxError::caused(kind, cause),
                 None => kind.into(),

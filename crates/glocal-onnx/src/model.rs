@@ -49,7 +49,7 @@ impl Model {
     /// Reads a model file. External data is looked for in the folder of `path`, with `path` as it is given: if it is a
     /// link, in the link's folder.
     ///
-    /// Memory is at most four times the size of the files, plus 128 MiB for the graph; a file that would take more, such as
+    /// Memory is at most four times the size of the files, plus 64 MiB for the graph; a file that would take more, such as
     /// one that consists of large 8-bit integer tensors, is refused.
     ///
     /// # Errors

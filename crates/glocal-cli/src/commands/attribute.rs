@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use glocal::attribution::{Initial, Pairing, Scope};
 use glocal_kit::picture::ColorMap;
 
-use crate::args::{ModelArguments, SampleArguments, TargetArguments};
+use crate::args::{CompositeArgument, ModelArguments, SampleArguments, TargetArguments};
 use crate::failure::Failure;
 use crate::misuse::Misuse;
 use crate::output::{OutputFile, OutputFolder, has_extension};
@@ -84,10 +84,8 @@ pub struct Attribute {
     /// NAME or NAME:KEY=VALUE,... (below)
     #[arg(long, value_name = "NAME", default_value = "plain")]
     method: String,
-    /// The rules: NAME or NAME:KEY=VALUE,... as in epsilon-gamma-box:low=-3,high=3, or a FILE.toml [default:
-    /// epsilon-plus-flat; gradient with a method other than plain]
-    #[arg(long, value_name = "NAME")]
-    composite: Option<String>,
+    #[command(flatten)]
+    composite: CompositeArgument,
     /// Keep relevance and activation of this layer in the arrays file, `all` for every layer (repeatable)
     #[arg(long, value_name = "LAYER|all")]
     record: Vec<String>,

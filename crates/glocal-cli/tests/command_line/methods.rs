@@ -77,14 +77,22 @@ fn results_do_not_depend_on_threads() {
 }
 
 #[test]
-fn occlusion_starts_no_relevance() {
+fn only_what_arrives_is_a_share_of_what_started() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = rows(folder.path(), &[0]);
-    let call = ["attribute", &model(), inputs.to_str().unwrap(), "--method", "occlusion", "--json"];
-    let document = glocal(&call).document();
-    let row = &document["attributions"][0];
-    assert!(row["started"].is_null() && row["share"].is_null() && row["arrived"].is_number(), "{row}");
-    assert_eq!(document["method"], "occlusion:window=8,stride=8,fill=0,hide=outside");
+    for (method, told, is_share) in [
+        ("smooth-grad", "smooth-grad:noise=0.1,passes=20,seed=0", true),
+        ("gradient-times-input", "gradient-times-input", false),
+        ("integrated-gradients", "integrated-gradients:steps=20,baseline=0", false),
+        ("occlusion", "occlusion:window=8,stride=8,fill=0,hide=outside", false),
+    ] {
+        let call = ["attribute", &model(), inputs.to_str().unwrap(), "--method", method, "--json"];
+        let document = glocal(&call).document();
+        assert_eq!(document["method"], told);
+        let row = &document["attributions"][0];
+        assert!(row["arrived"].is_number(), "{row}");
+        assert_eq!((row["started"].is_number(), row["share"].is_number()), (is_share, is_share), "{row}");
+    }
 }
 
 #[test]

@@ -44,6 +44,14 @@ pub enum TensorProblem {
         /// The type.
         element_type: ElementType,
     },
+    /// It has more dimensions than any network needs.
+    #[error("has {count} dimensions; expected at most {limit}")]
+    TooManyDimensions {
+        /// The number of dimensions.
+        count: usize,
+        /// The most that are read.
+        limit: usize,
+    },
     /// A dimension is negative.
     #[error("has a negative dimension in its shape {shape:?}")]
     NegativeDimension {

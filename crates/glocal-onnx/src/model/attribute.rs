@@ -83,7 +83,7 @@ impl Attribute {
             return Err(failed(AttributeProblem::Reference { parameter: proto.ref_attr_name }));
         }
         let mut decode = |tensor: TensorProto| {
-            decoder.decode(tensor, &TensorPlace::Attribute { node: node.clone(), attribute: name.to_owned() })
+            decoder.decode(tensor, &|_| TensorPlace::Attribute { node: node.clone(), attribute: name.to_owned() })
         };
         let missing = || failed(AttributeProblem::MissingValue);
         let text = |bytes: Bytes| {

@@ -70,10 +70,10 @@ fn refuse_call(index: usize, node: &NodeProto, functions: &BTreeSet<(&str, &str)
 fn initializers(proto: Vec<TensorProto>, decoder: &mut Decoder) -> Result<BTreeMap<String, Tensor>, OnnxError> {
     let mut initializers = BTreeMap::new();
     for (index, tensor) in proto.into_iter().enumerate() {
+        let place = |name: &str| TensorPlace::Initializer { index, name: name.to_owned() };
         let name = tensor.name.clone();
-        let place = TensorPlace::Initializer { index, name: name.clone() };
         if name.is_empty() {
-            return Err(OnnxErrorKind::Tensor { tensor: place, problem: TensorProblem::Unnamed }.into());
+            return Err(OnnxErrorKind::Tensor { tensor: place(&name), problem: TensorProblem::Unnamed }.into());
         }
         let tensor = decoder.decode(tensor, &place)?;
         if initializers.insert(name.clone(), tensor).is_some() {

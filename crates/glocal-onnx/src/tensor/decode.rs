@@ -10,6 +10,9 @@ use crate::error::{ExternalProblem, OnnxError, OnnxErrorKind, TensorPlace, Tenso
 use crate::external::{ExternalBytes, ExternalData};
 use crate::proto::{DataLocation, TensorProto};
 
+/// The most dimensions of a tensor: what is made of it repeats its shape.
+const LARGEST_RANK: usize = 64;
+
 /// Decodes the tensors of one model.
 pub(crate) struct Decoder {
     budget: Budget,
@@ -29,16 +32,23 @@ impl Decoder {
     }
 
     /// Decodes the tensor that lies at this place of the model.
-    pub(crate) fn decode(&mut self, mut proto: TensorProto, place: &TensorPlace) -> Result<Tensor, OnnxError> {
-        let failed = |problem| OnnxError::from(OnnxErrorKind::Tensor { tensor: place.clone(), problem });
-        let claim = Claim::check(&proto).map_err(failed)?;
+    /// `place` is only asked for errors: names may be long.
+    pub(crate) fn decode(
+        &mut self,
+        mut proto: TensorProto,
+        place: &dyn Fn(&str) -> TensorPlace,
+    ) -> Result<Tensor, OnnxError> {
         let name = std::mem::take(&mut proto.name);
+        let failed = |problem| OnnxError::from(OnnxErrorKind::Tensor { tensor: place(&name), problem });
+        let claim = Claim::check(&proto).map_err(failed)?;
         let data = if proto.data_location == DataLocation::External as i32 {
-            self.external_data(&proto, &claim, place)?
+            self.external_data(&proto, &claim, &|| place(&name))?
         } else {
             // Too few bytes for the claim are found here, before it is believed.
             claim.check_length(&proto).map_err(failed)?;
-            self.budget.charge(claim.decoded_size())?;
+            if !claim.is_decoded(&proto) {
+                self.budget.charge(claim.decoded_size())?;
+            }
             match proto.raw_data {
                 Some(raw) if !raw.is_empty() => from_raw(&raw, claim.element_type).map_err(failed)?,
                 _ => from_typed(proto, claim.element_type).map_err(failed)?,
@@ -47,12 +57,17 @@ impl Decoder {
         Ok(Tensor { name, shape: claim.shape, element_type: claim.element_type, data })
     }
 
-    fn external_data(&mut self, proto: &TensorProto, claim: &Claim, place: &TensorPlace) -> Result<Data, OnnxError> {
+    fn external_data(
+        &mut self,
+        proto: &TensorProto,
+        claim: &Claim,
+        place: &dyn Fn() -> TensorPlace,
+    ) -> Result<Data, OnnxError> {
         let Some(size) = claim.element_type.size() else {
-            let (tensor, location) = (place.clone(), String::new());
+            let (tensor, location) = (place(), String::new());
             return Err(OnnxErrorKind::ExternalData { tensor, location, problem: ExternalProblem::Strings }.into());
         };
-        let failed = |problem| OnnxErrorKind::Tensor { tensor: place.clone(), problem };
+        let failed = |problem| OnnxErrorKind::Tensor { tensor: place(), problem };
         let expected = claim.count as u64 * size as u64;
         match self.external.read(place, &proto.external_data, expected, &mut self.budget)? {
             ExternalBytes::Read(bytes) => {
@@ -89,6 +104,9 @@ impl Claim {
         let typed = typed.iter().filter(|present| **present).count();
         if usize::from(external) + usize::from(raw) + typed > 1 {
             return Err(TensorProblem::SeveralSources);
+        }
+        if proto.dims.len() > LARGEST_RANK {
+            return Err(TensorProblem::TooManyDimensions { count: proto.dims.len(), limit: LARGEST_RANK });
         }
         let shape = proto.dims.iter().map(|dimension| usize::try_from(*dimension)).collect::<Result<Vec<_>, _>>();
         let Ok(shape) = shape else {
@@ -129,6 +147,12 @@ impl Claim {
     fn wrong_byte_count(&self, actual: u64) -> TensorProblem {
         let expected = self.count as u64 * self.element_type.size().unwrap_or(0) as u64;
         TensorProblem::WrongByteCount { shape: self.shape.clone(), element_type: self.element_type, expected, actual }
+    }
+
+    /// Whether the message holds the elements as they stay: they are moved, not copied.
+    fn is_decoded(&self, proto: &TensorProto) -> bool {
+        let raw = proto.raw_data.as_ref().is_some_and(|raw| !raw.is_empty());
+        !raw && matches!(self.element_type, ElementType::Float32 | ElementType::Int64)
     }
 
     /// Bytes of the decoded elements.

@@ -6,6 +6,30 @@
 //! those of the preset `gradient` with [`Initial::One`](crate::attribution::Initial::One). The gradient itself is
 //! [`Method::Plain`] with that preset.
 //!
+//! ```
+//! use glocal::attribution::method::{Method, SmoothGrad};
+//! use glocal::attribution::Initial;
+//! use glocal::{Attributor, Request, canonize};
+//! # use std::sync::Arc;
+//! # use glocal::{ImportOptions, Model};
+//! # use glocal_compute::{CpuBackend, Tensor};
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/oracle/goldens/vgg_tiny/model.onnx");
+//! # let onnx = glocal_onnx::Model::read(path)?;
+//! # let model = Model::from_onnx(onnx, &ImportOptions::default(), Arc::new(CpuBackend::new()))?;
+//! # let inputs = Tensor::full([1, 3, 16, 16], 0.5)?;
+//!
+//! let attributor = Attributor::new(canonize(&model)?, "gradient".parse()?)?;
+//! let smooth = Method::SmoothGrad(SmoothGrad { noise_level: 0.2, ..SmoothGrad::default() });
+//! let request = Request { method: smooth, initial: Initial::One, ..Request::default() };
+//! let gradient = attributor.attribute(&inputs, &request)?.items.remove(0).input;
+//!
+//! // Methods have a text form, too.
+//! let path = Request { method: "integrated-gradients:steps=50".parse()?, ..request };
+//! let integrated = attributor.attribute(&inputs, &path)?;
+//! # assert_eq!((gradient.map(|x| x.len()), integrated.items.len()), (Some(768), 1));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! What is common to all: the predicted class is that of the sample as it was given, a recorded layer's activation too,
 //! and its relevance is what arrives there (averaged over the passes where there are several); only the attribution of
 //! the input is multiplied by anything. Rows never depend on each other, nor on how many are run together.
@@ -84,4 +108,30 @@ fn copies_at_once(model: &Model, samples: usize, rows_at_once: usize) -> usize {
     let of_sample: usize = model.graph().nodes().map(|(_, node)| elements(node)).sum();
     let within_memory = COPIES_BYTES / of_sample.saturating_mul(size_of::<f32>()).max(1);
     (within_memory.min(rows_at_once) / samples.max(1)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use glocal_compute::CpuBackend;
+
+    use super::*;
+    use crate::model::Graph;
+
+    #[test]
+    fn copies_are_few_where_samples_are_large_or_many() {
+        let copies = |elements: usize, samples: usize, rows_at_once: usize| {
+            let graph = Graph::new("x", vec![elements]);
+            let input = graph.input();
+            copies_at_once(&Model::new(graph, input, Arc::new(CpuBackend::new())).unwrap(), samples, rows_at_once)
+        };
+        assert_eq!(copies(10, 1, 32), 32);
+        assert_eq!(copies(10, 8, 32), 4);
+        assert_eq!(copies(10, 100, 32), 1);
+        assert_eq!(copies(4 << 20, 1, 32), 4);
+        assert_eq!(copies(4 << 20, 3, 32), 1);
+        assert_eq!(copies(1 << 30, 1, 32), 1);
+        assert_eq!(copies(10, 0, 0), 1);
+    }
 }

@@ -15,7 +15,7 @@ pub struct Attributions {
     pub items: Vec<Attribution>,
 }
 
-/// The relevance of one sample under one condition.
+/// The relevance of one sample under one condition, or what the request's [method](crate::attribution::method) makes of it.
 #[derive(Debug, Clone)]
 pub struct Attribution {
     /// The sample's index in the batch.
@@ -25,8 +25,8 @@ pub struct Attribution {
     /// The relevance of the input, of one sample's shape, before a mask of the input itself; `None` when no relevance can
     /// reach it.
     pub input: Option<Tensor>,
-    /// What arrived at the output of each recorded layer, before its mask, of one sample's shape. A layer that
-    /// relevance cannot reach is absent.
+    /// What arrived at the output of each recorded layer, before its mask, of one sample's shape; the mean over the passes
+    /// of methods with several. A layer that relevance cannot reach is absent.
     pub layers: BTreeMap<String, Tensor>,
 }
 

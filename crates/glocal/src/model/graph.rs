@@ -16,6 +16,15 @@ use crate::op::{DefaultRule, Op, OpKind, Propagate};
 /// be trusted. Sums and products of checked sizes stay far from overflow.
 const LARGEST_VALUE: usize = 1 << 31;
 
+/// The most axes that a value of one sample may have.
+pub(crate) const LARGEST_RANK: usize = 64;
+
+/// Whether a value of one sample may have this shape.
+pub(crate) fn is_sensible(shape: &[usize]) -> bool {
+    let elements = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
+    shape.len() <= LARGEST_RANK && matches!(elements, Some(1..=LARGEST_VALUE))
+}
+
 /// The position of a node in its graph's topological order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub(crate) usize);
@@ -59,7 +68,17 @@ impl Node {
 #[derive(Debug, Clone)]
 pub struct Graph {
     nodes: Vec<Node>,
-    names: BTreeMap<String, NodeId>,
+    /// What each name means, with how strongly it is claimed.
+    names: BTreeMap<String, (Claim, NodeId)>,
+}
+
+/// How strongly a node claims a name. Layer names win over node names, and those over value names, whatever the order of
+/// the nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Claim {
+    Layer,
+    Own,
+    Value,
 }
 
 impl Graph {
@@ -93,6 +112,10 @@ impl Graph {
         node.shape = node.op.infer_shape(&shapes)?;
         let elements = node.shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
         match elements {
+            _ if node.shape.len() > LARGEST_RANK => {
+                let reason = format!("a value of {} axes, more than {LARGEST_RANK}", node.shape.len());
+                Err(crate::op::attribute("graph", "shape", reason))
+            }
             Some(1..=LARGEST_VALUE) => Ok(self.insert(node)),
             Some(0) => Err(ComputeError::new("shape", ComputeErrorKind::Empty { shape: node.shape })),
             _ => Err(ComputeError::new("shape", ComputeErrorKind::TooLarge { shape: node.shape })),
@@ -101,44 +124,47 @@ impl Graph {
 
     fn insert(&mut self, node: Node) -> NodeId {
         let id = NodeId(self.nodes.len());
+        let own = Some((Claim::Own, node.name.clone())).filter(|(_, name)| !node.is_step && !name.is_empty());
+        let layers = node.layers.iter().map(|layer| (Claim::Layer, layer.as_str().to_owned()));
+        let values = node.values.iter().map(|value| (Claim::Value, value.clone()));
+        let names: Vec<(Claim, String)> = layers.chain(own).chain(values).collect();
         self.nodes.push(node);
-        self.register(id);
+        for (claim, name) in names {
+            self.register(id, claim, &name);
+        }
         id
     }
 
     /// Names a node after the ONNX node and value that it was read from.
     pub(crate) fn label(&mut self, id: NodeId, name: &str, op_type: &str, value: &str) {
-        if let Some(node) = self.nodes.get_mut(id.0) {
-            // A node that several ONNX nodes come down to keeps its first name.
-            if node.is_step {
-                node.is_step = false;
-                node.name = name.to_owned();
-                node.op_type = op_type.to_owned();
+        let Some(node) = self.nodes.get_mut(id.0) else { return };
+        node.values.push(value.to_owned());
+        // A node that several ONNX nodes come down to keeps its first name.
+        if node.is_step {
+            node.is_step = false;
+            node.name = name.to_owned();
+            node.op_type = op_type.to_owned();
+            if !name.is_empty() {
+                self.register(id, Claim::Own, name);
             }
-            node.values.push(value.to_owned());
         }
-        self.register(id);
+        self.register(id, Claim::Value, value);
     }
 
     /// Adds a layer that a node is the output of.
     pub(crate) fn add_layer(&mut self, id: NodeId, layer: LayerName) {
+        self.register(id, Claim::Layer, layer.as_str());
         if let Some(node) = self.nodes.get_mut(id.0) {
             node.layers.push(layer);
         }
-        self.register(id);
     }
 
-    /// Makes a node findable by its names.
-    fn register(&mut self, id: NodeId) {
-        let Some(node) = self.nodes.get(id.0) else { return };
-        // Layer names win over node names, and those over value names, whatever the order of the nodes.
-        for (rank, name) in node_names(node) {
-            let taken = self.names.get(name).and_then(|known| self.nodes.get(known.0));
-            let stronger =
-                taken.is_none_or(|known| node_names(known).any(|(other, same)| same == name && rank < other));
-            if stronger {
-                self.names.insert(name.to_owned(), id);
-            }
+    /// Makes a node findable by a name, unless another claims it as strongly.
+    fn register(&mut self, id: NodeId, claim: Claim, name: &str) {
+        match self.names.get_mut(name) {
+            Some(known) if known.0 <= claim => {}
+            Some(known) => *known = (claim, id),
+            None => drop(self.names.insert(name.to_owned(), (claim, id))),
         }
     }
 
@@ -222,16 +248,11 @@ impl Graph {
     /// # Errors
     /// When there is none; the error holds the nearest names.
     pub fn find(&self, name: &str) -> Result<NodeId, LayerError> {
-        self.names.get(name).copied().ok_or_else(|| LayerError::new(name, self.names.keys().map(String::as_str)))
+        self.names
+            .get(name)
+            .map(|(_, id)| *id)
+            .ok_or_else(|| LayerError::new(name, self.names.keys().map(String::as_str)))
     }
-}
-
-/// Every name of a node, with how strongly it claims it (0 strongest).
-fn node_names(node: &Node) -> impl Iterator<Item = (usize, &str)> {
-    let layers = node.layers.iter().map(|layer| (0, layer.as_str()));
-    let values = node.values.iter().map(|value| (2, value.as_str()));
-    let own = Some((1, node.name.as_str())).filter(|(_, name)| !node.is_step && !name.is_empty());
-    layers.chain(own).chain(values)
 }
 
 /// The model's input.

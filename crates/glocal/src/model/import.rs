@@ -11,6 +11,7 @@ mod matmul;
 mod normalization;
 mod reader;
 mod resample;
+mod room;
 mod value;
 mod window;
 
@@ -21,21 +22,23 @@ use glocal_compute::Backend;
 use glocal_onnx::{Dimension, ElementType, ValueInfo};
 
 use crate::error::{ModelError, ModelErrorKind};
+use crate::model::graph::LARGEST_RANK;
 use crate::model::layer_name::{self, Traces};
 use crate::model::{Graph, Model, NodeId};
 use crate::op::OpKind;
 use reader::{NodeReader, unsupported};
+use room::Room;
 use value::{Constant, Value};
 
 /// The opsets whose ops are read.
 const OPSETS: std::ops::RangeInclusive<i64> = 9..=28;
 
-/// How often the elements of all initializers may be computed with before the model is refused: sizes of a file are not to
-/// be trusted, and every step of constant arithmetic keeps its result.
-const LARGEST_FOLDING: usize = 4;
+/// The most operands of a node: far more than any network joins, and few enough to be looked at one by one.
+const MOST_OPERANDS: usize = 1 << 12;
 
-/// The elements that constant arithmetic may make however few the initializers have.
-const SMALL_FOLDING: usize = 1 << 20;
+/// What a value takes while the graph is read, and how often its name is kept.
+const VALUE_BYTES: usize = 256;
+const NAME_COPIES: usize = 5;
 
 /// How a model is to be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,23 +65,29 @@ impl Model {
         }
         let output = output_name(&onnx.graph, options)?;
         let (input, shape) = input_shape(&onnx.graph, options)?;
+        let room = Room::of(&onnx.graph);
         let glocal_onnx::Graph { nodes, initializers, .. } = onnx.graph;
         let mut importer = Importer {
             opset,
             graph: Graph::new(&input, shape),
             values: BTreeMap::from([(input, Value::Node(NodeId(0)))]),
-            used: BTreeSet::from([output.clone()]),
+            uses: BTreeMap::from([(output.clone(), 1)]),
             sources: Vec::new(),
-            foldable: SMALL_FOLDING,
+            room,
         };
         let nodes = needed(nodes, &output);
-        importer.used.extend(nodes.iter().flat_map(|node| &node.inputs).filter(|name| !name.is_empty()).cloned());
+        for name in nodes.iter().flat_map(|node| &node.inputs).filter(|name| !name.is_empty()) {
+            match importer.uses.get_mut(name) {
+                Some(count) => *count += 1,
+                None => drop(importer.uses.insert(name.clone(), 1)),
+            }
+        }
         for (name, tensor) in initializers {
-            if !importer.used.contains(&name) {
+            if !importer.uses.contains_key(&name) {
                 continue;
             }
             let constant = Constant::from_onnx(tensor)?.named(&name);
-            importer.foldable = importer.foldable.saturating_add(constant.len().saturating_mul(LARGEST_FOLDING));
+            importer.room.take(constant.bytes())?;
             importer.values.insert(name, Value::Constant(constant));
         }
         for node in &nodes {
@@ -97,12 +106,11 @@ struct Importer {
     opset: i64,
     graph: Graph,
     values: BTreeMap<String, Value>,
-    /// The names of the values that the output depends on.
-    used: BTreeSet<String>,
-    /// For each node made of the outputs of ONNX nodes: that node's index, our node, the constants it took.
-    sources: Vec<(usize, NodeId, Vec<String>)>,
-    /// How many elements constant arithmetic may still make.
-    foldable: usize,
+    /// How often each value that the output depends on is still taken.
+    uses: BTreeMap<String, usize>,
+    /// For each node made of the outputs of ONNX nodes: that node's index, our node, the first constant it took.
+    sources: Vec<(usize, NodeId, Option<String>)>,
+    room: Room,
 }
 
 impl Importer {
@@ -110,6 +118,10 @@ impl Importer {
         if !node.domain.is_empty() {
             return Err(ModelErrorKind::UnsupportedOp { domain: node.domain.clone() }.into());
         }
+        if node.inputs.len() > MOST_OPERANDS {
+            return Err(unsupported(format!("a node of more than {MOST_OPERANDS} operands")));
+        }
+        let shared = self.sharers(node);
         let mut operands = Vec::with_capacity(node.inputs.len());
         for name in &node.inputs {
             operands.push(match (name.as_str(), self.values.get(name)) {
@@ -118,25 +130,90 @@ impl Importer {
                 _ => return Err(ModelErrorKind::MissingOperand { name: name.clone() }.into()),
             });
         }
-        let parameters = operands.iter().flatten().filter_map(Value::constant_name).map(str::to_owned).collect();
-        let mut reader = NodeReader::new(node, operands, self.opset, &self.used, &mut self.graph);
+        let parameter = operands.iter().flatten().find_map(Value::constant_name).map(str::to_owned);
+        let mut reader = NodeReader::new(node, operands, self.opset, &self.uses, &self.room, &mut self.graph);
         let outputs = read_op(&mut reader)?;
         reader.finish()?;
+        drop(reader);
+        self.book(node, &outputs, &shared)?;
         let index = self.sources.len();
         for (name, value) in node.outputs.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
-            if let Value::Constant(constant) = &value {
-                let left = self.foldable.checked_sub(constant.len());
-                self.foldable = left.ok_or_else(|| unsupported("constant arithmetic on so many elements"))?;
-            }
+            self.room.take(VALUE_BYTES + name.len() * NAME_COPIES)?;
             if let Value::Node(id) = value {
-                self.sources.push((index, id, Vec::clone(&parameters)));
+                self.sources.push((index, id, parameter.clone()));
                 let first = name == node.outputs.first().unwrap_or(name);
                 let label = if node.name.is_empty() || !first { name } else { &node.name };
                 self.graph.label(id, label, &node.op_type, name);
             }
             self.values.insert(name.clone(), value);
         }
+        self.release(node);
         Ok(())
+    }
+
+    /// For each constant that the node takes, how many hold its elements.
+    fn sharers<'a>(&self, node: &'a glocal_onnx::Node) -> BTreeMap<&'a str, usize> {
+        let sharers = |name: &'a String| match self.values.get(name) {
+            Some(Value::Constant(constant)) => Some((name.as_str(), constant.sharers())),
+            _ => None,
+        };
+        node.inputs.iter().filter_map(sharers).collect()
+    }
+
+    /// Books what a node has made of its constants: elements that nobody holds besides those who did before were copied.
+    fn book(
+        &self,
+        node: &glocal_onnx::Node,
+        outputs: &[Value],
+        before: &BTreeMap<&str, usize>,
+    ) -> Result<(), ModelError> {
+        let mut kept: BTreeMap<&str, usize> = BTreeMap::new();
+        for (&name, &before) in before {
+            if let Some(Value::Constant(constant)) = self.values.get(name) {
+                kept.insert(name, constant.sharers().saturating_sub(before));
+            }
+        }
+        let folded = outputs.iter().any(|output| matches!(output, Value::Constant(_)));
+        let too_deep =
+            |output: &Value| matches!(output, Value::Constant(constant) if constant.shape().len() > LARGEST_RANK);
+        if outputs.iter().any(too_deep) {
+            return Err(unsupported(format!("a constant of more than {LARGEST_RANK} axes")));
+        }
+        if folded {
+            let shared = kept.values().any(|&count| count > 0);
+            let made = outputs.iter().filter_map(|output| match output {
+                Value::Constant(constant) if !shared => Some(constant.bytes()),
+                _ => None,
+            });
+            return self.room.take(made.sum());
+        }
+        for name in &node.inputs {
+            let (Some(Value::Constant(constant)), Some(kept)) = (self.values.get(name), kept.get_mut(name.as_str()))
+            else {
+                continue;
+            };
+            match kept.checked_sub(1) {
+                Some(left) => *kept = left,
+                None => self.room.take(constant.bytes())?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets the constants that no later node takes.
+    fn release(&mut self, node: &glocal_onnx::Node) {
+        for name in &node.inputs {
+            let Some(count) = self.uses.get_mut(name) else { continue };
+            *count = count.saturating_sub(1);
+            if *count == 0
+                && let Some(Value::Constant(constant)) = self.values.get(name)
+            {
+                if constant.sharers() == 1 {
+                    self.room.give_back(constant.bytes());
+                }
+                self.values.remove(name);
+            }
+        }
     }
 
     /// Recovers the layer names of all nodes: only now is it known which of them are more than constants.
@@ -144,7 +221,7 @@ impl Importer {
         let by_value: BTreeMap<&str, &glocal_onnx::Node> =
             nodes.iter().flat_map(|node| node.outputs.iter().map(move |output| (output.as_str(), node))).collect();
         let mut traces = Vec::with_capacity(self.sources.len());
-        for (_, id, parameters) in &self.sources {
+        for (_, id, parameter) in &self.sources {
             let ours = self.graph.node(*id);
             let source = ours.values.first().and_then(|value| by_value.get(value.as_str()));
             traces.push(Traces {
@@ -155,7 +232,7 @@ impl Importer {
                     _ => None,
                 },
                 scopes: source.and_then(|node| node.metadata.get("pkg.torch.onnx.name_scopes")).map(String::as_str),
-                parameters: parameters.iter().map(String::as_str).collect(),
+                parameter: parameter.as_deref(),
                 affine: ours.op.affine().is_some(),
             });
         }
@@ -285,9 +362,5 @@ fn input_shape(graph: &glocal_onnx::Graph, options: &ImportOptions) -> Result<(S
         }
         (None, None) => return Err(open()),
     };
-    let elements = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
-    match elements {
-        Some(count) if count > 0 && count < isize::MAX as usize / 8 => Ok((input.name.clone(), shape)),
-        _ => Err(open()),
-    }
+    if crate::model::graph::is_sensible(&shape) { Ok((input.name.clone(), shape)) } else { Err(open()) }
 }

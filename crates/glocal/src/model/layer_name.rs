@@ -8,6 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+/// Traces of more bytes are passed over: no framework makes such names, and sizes of a file are not to be trusted.
+const LONGEST_TRACE: usize = 1 << 12;
+
 /// A layer's name in the framework that the model came from, such as `layer1.0.conv1`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LayerName(String);
@@ -40,8 +43,8 @@ pub(crate) struct Traces<'a> {
     pub(crate) function: Option<&'static str>,
     /// The node's `pkg.torch.onnx.name_scopes` metadata.
     pub(crate) scopes: Option<&'a str>,
-    /// The names of its initializers, the weight first.
-    pub(crate) parameters: Vec<&'a str>,
+    /// The name of its first initializer: the weight.
+    pub(crate) parameter: Option<&'a str>,
     /// Whether the weights tell more than the scopes.
     pub(crate) affine: bool,
 }
@@ -95,11 +98,13 @@ fn candidates(nodes: &[Traces<'_>]) -> Vec<Vec<String>> {
         all.push(node.candidates(&mut functions));
     }
     // A module's output is computed last. What its forward function does before a layer inside it is not its output.
-    let mut inner: BTreeSet<String> = BTreeSet::new();
+    // Only prefixes that are candidates are kept: those of a long name take the square of its length.
+    let known: BTreeSet<String> = all.iter().flatten().cloned().collect();
+    let mut inner: BTreeSet<&str> = BTreeSet::new();
     for names in all.iter_mut().rev() {
-        names.retain(|name| !inner.contains(name));
+        names.retain(|name| !inner.contains(name.as_str()));
         for name in names.iter() {
-            inner.extend(name.match_indices('.').map(|(dot, _)| name[..dot].to_owned()));
+            inner.extend(name.match_indices('.').filter_map(|(dot, _)| known.get(&name[..dot])).map(String::as_str));
         }
     }
     all
@@ -108,9 +113,10 @@ fn candidates(nodes: &[Traces<'_>]) -> Vec<Vec<String>> {
 impl Traces<'_> {
     /// The names that the traces suggest, best first. `functions` counts the functions of each module so far.
     fn candidates(&self, functions: &mut BTreeMap<String, usize>) -> Vec<String> {
-        let scope = self.scope_of_name();
-        let metadata = self.scopes.and_then(|scopes| self.scope_of_metadata(scopes, functions));
-        let weight = self.parameters.first().and_then(|name| module_of_parameter(name));
+        let short = |trace: &&str| trace.len() <= LONGEST_TRACE;
+        let scope = Some(self.node_name).filter(short).and_then(|name| self.scope_of_name(name));
+        let metadata = self.scopes.filter(short).and_then(|scopes| self.scope_of_metadata(scopes, functions));
+        let weight = self.parameter.filter(short).and_then(module_of_parameter);
         let ordered = if self.affine { [scope, weight, metadata] } else { [scope, metadata, weight] };
         ordered.into_iter().flatten().collect()
     }
@@ -118,8 +124,8 @@ impl Traces<'_> {
     /// `/layer1/layer1.0/conv1/Conv` → `layer1.0.conv1`: a component that repeats the one before it and goes on
     /// (`layer1`, `layer1.0`) is the child of a sequence under its full name. An op that stands directly in the
     /// forward function of a module with layers of its own has no module, and is named for what it does.
-    fn scope_of_name(&self) -> Option<String> {
-        let path = self.node_name.strip_prefix('/')?;
+    fn scope_of_name(&self, name: &str) -> Option<String> {
+        let path = name.strip_prefix('/')?;
         let (scope, last) = path.rsplit_once('/').unwrap_or(("", path));
         let mut modules: Vec<&str> = Vec::new();
         for component in scope.split('/').filter(|component| !component.is_empty()) {

@@ -10,6 +10,7 @@ mod case;
 mod custom_rule;
 mod linear;
 mod naive;
+mod products;
 #[allow(dead_code, reason = "shared with the properties, which use more of it")]
 mod random;
 

@@ -1,12 +1,14 @@
 //! Methods are what their definitions say of the plain call, whatever the batch and whatever the condition.
 
+mod known;
+mod refusal;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use glocal::attribution::method::{Baseline, Extent, Hidden, IntegratedGradients, Noise, Occlusion, SmoothGrad};
-use glocal::attribution::{Attribution, Attributor, Cancel, Condition, Initial, Method, Pairing, Request, Scope};
+use glocal::attribution::method::{Baseline, IntegratedGradients, Noise, SmoothGrad};
+use glocal::attribution::{Attribution, Attributor, Condition, Initial, Method, Pairing, Request, Scope};
 use glocal::concept::Selection;
-use glocal::error::{RequestErrorKind, RunErrorKind};
 use glocal_compute::Tensor;
 
 use crate::random::Random;
@@ -218,106 +220,6 @@ fn integrated_gradients_are_complete() {
     }
 }
 
-/// For `f(x) = w·x + b` all methods are known: every gradient is w.
-#[test]
-fn methods_of_a_linear_model_are_its_weights() {
-    let attributor = attributor(merged("parallel_linear"), "gradient");
-    let x = inputs("parallel_linear");
-    let run = |method: Method, initial: Initial| {
-        let conditions = (0..3).map(Condition::class).collect();
-        attributor.attribute(&x, &Request { conditions, method, initial, ..Request::default() }).unwrap().items
-    };
-    let zero = Tensor::zeros(x.shape()).unwrap();
-    let bias = attributor.trace(&zero).unwrap().prediction().clone();
-    let single = |hidden| Method::Occlusion(Occlusion { window: Extent::Every(1), hidden, ..Occlusion::default() });
-    let plain = run(Method::Plain, Initial::One);
-    let smooth = run(Method::SmoothGrad(SmoothGrad::default()), Initial::One);
-    let times = run(Method::TimesInput, Initial::One);
-    let integrated = run(Method::IntegratedGradients(IntegratedGradients::default()), Initial::One);
-    let (alone, lost) = (run(single(Hidden::Outside), Initial::Value), run(single(Hidden::Window), Initial::Value));
-    for (index, item) in plain.iter().enumerate() {
-        let weights = item.input.as_ref().unwrap();
-        let of = |items: &[Attribution]| items[index].input.clone().unwrap();
-        let sample = Tensor::new(weights.shape(), x.row(item.sample).to_vec()).unwrap();
-        let products = zip(weights, &sample, |w, x| w * x);
-        assert_eq!(of(&smooth), *weights);
-        assert_eq!(of(&times), products);
-        assert_eq!(support::differ(of(&integrated).data(), products.data(), ROUNDING), None);
-        // A score is a sum of larger products.
-        assert_eq!(support::differ(of(&lost).data(), products.data(), 10.0 * ROUNDING), None);
-        let bias = bias.row(item.sample)[item.condition];
-        let with_bias = zip(&products, &products, |product, _| product + bias);
-        assert_eq!(support::differ(of(&alone).data(), with_bias.data(), 10.0 * ROUNDING), None);
-    }
-}
-
-#[test]
-fn a_window_over_everything_has_the_whole_score() {
-    for name in MODELS {
-        let attributor = attributor(merged(name), "epsilon-plus");
-        let x = inputs(name);
-        let run = |text: &str| {
-            let conditions = vec![Condition::everything(), Condition::class(1)];
-            let request = Request { conditions, method: text.parse().unwrap(), ..Request::default() };
-            attributor.attribute(&x, &request).unwrap()
-        };
-        let zero = attributor.trace(&Tensor::zeros(x.shape()).unwrap()).unwrap().prediction().clone();
-        let (alone, lost) = (run("occlusion:window=1000"), run("occlusion:window=1000,hide=window"));
-        for (alone_item, lost_item) in alone.items.iter().zip(&lost.items) {
-            let score = |of: &Tensor| match alone_item.condition {
-                0 => sum(of.row(alone_item.sample)),
-                _ => f64::from(of.row(alone_item.sample)[1]),
-            };
-            let whole = score(&alone.prediction);
-            let all =
-                |item: &Attribution, value: f64| item.input.as_ref().unwrap().data().iter().all(|&x| x == value as f32);
-            assert!(all(alone_item, whole), "{name}");
-            assert!(all(lost_item, whole - score(&zero)), "{name}");
-            assert!(alone_item.layers.is_empty());
-        }
-    }
-}
-
-#[test]
-fn occlusion_scores_windows_one_by_one() {
-    let attributor = attributor(merged("vgg_tiny"), "epsilon-plus");
-    let x = inputs("vgg_tiny");
-    let (size, window, stride) = (16, 6, 5);
-    let layer = "features.8";
-    let method = Occlusion {
-        window: Extent::Every(window),
-        stride: Some(Extent::Last(vec![stride, stride])),
-        ..Occlusion::default()
-    };
-    let conditions = vec![Condition::class(3)];
-    let request =
-        Request { conditions, method: Method::Occlusion(method), start: Some(layer.to_owned()), ..Request::default() };
-    let items = attributor.attribute(&x, &request).unwrap().items;
-    let node = attributor.model().layer(layer).unwrap();
-    for item in &items {
-        let mut sums = vec![0.0f64; x.row_len()];
-        let mut counts = vec![0.0; x.row_len()];
-        for (top, left) in [0, 5, 10].into_iter().flat_map(|top| [0, 5, 10].map(|left| (top, left))) {
-            let inside = |at: usize| {
-                let (row, column) = (at / size % size, at % size);
-                (top..top + window).contains(&row) && (left..left + window).contains(&column)
-            };
-            let sample = x.row(item.sample).iter().enumerate().map(|(at, &x)| if inside(at) { x } else { 0.0 });
-            let sample = Tensor::new([1, 3, size, size], sample.collect()).unwrap();
-            let trace = attributor.trace(&sample).unwrap();
-            let value = trace.value(node);
-            let plane: usize = value.sample_shape()[1..].iter().product();
-            let score = sum(&value.row(0)[3 * plane..4 * plane]);
-            (0..x.row_len()).filter(|&at| inside(at)).for_each(|at| {
-                sums[at] += score;
-                counts[at] += 1.0;
-            });
-        }
-        let expected: Vec<f32> = sums.iter().zip(&counts).map(|(sum, count)| (sum / count) as f32).collect();
-        assert_eq!(support::differ(item.input.as_ref().unwrap().data(), &expected, ROUNDING), None);
-    }
-}
-
 /// Twice the initial relevance is twice the attribution: powers of two scale without rounding.
 #[test]
 fn methods_are_linear_in_the_initial_relevance() {
@@ -367,104 +269,5 @@ fn initial_relevance_is_told_apart_by_sample_result_and_copy() {
     assert_eq!(calls.load(Ordering::Relaxed), 4);
     for (a, b) in squares.iter().zip(&of(Initial::Value)) {
         assert!(difference(a, b).is_some());
-    }
-}
-
-#[test]
-fn requests_that_make_no_sense_are_refused() {
-    use RequestErrorKind as Kind;
-    let attributor = attributor(merged("vgg_tiny"), "epsilon-plus");
-    let of = |method: &str| Request { method: method.parse().unwrap(), ..Request::default() };
-    let smooth = |method: SmoothGrad| Request { method: Method::SmoothGrad(method), ..Request::default() };
-    let given = |shape: &[usize]| Noise::Given(Tensor::zeros(shape).unwrap());
-    let integrated =
-        |method: IntegratedGradients| Request { method: Method::IntegratedGradients(method), ..Request::default() };
-    let masked = vec![Condition::class(0).through("features.4", Selection::channels([0]))];
-    type Expected = fn(&Kind) -> bool;
-    let cases: Vec<(Request, Expected)> = vec![
-        (Request { conditions: masked, ..of("occlusion") }, |kind| matches!(kind, Kind::NoRelevance { .. })),
-        (Request { record: vec!["features.4".to_owned()], ..of("occlusion") }, |kind| {
-            matches!(kind, Kind::NoRelevance { .. })
-        }),
-        (Request { initial: Initial::One, ..of("occlusion") }, |kind| matches!(kind, Kind::NoRelevance { .. })),
-        (of("occlusion:window=2,stride=3"), |kind| matches!(kind, Kind::Window { .. })),
-        (of("occlusion:window=1x1x1x1"), |kind| matches!(kind, Kind::Window { .. })),
-        (Request { conditions: vec![Condition::class(9)], ..of("occlusion") }, |kind| {
-            matches!(kind, Kind::Concept { .. })
-        }),
-        (smooth(SmoothGrad { passes: 0, ..SmoothGrad::default() }), |kind| {
-            matches!(kind, Kind::Parameter { name: "passes", .. })
-        }),
-        (smooth(SmoothGrad { noise_level: -1.0, ..SmoothGrad::default() }), |kind| {
-            matches!(kind, Kind::Parameter { name: "noise", .. })
-        }),
-        (
-            smooth(SmoothGrad { passes: 3, noise: given(&[3, 3, 3, 16, 16]), ..SmoothGrad::default() }),
-            |kind| matches!(kind, Kind::PerturbationShape { what: "noise", expected, .. } if expected == &[2, 3, 3, 16, 16]),
-        ),
-        (smooth(SmoothGrad { passes: 3, noise: given(&[2, 2, 3, 16, 16]), ..SmoothGrad::default() }), |kind| {
-            matches!(kind, Kind::PerturbationShape { .. })
-        }),
-        (integrated(IntegratedGradients { steps: 0, ..IntegratedGradients::default() }), |kind| {
-            matches!(kind, Kind::Parameter { name: "steps", .. })
-        }),
-        (
-            integrated(IntegratedGradients {
-                baseline: Baseline::Given(Tensor::zeros([2, 3, 16, 16]).unwrap()),
-                ..IntegratedGradients::default()
-            }),
-            |kind| matches!(kind, Kind::PerturbationShape { what: "baseline", .. }),
-        ),
-        (Request { conditions: vec![Condition::class(9)], ..of("smooth-grad") }, |kind| {
-            matches!(kind, Kind::Concept { .. })
-        }),
-    ];
-    for (index, (request, expected)) in cases.iter().enumerate() {
-        let error = attributor.attribute(&inputs("vgg_tiny"), request).unwrap_err();
-        assert!(expected(error.kind()), "case {index}: {:?}", error.kind());
-        assert!(!error.to_string().is_empty());
-    }
-    // What fits is taken: one row of noise for all samples, a baseline for each.
-    let noise = smooth(SmoothGrad { passes: 3, noise: given(&[2, 1, 3, 16, 16]), ..SmoothGrad::default() });
-    let baseline = Baseline::Given(inputs("vgg_tiny"));
-    let baseline = integrated(IntegratedGradients { baseline, ..IntegratedGradients::default() });
-    for request in [noise, baseline.clone()] {
-        assert!(attributor.attribute(&inputs("vgg_tiny"), &request).is_ok());
-    }
-    // A path of no length leads to nothing.
-    let items = attributor.attribute(&inputs("vgg_tiny"), &baseline).unwrap().items;
-    assert!(items.iter().all(|item| item.input.as_ref().unwrap().data().iter().all(|&value| value == 0.0)));
-}
-
-#[test]
-fn no_samples_give_no_results() {
-    let attributor = attributor(merged("vgg_tiny"), "epsilon-plus");
-    for method in methods() {
-        let request = Request { method, ..Request::default() };
-        let none = attributor.attribute(&Tensor::zeros([0, 3, 16, 16]).unwrap(), &request).unwrap();
-        assert!(none.items.is_empty(), "{}", request.method);
-        let request = Request { conditions: Vec::new(), ..request };
-        assert!(attributor.attribute(&inputs("vgg_tiny"), &request).unwrap().items.is_empty());
-    }
-}
-
-#[test]
-fn work_stops_when_it_is_cancelled_half_way() {
-    let attributor = attributor(merged("vgg_tiny"), "epsilon-plus");
-    for method in methods().into_iter().filter(|method| *method != Method::TimesInput) {
-        let (cancel, calls) = (Cancel::default(), Arc::new(AtomicUsize::new(0)));
-        let (flag, counted) = (cancel.clone(), Arc::clone(&calls));
-        let function = move |value: &Tensor| {
-            if counted.fetch_add(1, Ordering::Relaxed) == 1 {
-                flag.cancel();
-            }
-            value.clone()
-        };
-        let initial = Initial::Function(Arc::new(function));
-        let request = Request { method, initial, cancel, rows_at_once: 1, ..Request::default() };
-        let error = attributor.attribute(&inputs("vgg_tiny"), &request).unwrap_err();
-        let cancelled = |kind: &RequestErrorKind| matches!(kind, RequestErrorKind::Run(error) if matches!(error.kind(), RunErrorKind::Cancelled));
-        assert!(cancelled(error.kind()), "{}: {error}", request.method);
-        assert_eq!(calls.load(Ordering::Relaxed), 2, "{}", request.method);
     }
 }

@@ -14,7 +14,7 @@ use glocal_kit::loading::{ClassNames, InputFiles, LoadedModel};
 use super::conservation::Conservation;
 use super::summary::Summary;
 use super::{Attribute, PairingArgument, ScopeArgument, Sink};
-use crate::args::read_composite;
+use crate::args::DEFAULT_COMPOSITE;
 use crate::failure::Failure;
 use crate::hint;
 use crate::output::file_name_part;
@@ -58,9 +58,9 @@ impl Attribute {
     /// Reads everything but images, and checks all that can be checked.
     pub(super) fn plan(&self, session: &Session) -> Result<Plan, Failure> {
         let method = self.method()?;
-        let classic = self.composite.is_none() && method != Method::Plain;
-        let rules = if classic { "gradient" } else { "epsilon-plus-flat" };
-        let (composite, _) = read_composite(self.composite.as_deref().unwrap_or(rules))?;
+        let classic = !self.composite.is_given() && method != Method::Plain;
+        let rules = if classic { "gradient" } else { DEFAULT_COMPOSITE };
+        let (composite, _) = self.composite.read_or(rules)?;
         let preprocess = self.samples.preprocess()?;
         let loaded = self.model.load()?;
         let model = &loaded.model;
@@ -99,8 +99,10 @@ impl Attribute {
             None if classic && !is_occlusion => (Initial::One, "one"),
             None => (Initial::Value, "value"),
         };
-        // What is recorded where relevance starts is how much of it there is; occlusion starts none.
-        let recorded = record.iter().chain(Some(&start).filter(|_| !is_occlusion)).cloned().collect();
+        // What is recorded where relevance starts is how much of it there is. Of the methods, these alone report what
+        // arrives of it; the attributions of others are something else.
+        let arrives = matches!(method, Method::Plain | Method::SmoothGrad(_));
+        let recorded = record.iter().chain(Some(&start).filter(|_| arrives)).cloned().collect();
         let request = Request {
             conditions: Vec::new(),
             method,

@@ -24,9 +24,9 @@ pub struct Summary {
 struct Row {
     sample: usize,
     condition: usize,
-    /// The sum of the relevance that started.
+    /// The sum of the relevance that started; `None` where the method reports no part of it.
     started: Option<f64>,
-    /// The sum of the relevance that arrived at the input; `None` where none can.
+    /// The sum of the attribution: of the relevance that arrived at the input, `None` where none can.
     arrived: Option<f64>,
     files: Vec<PathBuf>,
 }

@@ -40,7 +40,11 @@ impl Method {
     /// Sets one parameter by its name.
     fn set(&mut self, key: &str, value: &str) -> Result<(), RequestError> {
         match (self, key) {
-            (Self::SmoothGrad(method), "noise") => method.noise_level = number("noise", value)?,
+            (Self::SmoothGrad(method), "noise") => {
+                let expected = RequestErrorKind::Parameter { name: "noise", expected: "a number of at least 0" };
+                let level = number("noise", value).ok().filter(|level| *level >= 0.0);
+                method.noise_level = level.ok_or(expected)?;
+            }
             (Self::SmoothGrad(method), "passes") => method.passes = count("passes", value)?,
             (Self::SmoothGrad(method), "seed") => {
                 let expected = RequestErrorKind::Parameter { name: "seed", expected: "a whole number" };
@@ -175,6 +179,8 @@ mod tests {
             ("plain:noise=1", "no parameter is called \"noise\""),
             ("smooth-grad:noise=much", "noise must be a number"),
             ("smooth-grad:noise=inf", "noise must be a number"),
+            ("smooth-grad:noise=-1", "noise must be a number of at least 0"),
+            ("occlusion:fill=NaN", "fill must be a number"),
             ("smooth-grad:passes=0", "passes must be a whole number of at least 1"),
             ("smooth-grad:seed=-1", "seed must be a whole number"),
             ("integrated-gradients:steps", "steps must be"),

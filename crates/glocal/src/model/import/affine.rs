@@ -46,7 +46,7 @@ pub(super) fn convolution_transpose(reader: &mut NodeReader<'_>) -> Result<Vec<V
         return Err(wrong("kernel_shape", "the shape of the weights"));
     }
     let group = group(reader, *inputs)?;
-    if bias.as_ref().is_some_and(|bias| bias.shape() != [outputs * group]) {
+    if bias.as_ref().is_some_and(|bias| outputs.checked_mul(group).is_none_or(|outputs| bias.shape() != [outputs])) {
         return Err(wrong("B", "one number for each output channel"));
     }
     let spatial = reader.shape(x).get(1..).unwrap_or(&[]).to_vec();

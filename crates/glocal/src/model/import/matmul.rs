@@ -108,8 +108,9 @@ fn stack(reader: &mut NodeReader<'_>, x: NodeId, weight: &Tensor) -> Result<Node
     let ([outer @ .., depth, columns], [stacked @ .., rows, taken]) = (shape.as_slice(), weight.shape()) else {
         return Err(mismatch());
     };
-    // Outer axes that the constant lacks would need a copy of it for each.
-    if outer != stacked || depth != taken {
+    // Outer axes that the constant lacks would need a copy of it for each, but for those of one element.
+    let several = |sizes: &[usize]| sizes.iter().copied().skip_while(|&size| size == 1).collect::<Vec<_>>();
+    if several(outer) != several(stacked) || depth != taken {
         return Err(mismatch());
     }
     let group: usize = outer.iter().product();

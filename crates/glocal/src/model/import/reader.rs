@@ -1,24 +1,26 @@
 //! What an op's reader sees of its ONNX node: typed attributes and operands, and the graph to add to.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use glocal_compute::Tensor;
 use glocal_onnx::Attribute;
 
 use crate::error::{ModelError, ModelErrorKind};
+use crate::model::import::room::Room;
 use crate::model::import::value::{Constant, Size, Value};
 use crate::model::{Graph, Node, NodeId};
-use crate::op::Op;
+use crate::op::{Op, Structure};
 
 /// One ONNX node on its way into the graph.
 pub(super) struct NodeReader<'a> {
     node: &'a glocal_onnx::Node,
     operands: Vec<Option<Value>>,
     opset: i64,
-    /// The values that any node takes.
-    used: &'a BTreeSet<String>,
+    /// How often each value is still taken.
+    uses: &'a BTreeMap<String, usize>,
+    room: &'a Room,
     graph: &'a mut Graph,
     read: RefCell<BTreeSet<&'static str>>,
 }
@@ -28,10 +30,11 @@ impl<'a> NodeReader<'a> {
         node: &'a glocal_onnx::Node,
         operands: Vec<Option<Value>>,
         opset: i64,
-        used: &'a BTreeSet<String>,
+        uses: &'a BTreeMap<String, usize>,
+        room: &'a Room,
         graph: &'a mut Graph,
     ) -> Self {
-        Self { node, operands, opset, used, graph, read: RefCell::default() }
+        Self { node, operands, opset, uses, room, graph, read: RefCell::default() }
     }
 
     pub(super) fn op_type(&self) -> &'a str {
@@ -123,7 +126,7 @@ impl<'a> NodeReader<'a> {
 
     /// Whether a node, or the model's output, takes the output of that index.
     pub(super) fn uses_output(&self, index: usize) -> bool {
-        self.node.outputs.get(index).is_some_and(|name| self.used.contains(name))
+        self.node.outputs.get(index).is_some_and(|name| self.uses.contains_key(name))
     }
 
     /// The operand of that index, if it is given.
@@ -184,6 +187,15 @@ impl<'a> NodeReader<'a> {
 
     /// Adds a node: a step, until the ONNX node's output is labelled as such.
     pub(super) fn add(&mut self, op: impl Op + 'static, inputs: Vec<NodeId>) -> Result<NodeId, ModelError> {
+        let named = self.node.name.len().max(self.node.outputs.first().map_or(0, String::len));
+        self.room.take_node(named)?;
+        // Constants that readers make themselves, of a number or none.
+        let made = match op.structure() {
+            Structure::ChannelAffine(op) => op.scale.len() + op.shift.len(),
+            Structure::Dense(op) => op.parameters.bias().map_or(0, Tensor::len),
+            _ => 0,
+        };
+        self.room.take(made.saturating_mul(size_of::<f32>()))?;
         let first_output = self.node.outputs.first().cloned().unwrap_or_default();
         let node = Node {
             op: Arc::new(op),
@@ -196,6 +208,11 @@ impl<'a> NodeReader<'a> {
             shape: Vec::new(),
         };
         Ok(self.graph.push(node)?)
+    }
+
+    /// Books memory that an op is about to take besides that of its operands.
+    pub(super) fn take_room(&self, bytes: usize) -> Result<(), ModelError> {
+        self.room.take(bytes)
     }
 
     /// Adds the node that is the ONNX node's only output.

@@ -14,7 +14,10 @@ use crate::op::resample::{Purpose, Resample};
 pub(super) use resize::resize;
 
 /// The longest axis that is made anew: far beyond any map, and small enough that a table of it is harmless.
-const LONGEST_AXIS: usize = 1 << 20;
+const LONGEST_AXIS: usize = 1 << 17;
+
+/// What a table takes for each new element: its start, and elements of the old axis with their weights.
+const TABLE_BYTES: usize = 128;
 
 pub(super) fn gather(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
     let x = reader.activation(0)?;
@@ -32,6 +35,7 @@ pub(super) fn gather(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelErr
     };
     let elements: Option<Vec<usize>> = indices.iter().map(from_start).collect();
     let elements = elements.ok_or_else(|| wrong("indices", "elements of the axis"))?;
+    reader.take_room(elements.len().saturating_mul(TABLE_BYTES))?;
     let resampling = Resampling::choose(size, elements)?;
     let op = Resample { purpose: Purpose::Gather, axes: vec![(axis, resampling)] };
     if index_shape.len() == 1 {
@@ -101,6 +105,7 @@ pub(super) fn repeated(reader: &mut NodeReader<'_>, x: NodeId, repeats: &[usize]
     for (index, (&size, &repeats)) in reader.shape(x).iter().zip(repeats).enumerate().filter(|(_, (_, r))| **r != 1) {
         let to = size.checked_mul(repeats).filter(|&to| to <= LONGEST_AXIS);
         let to = to.ok_or_else(|| too_long(size.saturating_mul(repeats)))?;
+        reader.take_room(to * TABLE_BYTES)?;
         axes.push((index + 1, Resampling::choose(size, (0..to).map(|element| element % size))?));
     }
     reader.add(Resample { purpose: Purpose::Expand, axes }, vec![x])

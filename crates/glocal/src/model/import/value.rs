@@ -1,5 +1,7 @@
 //! What a name of the ONNX graph stands for while it is read: one of our nodes, or a constant.
 
+use std::sync::Arc;
+
 use glocal_compute::Tensor;
 use glocal_onnx::{Data, ElementType};
 
@@ -32,7 +34,7 @@ pub(super) enum ConstantData {
         /// The shape, batch included if it has one.
         shape: Vec<usize>,
         /// The elements in row-major order.
-        elements: Vec<Size>,
+        elements: Arc<Vec<Size>>,
     },
 }
 
@@ -60,7 +62,7 @@ impl Constant {
     }
 
     pub(super) fn integers(shape: Vec<usize>, elements: Vec<Size>) -> Self {
-        Self { name: String::new(), data: ConstantData::Integer { shape, elements } }
+        Self { name: String::new(), data: ConstantData::Integer { shape, elements: Arc::new(elements) } }
     }
 
     pub(super) fn named(mut self, name: &str) -> Self {
@@ -97,17 +99,36 @@ impl Constant {
         }
     }
 
+    /// The bytes that the elements take.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.data {
+            ConstantData::Float(tensor) => tensor.len() * size_of::<f32>(),
+            ConstantData::Integer { elements, .. } => elements.len() * size_of::<Size>(),
+        }
+    }
+
+    /// How many constants, and ops, hold the elements.
+    pub(super) fn sharers(&self) -> usize {
+        match &self.data {
+            ConstantData::Float(tensor) => tensor.sharers(),
+            ConstantData::Integer { elements, .. } => Arc::strong_count(elements),
+        }
+    }
+
     /// The elements at `positions`, as a constant of `shape`, which has as many. It keeps the name: it is made of that
     /// initializer alone.
-    pub(super) fn select(&self, shape: Vec<usize>, positions: &[usize]) -> Result<Self, ModelError> {
+    pub(super) fn select(&self, shape: Vec<usize>, positions: impl Iterator<Item = usize>) -> Result<Self, ModelError> {
+        let count = shape.iter().product();
         let data = match &self.data {
             ConstantData::Float(tensor) => {
-                let elements = positions.iter().map(|&position| tensor.data()[position]).collect();
-                ConstantData::Float(Tensor::new(shape, elements)?)
+                let mut picked = Vec::with_capacity(count);
+                picked.extend(positions.map(|position| tensor.data()[position]));
+                ConstantData::Float(Tensor::new(shape, picked)?)
             }
             ConstantData::Integer { elements, .. } => {
-                let elements = positions.iter().map(|&position| elements[position]).collect();
-                ConstantData::Integer { shape, elements }
+                let mut picked = Vec::with_capacity(count);
+                picked.extend(positions.map(|position| elements[position]));
+                ConstantData::Integer { shape, elements: Arc::new(picked) }
             }
         };
         Ok(Self { name: self.name.clone(), data })
@@ -117,7 +138,7 @@ impl Constant {
     pub(super) fn reshaped(&self, shape: Vec<usize>) -> Result<Self, ModelError> {
         let data = match &self.data {
             ConstantData::Float(tensor) => ConstantData::Float(tensor.reshape(shape)?),
-            ConstantData::Integer { elements, .. } => ConstantData::Integer { shape, elements: elements.clone() },
+            ConstantData::Integer { elements, .. } => ConstantData::Integer { shape, elements: Arc::clone(elements) },
         };
         Ok(Self { name: self.name.clone(), data })
     }

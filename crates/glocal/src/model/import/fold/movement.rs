@@ -27,11 +27,13 @@ fn elements(shape: &[usize]) -> Option<usize> {
 
 /// The positions in a constant of `shape` of the elements that `along` picks from `axis`, whose place a result of
 /// `out_axis` elements takes.
-fn picked(shape: &[usize], axis: usize, along: &[usize]) -> Vec<usize> {
+fn picked<'a>(shape: &[usize], axis: usize, along: &'a [usize]) -> impl Iterator<Item = usize> + use<'a> {
     let inner: usize = shape[axis + 1..].iter().product();
-    let outer: usize = shape[..axis].iter().product();
-    let line = |outer: usize| along.iter().map(move |&element| (outer * shape[axis] + element) * inner);
-    (0..outer).flat_map(line).flat_map(|start| start..start + inner).collect()
+    // The axes before may be enormous where nothing is picked.
+    let outer: usize = if along.is_empty() || inner == 0 { 0 } else { shape[..axis].iter().product() };
+    let size = shape[axis];
+    let line = move |outer: usize| along.iter().map(move |&element| (outer * size + element) * inner);
+    (0..outer).flat_map(line).flat_map(move |start| start..start + inner)
 }
 
 pub(super) fn gather(reader: &NodeReader<'_>, data: &Constant) -> Result<Option<Constant>, ModelError> {
@@ -47,7 +49,7 @@ pub(super) fn gather(reader: &NodeReader<'_>, data: &Constant) -> Result<Option<
     let along = along.ok_or_else(|| wrong("indices", "within the data"))?;
     let shape = [&data.shape()[..axis], indices.shape(), &data.shape()[axis + 1..]].concat();
     check_growth(elements(&shape), std::slice::from_ref(data))?;
-    Ok(Some(data.select(shape, &picked(data.shape(), axis, &along))?))
+    Ok(Some(data.select(shape, picked(data.shape(), axis, &along))?))
 }
 
 pub(super) fn slice(reader: &NodeReader<'_>, data: &Constant) -> Result<Option<Constant>, ModelError> {
@@ -72,7 +74,7 @@ pub(super) fn slice(reader: &NodeReader<'_>, data: &Constant) -> Result<Option<C
         let mut shape = sliced.shape().to_vec();
         let positions = picked(&shape, axis, &along);
         shape[axis] = along.len();
-        sliced = sliced.select(shape, &positions)?;
+        sliced = sliced.select(shape, positions)?;
     }
     Ok(Some(sliced))
 }
@@ -94,7 +96,7 @@ pub(super) fn concat(reader: &NodeReader<'_>, operands: &[Constant]) -> Result<C
     }
     // Each node may double what the one before made: what is large is not joined with itself without end.
     check_growth(elements(&shape), std::slice::from_ref(first))?;
-    let outer: usize = shape[..axis].iter().product();
+    let outer: usize = if elements(&shape) == Some(0) { 0 } else { shape[..axis].iter().product() };
     let block = |operand: &Constant| operand.shape()[axis..].iter().product::<usize>();
     let blocks = |index: usize| operands.iter().map(move |operand| (operand, index * block(operand), block(operand)));
     match &first.data {
@@ -197,8 +199,7 @@ pub(super) fn transpose(reader: &NodeReader<'_>, data: &Constant) -> Result<Cons
         }
         position
     };
-    let positions: Vec<usize> = (0..data.len()).map(position).collect();
-    data.select(shape.clone(), &positions)
+    data.select(shape.clone(), (0..data.len()).map(position))
 }
 
 pub(super) fn expand(data: &Constant, operands: &[Constant]) -> Result<Option<Constant>, ModelError> {
@@ -207,8 +208,8 @@ pub(super) fn expand(data: &Constant, operands: &[Constant]) -> Result<Option<Co
     let target = target.ok_or_else(|| wrong("shape", "a list of sizes"))?;
     let broadcast = Broadcast::new(&[data.shape(), &target]).ok_or_else(|| wrong("shape", "sizes to broadcast to"))?;
     let count = check_growth(elements(&broadcast.shape), std::slice::from_ref(data))?;
-    let positions: Vec<usize> = (0..count).map(|index| broadcast.position(data.shape(), index)).collect();
-    data.select(broadcast.shape.clone(), &positions).map(Some)
+    let positions = (0..count).map(|index| broadcast.position(data.shape(), index));
+    data.select(broadcast.shape.clone(), positions).map(Some)
 }
 
 pub(super) fn constant_of_shape(reader: &NodeReader<'_>, shape: &Constant) -> Result<Option<Constant>, ModelError> {
@@ -224,7 +225,7 @@ pub(super) fn constant_of_shape(reader: &NodeReader<'_>, shape: &Constant) -> Re
     if value.len() != 1 {
         return Err(wrong("value", "one number"));
     }
-    value.select(shape, &vec![0; count]).map(Some)
+    value.select(shape, std::iter::repeat_n(0, count)).map(Some)
 }
 
 /// Shapes broadcast against each other as in NumPy.

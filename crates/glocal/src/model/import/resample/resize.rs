@@ -6,7 +6,7 @@ use glocal_compute::Resampling;
 use crate::error::ModelError;
 use crate::model::NodeId;
 use crate::model::import::reader::{NodeReader, unsupported, wrong};
-use crate::model::import::resample::{LONGEST_AXIS, too_long};
+use crate::model::import::resample::{LONGEST_AXIS, TABLE_BYTES, too_long};
 use crate::model::import::value::{Size, Value};
 use crate::op::resample::{Purpose, Resample};
 
@@ -60,6 +60,12 @@ pub(in crate::model::import) fn resize(reader: &mut NodeReader<'_>) -> Result<Ve
         if resized.to > LONGEST_AXIS {
             return Err(too_long(resized.to));
         }
+        let mode = match mode {
+            // What opset 10 leaves open, and runtimes do: fewer elements are taken from the next one.
+            Mode::Nearest(_) if old && resized.scale < 1.0 => Mode::Nearest(Rounding::Ceil),
+            mode => mode,
+        };
+        reader.take_room(resized.to * TABLE_BYTES)?;
         let taps = (0..resized.to).map(|index| mode.taps(coordinates.of(index, resized), resized.from));
         axes.push((axis, Resampling::new(resized.from, taps)?));
     }
