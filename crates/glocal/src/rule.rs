@@ -2,7 +2,8 @@
 //!
 //! A rule *prepares* what depends on the sample alone (the denominators), once, and the result *propagates* any number
 //! of relevances, one for each condition. Rules know nothing of conditions. Those for affine ops are small tables of
-//! terms, evaluated by [`terms`]; anyone can write another with [`Rule`].
+//! terms, evaluated by [`terms`]; anyone can write another with [`Rule`], as `examples/custom_rule.rs` does with a table
+//! of terms and from the ground up.
 //!
 //! Symbols: `x` input, `z = f(x; W, b)` output, `R` relevance at the output, `x⁺ = max(x, 0)`, `x⁻ = min(x, 0)`,
 //! `fᵀ(r; W)` the vector-Jacobian product, `s(z)` the [`Stabilizer`].

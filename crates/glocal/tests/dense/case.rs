@@ -45,10 +45,21 @@ impl Case {
     pub fn random(kind: Kind, seed: u64) -> Self {
         let mut random = Random::new(3 * seed + kind as u64);
         let rank = 1 + (seed % 3) as usize;
+        Self::of(kind, rank, &mut random)
+    }
+
+    /// An op of any kind, with what the choices make of it.
+    pub fn drawn(choices: Vec<u64>) -> Self {
+        let mut random = Random::chosen(choices);
+        let (kind, rank) = (random.pick(&Kind::ALL), random.within(1, 3));
+        Self::of(kind, rank, &mut random)
+    }
+
+    fn of(kind: Kind, rank: usize, random: &mut Random) -> Self {
         match kind {
-            Kind::Convolution => convolution(&mut random, rank),
-            Kind::ConvolutionTranspose => convolution_transpose(&mut random, rank),
-            Kind::Dense => dense(&mut random),
+            Kind::Convolution => convolution(random, rank),
+            Kind::ConvolutionTranspose => convolution_transpose(random, rank),
+            Kind::Dense => dense(random),
         }
     }
 }

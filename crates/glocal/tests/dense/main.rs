@@ -3,7 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[allow(dead_code, reason = "shared with the properties, which use more of it")]
 mod case;
+/// The example's rules, which are made of public traits alone.
+#[path = "../../examples/custom_rule.rs"]
+mod custom_rule;
 mod linear;
 mod naive;
 mod products;
@@ -234,6 +238,28 @@ fn equations(random: &mut Random, channels: usize) -> Vec<Equation> {
             zero_bias: false,
             ..equation(Box::new(Norm { stabilizer }), Box::new(of_epsilon), Box::new(with_bias))
         },
+        Equation {
+            zero_bias: false,
+            ..equation(
+                Box::new(custom_rule::Magnitude { stabilizer }),
+                Box::new(move |setting, r| {
+                    let terms = [setting.term(setting.part(f64::abs), &f64::abs, Some(&f64::abs), 1.0)];
+                    setting.hand_down(&terms, 1.0, &setting.everywhere(), r)
+                }),
+                Box::new(any),
+            )
+        },
+        Equation {
+            zero_bias: false,
+            ..equation(
+                Box::new(custom_rule::SquaredShares { stabilizer }),
+                Box::new(move |setting, r| {
+                    let terms = [setting.term(setting.part(|x| x * x), &squared, Some(&squared), 1.0)];
+                    setting.hand_down(&terms, 1.0, &setting.everywhere(), r)
+                }),
+                Box::new(any),
+            )
+        },
         equation(Box::new(Gradient), Box::new(|setting, r| setting.matrix.gradient(r)), Box::new(any)),
     ]
 }
@@ -302,6 +328,11 @@ fn differ(matrix: &Matrix, ours: &[f32], expected: &Relevance) -> Option<String>
     )?;
     let (index, (ours, (expected, bound))) = wrong;
     Some(format!("input {index} gets {ours:e} instead of {expected:e}, {:e} off is allowed", factor * bound))
+}
+
+#[test]
+fn the_example_of_custom_rules_conserves_relevance() {
+    custom_rule::main().unwrap();
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! A sample's result is the same, bit for bit, whatever stands beside it in the batch.
 
 use glocal::attribution::{Cancel, Condition, Pairing, Request, Scope};
+use glocal::canonizer::canonize;
 use glocal::concept::Selection;
 use glocal::search::{Observation, SampleId, Scan, ScanOptions};
 use glocal_compute::Tensor;
+use proptest::prelude::*;
+
+use crate::network::{self, Network};
 
 use crate::{MODELS, attributor, difference, inputs, merged, names, support};
 
@@ -30,6 +34,39 @@ fn attributions_do_not_depend_on_the_batch() {
                     assert_eq!((item.sample, item.condition), (sample, condition));
                     let difference = difference(item, &alone.items[condition]);
                     assert_eq!(difference, None, "{name}, {composite}, sample {sample}, condition {condition}");
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(crate::config(64))]
+
+    /// On random networks: alone, or in any order beside the others and itself.
+    #[test]
+    fn attributions_of_random_networks_do_not_depend_on_the_batch(
+        choices in network::choices(),
+        crowd in proptest::collection::vec(0usize..3, 1..6),
+    ) {
+        let Network { model, x } = Network::drawn(choices);
+        let model = canonize(&model).unwrap();
+        let named = model.graph().nodes().filter_map(|(_, node)| node.layers.first());
+        let record: Vec<String> = named.map(ToString::to_string).collect();
+        for composite in ["epsilon-plus-flat", "epsilon-alpha2-beta1", "epsilon-gamma-box:low=-3,high=3", "gradient"] {
+            let attributor = attributor(model.clone(), composite);
+            let request = Request {
+                conditions: vec![Condition::predicted(), Condition::class(1)],
+                record: record.clone(),
+                ..Request::default()
+            };
+            let together = attributor.attribute(&support::rows(&x, &crowd), &request).unwrap();
+            for (row, &sample) in crowd.iter().enumerate() {
+                let alone = attributor.attribute(&support::rows(&x, &[sample]), &request).unwrap();
+                for condition in 0..2 {
+                    let (beside, alone) = (&together.items[2 * row + condition], &alone.items[condition]);
+                    let difference = difference(beside, alone);
+                    prop_assert_eq!(difference, None, "{}, sample {}\n{}", composite, sample, network::describe(&model));
                 }
             }
         }

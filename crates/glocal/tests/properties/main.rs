@@ -28,7 +28,7 @@ use glocal::attribution::{Attribution, Attributor};
 use glocal::canonizer::canonize;
 use glocal::model::{Model, NodeId};
 use glocal_compute::Tensor;
-use proptest::prelude::ProptestConfig;
+use proptest::prelude::{ProptestConfig, Strategy, any};
 use safetensors::SafeTensors;
 
 /// All models of the oracle.
@@ -59,6 +59,11 @@ fn config(cases: u32) -> ProptestConfig {
     // The variable PROPTEST_CASES asks for more.
     let cases = if default.cases == 256 { cases } else { default.cases };
     ProptestConfig { cases, failure_persistence: None, ..default }
+}
+
+/// The choices that make an affine op at some samples, and more for what goes with it.
+fn choices() -> impl Strategy<Value = Vec<u64>> {
+    proptest::collection::vec(any::<u64>(), 0..60)
 }
 
 /// Choices that are the same on every run.
