@@ -7,7 +7,7 @@
 
 A file passes when, with batch normalisations kept and merged and with two composites,
   - the output differs from onnxruntime's by at most OUTPUT_TOLERANCE of its largest,
-  - no layer loses relevance that its account does not explain,
+  - no layer loses relevance that its account does not explain, and none is lost between layers,
   - some relevance arrives at the input, and all of it is finite,
 and when every torch module with weights that the network calls is found by its name. NAME is a file's or a network's.
 """
@@ -20,7 +20,7 @@ import tempfile
 
 import numpy as np
 
-from compare import UNEXPLAINED, attribute, expected, logits_off, worst_unexplained
+from compare import UNEXPLAINED, attribute, expected, logits_off, lost_between_layers, worst_unexplained
 
 # Relative to the largest output. A sum of up to 4608 products (3x3x512), added in two orders, differs by about
 # sqrt(4608) * 2^-24 = 4e-6 of its terms' size; over 120 layers (DenseNet) whose differences are independent that is
@@ -47,16 +47,18 @@ def check(glocal, path, out):
     document = json.loads(path.with_name(f"{network}.json").read_text())
     x = np.load(inputs)
     box = f"epsilon-gamma-box:low={np.floor(x.min()):g},high={np.ceil(x.max()):g}"
-    target = ["--target", str(MAP_TARGET)] if len(document["output"]) > 1 else []
+    target = MAP_TARGET if len(document["output"]) > 1 else None
+    chosen = [] if target is None else ["--target", str(target)]
     output = expected(path, x)
-    faults, off, lost, where = [], 0.0, 0.0, ""
+    faults, off, lost, between, where = [], 0.0, 0.0, 0.0, ""
     for canonize, composite in itertools.product(("none", "auto"), ("epsilon-plus-flat", box)):
         arrays, layers = attribute(
-            glocal, path, inputs, out, "--canonize", canonize, "--composite", composite, *target)
+            glocal, path, inputs, out, "--canonize", canonize, "--composite", composite, *chosen)
         off = max(off, logits_off(arrays["prediction"], output))
         share, layer = worst_unexplained(layers)
         if share >= lost:
             lost, where = share, f"{layer['layer']} ({layer['rule']}, --canonize {canonize})"
+        between = max(between, lost_between_layers(arrays, layers, target))
         relevance = arrays["attribution"]
         if not np.isfinite(relevance).all() or not relevance.any():
             faults.append(f"{composite}, --canonize {canonize}: relevance is nowhere, or not finite")
@@ -64,11 +66,13 @@ def check(glocal, path, out):
         faults.append("the output is off")
     if lost > UNEXPLAINED:
         faults.append(f"{where} loses relevance")
+    if between > UNEXPLAINED:
+        faults.append("relevance is lost between layers")
     missing = missing_modules(glocal, path, document["modules"])
     if missing:
         faults.append(f"modules not found: {', '.join(missing)}")
     found = len(document["modules"]) - len(missing)
-    told = (f"output off by {off:.1e}, at worst {lost:.1e} unexplained, "
+    told = (f"output off by {off:.1e}, at worst {lost:.1e} unexplained and {between:.1e} lost between layers, "
             f"{found} of {len(document['modules'])} modules found")
     return told, faults
 

@@ -52,6 +52,16 @@ def worst_unexplained(layers):
                key=lambda pair: pair[0])
 
 
+def lost_between_layers(arrays, layers, target=None):
+    """What starts at the output and neither arrives at the input nor is kept by a layer, relative to the largest layer's
+    sizes. `target` is the channel that is explained; None is each sample's predicted class."""
+    prediction = arrays["prediction"].astype(np.float64)
+    started = prediction.max(1).sum() if target is None else prediction[:, target].sum()
+    kept = sum(layer["relevance_in"] - layer["relevance_out"] for layer in layers)
+    arrived = arrays["attribution"].sum(dtype=np.float64)
+    return abs(started - kept - arrived) / max(layer["magnitude"] for layer in layers)
+
+
 def forward(program, folder, cases):
     """Runs models by the example program `forward` of the crate glocal, many in one process.
 

@@ -3,9 +3,10 @@
     pip install -r requirements.txt -r requirements-torch.txt
     python zoo.py FOLDER [NAME...]
 
-Writes, for each network, NAME-torchscript.onnx and NAME-dynamo.onnx with a free batch axis, for some also NAME-kept.onnx
-(TorchScript with batch normalisations that are not folded), NAME.npy (two pictures) and NAME.json (its modules with
-weights that a forward pass calls). All together are about 2.5 GB. `check_zoo.py` compares Glocal with onnxruntime on them.
+Writes, for each network, NAME-torchscript.onnx and NAME-dynamo.onnx with a free batch axis, NAME.npy (two pictures) and
+NAME.json (its modules with weights that a forward pass calls); for some also NAME-kept.onnx (batch normalisations not
+folded) and NAME-opset11.onnx (activations, normalisations and resizes as older files have them), both by TorchScript.
+All together are about 3 GB. `check_zoo.py` compares Glocal with onnxruntime on them.
 
 Weights are Kaiming's; the statistics of batch normalisations are those of random pictures, then perturbed, with random
 scales and shifts: activations neither vanish nor explode, and nothing is 0 or 1 by chance.
@@ -26,7 +27,14 @@ from torchvision.models import segmentation
 from compare import pictures
 
 BATCH = 2
-KEPT = ("resnet18", "mobilenet_v2", "unet")
+# Options of the TorchScript exporter, and the networks that are written with them too.
+KEPT = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
+VARIANTS = {
+    "torchscript": ({}, None),
+    "kept": (KEPT, ("resnet18", "mobilenet_v2", "unet")),
+    "opset11": ({"opset_version": 11}, (
+        "densenet121", "mobilenet_v3_large", "efficientnet_b0", "convnext_tiny", "unet", "deeplabv3_mobilenet")),
+}
 AFFINE = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
@@ -128,22 +136,23 @@ def called(network, x):
     return names, output
 
 
-def export(network, x, stem, kept):
-    files = {}
-    for exporter in ("torchscript", "dynamo") + (("kept",) if kept else ()):
-        path = stem.with_name(f"{stem.name}-{exporter}.onnx")
-        for old in (path, pathlib.Path(f"{path}.data")):
-            old.unlink(missing_ok=True)
-        if exporter == "dynamo":
+def export(network, x, folder, name):
+    """Writes the files of a network, and says how large they are."""
+    for variant, (options, names) in {**VARIANTS, "dynamo": ({}, None)}.items():
+        if names and name not in names:
+            continue
+        path = folder / f"{name}-{variant}.onnx"
+        for old in folder.glob(f"{path.name}*"):
+            old.unlink()
+        if variant == "dynamo":
             batch = torch.export.Dim("batch", min=1)
             torch.onnx.export(network, (x,), path, dynamo=True, dynamic_shapes=({0: batch},), verbose=False)
         else:
-            keep = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
             torch.onnx.export(
                 network, (x,), path, dynamo=False, input_names=["x"], output_names=["y"],
-                dynamic_axes={"x": {0: "batch"}, "y": {0: "batch"}}, **(keep if exporter == "kept" else {}))
-        files[exporter] = sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*"))
-    return files
+                dynamic_axes={"x": {0: "batch"}, "y": {0: "batch"}}, **options)
+        size = sum(file.stat().st_size for file in folder.glob(f"{path.name}*"))
+        print(f"  {variant}: {size / 1e6:.1f} MB", flush=True)
 
 
 def main(folder, names):
@@ -161,8 +170,7 @@ def main(folder, names):
         np.save(folder / f"{name}.npy", x.numpy())
         document = {"input": [3, size, size], "output": list(output.shape[1:]), "modules": modules}
         (folder / f"{name}.json").write_text(json.dumps(document, indent=1))
-        for exporter, length in export(network, x, folder / name, name in KEPT).items():
-            print(f"  {exporter}: {length / 1e6:.1f} MB", flush=True)
+        export(network, x, folder, name)
         del network
         gc.collect()
 
