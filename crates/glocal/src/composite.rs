@@ -12,9 +12,9 @@
 //!     layer = "features.*"          # of layer, kind and class, all that are given must match; each one name or a list
 //!     kind = "convolution"
 //!     first = true                  # only the first node that matches; or last = true, or nth = 2, from 0
-//!     rule = "z-box"                # epsilon, z-plus, alpha-beta, gamma, z-box, w-square, flat, norm, pass, gradient,
-//!     low = -3                      # guided-backprop, deconvnet, beta-smooth; each with its parameters
-//!     high = [2.5, 2.5, 3.0]
+//!     rule = "z-box"                # epsilon, z-plus, alpha-beta, gamma, z-box, w-square, flat, norm, halves, pass,
+//!     low = -3                      # signal-takes-all, gradient, guided-backprop, deconvnet, beta-smooth; each with its
+//!     high = [2.5, 2.5, 3.0]        # parameters
 //!
 //!     [[rules]]
 //!     class = "linear"

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::fields::{Fields, expected, unknown};
 use crate::error::RequestError;
 use crate::rule::{
-    AlphaBeta, BetaSmooth, DeconvNet, Epsilon, Flat, Gamma, Gradient, GuidedBackprop, Norm, Pass, Rule, WSquare, ZBox,
-    ZPlus,
+    AlphaBeta, BetaSmooth, DeconvNet, Epsilon, Flat, Gamma, Gradient, GuidedBackprop, Halves, Norm, Pass, Rule,
+    SignalTakesAll, WSquare, ZBox, ZPlus,
 };
 
-const RULES: [&str; 13] = [
+const RULES: [&str; 15] = [
     "epsilon",
     "z-plus",
     "alpha-beta",
@@ -18,6 +18,8 @@ const RULES: [&str; 13] = [
     "w-square",
     "flat",
     "norm",
+    "halves",
+    "signal-takes-all",
     "pass",
     "gradient",
     "guided-backprop",
@@ -55,6 +57,11 @@ pub(super) fn rule(fields: &Fields) -> Result<Arc<dyn Rule>, RequestError> {
         "w-square" => Arc::new(WSquare { stabilizer: fields.stabilizer()?, zero_bias: zero_bias()? }),
         "flat" => Arc::new(Flat { stabilizer: fields.stabilizer()? }),
         "norm" => Arc::new(Norm { stabilizer: fields.stabilizer()? }),
+        "halves" => Arc::new(Halves { stabilizer: fields.stabilizer()? }),
+        "signal-takes-all" => {
+            let signal = fields.count("signal")?.filter(|&signal| signal < 2);
+            Arc::new(SignalTakesAll { signal: signal.ok_or_else(|| expected("signal", "0 or 1: which factor it is"))? })
+        }
         "pass" => Arc::new(Pass),
         "gradient" => Arc::new(Gradient),
         "guided-backprop" => Arc::new(GuidedBackprop),
@@ -62,4 +69,25 @@ pub(super) fn rule(fields: &Fields) -> Result<Arc<dyn Rule>, RequestError> {
         "beta-smooth" => Arc::new(BetaSmooth { beta: fields.positive("beta", 10.0)? }),
         name => return Err(unknown("rule", name, RULES.into_iter())),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_is_read_by_its_name() {
+        for name in RULES {
+            let parameters = match name {
+                "z-box" => "low = -1\nhigh = 1",
+                "signal-takes-all" => "signal = 1",
+                _ => "",
+            };
+            let table = toml::from_str(&format!("rule = \"{name}\"\n{parameters}")).unwrap();
+            let fields = Fields::new(table);
+            let described = rule(&fields).unwrap().describe().to_lowercase();
+            assert!(described.starts_with(&name.replace('-', "")), "{name}: {described}");
+            assert!(fields.is_empty(), "{name}");
+        }
+    }
 }
