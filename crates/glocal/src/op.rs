@@ -56,6 +56,13 @@ pub trait Op: fmt::Debug + Send + Sync {
         output: &Tensor,
     ) -> Result<Box<dyn Propagate>, ComputeError>;
 
+    /// About how many multiply-adds one sample takes, forward or back, given the shapes of the inputs and the output (batch
+    /// left out everywhere). Plans are made by it; results do not depend on it. Default: one for each element of the inputs
+    /// and the output.
+    fn multiply_adds(&self, inputs: &[&[usize]], output: &[usize]) -> u64 {
+        inputs.iter().copied().chain([output]).map(elements).sum()
+    }
+
     /// How relevance passes when the composite has no rule for the node.
     fn default_rule(&self) -> DefaultRule;
 
@@ -158,6 +165,11 @@ pub enum Structure<'a> {
     Softmax,
     /// Anything else.
     Other,
+}
+
+/// The number of elements of a shape.
+pub(crate) fn elements(shape: &[usize]) -> u64 {
+    shape.iter().map(|&size| size as u64).product()
 }
 
 /// The one input of an op that takes one.

@@ -6,7 +6,7 @@ use glocal_compute::backend::PackedWeight;
 use glocal_compute::{Backend, ComputeError, ConvolutionGeometry, Rows, Tensor};
 
 use crate::op::affine::broadcast_bias;
-use crate::op::{Affine, DefaultRule, Op, OpKind, Parameters, Part, Propagate, Structure, attribute, single};
+use crate::op::{Affine, DefaultRule, Op, OpKind, Parameters, Part, Propagate, Structure, attribute, elements, single};
 
 /// `[N, C, in...] → [N, K, out...]` with weights `[K, C / group, kernel...]` and a bias `[K]`.
 #[derive(Debug, Clone)]
@@ -55,6 +55,10 @@ impl Op for Convolution {
     fn linearize(&self, _: &dyn Backend, inputs: &[&Tensor], _: &Tensor) -> Result<Box<dyn Propagate>, ComputeError> {
         let input_shape = single("Conv", inputs)?.sample_shape().to_vec();
         Ok(Box::new(Transposed { op: self.clone(), input_shape }))
+    }
+
+    fn multiply_adds(&self, _: &[&[usize]], output: &[usize]) -> u64 {
+        elements(output) * self.parameters.weight().row_len() as u64
     }
 
     fn default_rule(&self) -> DefaultRule {

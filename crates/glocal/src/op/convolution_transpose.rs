@@ -7,7 +7,7 @@ use glocal_compute::{Backend, ComputeError, ConvolutionGeometry, SliceRange, Ten
 
 use crate::op::affine::broadcast_bias;
 use crate::op::convolution::Transposed;
-use crate::op::{Affine, DefaultRule, Op, OpKind, Parameters, Part, Propagate, Structure, attribute, single};
+use crate::op::{Affine, DefaultRule, Op, OpKind, Parameters, Part, Propagate, Structure, attribute, elements, single};
 
 /// `[N, C, in...] → [N, K, out...]` with weights `[C, K / group, kernel...]` and a bias `[K]`.
 ///
@@ -85,6 +85,10 @@ impl Op for ConvolutionTranspose {
     fn linearize(&self, _: &dyn Backend, inputs: &[&Tensor], _: &Tensor) -> Result<Box<dyn Propagate>, ComputeError> {
         let input_shape = single("ConvTranspose", inputs)?.sample_shape().to_vec();
         Ok(Box::new(Transposed { op: self.clone(), input_shape }))
+    }
+
+    fn multiply_adds(&self, inputs: &[&[usize]], _: &[usize]) -> u64 {
+        inputs.first().copied().map_or(0, elements) * self.parameters.weight().row_len() as u64
     }
 
     fn default_rule(&self) -> DefaultRule {

@@ -20,6 +20,7 @@ mod planning;
 mod random;
 mod refusal;
 mod scope;
+mod streaming;
 #[path = "../goldens/support.rs"]
 #[allow(dead_code, reason = "shared with the goldens, which use more of it")]
 mod support;
