@@ -142,7 +142,7 @@ fn initial(text: &str) -> Result<InitialArgument, &'static str> {
 /// Where results go.
 enum Sink {
     Nowhere,
-    Arrays(Arrays, OutputFile),
+    Arrays(Box<Arrays>),
     Pictures(Pictures),
 }
 
@@ -158,8 +158,8 @@ impl Attribute {
             session.check()?;
         }
         drop(progress);
-        if let Sink::Arrays(arrays, output) = sink {
-            arrays.write(output, &self.metadata(&plan))?;
+        if let Sink::Arrays(arrays) = sink {
+            arrays.finish()?;
         }
         let (conservation, out) = (conservation.as_ref(), self.out.as_deref());
         session.print(|| summary.text(&plan, conservation, out), || summary.document(&plan, conservation, out))
@@ -174,7 +174,9 @@ impl Attribute {
         }
         let Some(out) = &self.out else { return Ok(Sink::Nowhere) };
         if has_extension(out, &["safetensors"]) {
-            return Ok(Sink::Arrays(Arrays::new(&plan.record), OutputFile::prepare(out)?));
+            let (output, counts) = (OutputFile::prepare(out)?, (plan.files.len(), plan.rows()));
+            let arrays = Arrays::new(output, &self.metadata(plan), &plan.loaded.model, &plan.record, counts)?;
+            return Ok(Sink::Arrays(Box::new(arrays)));
         }
         if !out.is_dir() && has_extension(out, &["png", "jpg", "jpeg", "webp", "svg", "npy", "npz", "json", "html"]) {
             return Err(Misuse::OutputForm { path: out.clone() }.into());

@@ -104,7 +104,7 @@ impl Attribute {
         let arrives = matches!(method, Method::Plain | Method::SmoothGrad(_));
         let recorded = record.iter().chain(Some(&start).filter(|_| arrives)).cloned().collect();
         let request = Request {
-            conditions: Vec::new(),
+            conditions: conditions.iter().map(|named| named.condition.clone()).collect(),
             method,
             pairing,
             scope,
@@ -159,10 +159,9 @@ impl Plan {
         }
     }
 
-    /// The samples that are run together; one by one where each has many conditions.
+    /// The samples that are run together.
     pub(super) fn chunks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let many = self.request.pairing == Pairing::Product && self.conditions.len() > self.request.rows_at_once;
-        let (len, size) = (self.files.len(), if many { 1 } else { self.batch });
+        let (len, size) = (self.files.len(), self.batch);
         (0..len).step_by(size).map(move |first| first..(first + size).min(len))
     }
 
@@ -183,41 +182,43 @@ impl Plan {
         progress: &Progress,
     ) -> Result<(), Failure> {
         let inputs = self.files.load(samples.clone())?;
-        let trace = self.attributor.trace(&inputs.batch)?;
+        let trace = self.attributor.trace_until(&inputs.batch, &self.request.cancel)?;
         summary.predictions.extend(Predictions::of(&self.loaded.model, trace.prediction(), self.classes.as_ref()));
-        let conditions = match self.request.pairing {
-            Pairing::Zip => samples.clone(),
-            Pairing::Product => 0..self.conditions.len(),
+        let (first, mut paired) = (samples.start, None);
+        let request = match self.request.pairing {
+            Pairing::Product => &self.request,
+            Pairing::Zip => {
+                let conditions = self.request.conditions[samples.clone()].to_vec();
+                &*paired.insert(Request { conditions, ..self.request.clone() })
+            }
         };
-        let (first, last) = (conditions.start, conditions.end);
-        // All at once, unless there is only one sample, whose conditions can be taken apart without changing the order.
-        let size = if samples.len() == 1 { self.request.rows_at_once } else { conditions.len() };
-        for start in conditions.step_by(size.max(1)) {
-            let of_run = &self.conditions[start..(start + size).min(last)];
-            let conditions = of_run.iter().map(|named| named.condition.clone()).collect();
-            let request = Request { conditions, ..self.request.clone() };
-            let mut found = trace.attribute(&request)?;
-            if let Some(conservation) = conservation.as_deref_mut() {
-                conservation.add(of_run, report(&trace, &request)?);
-            }
-            for item in &mut found.items {
-                item.sample += samples.start;
-                item.condition += start;
-            }
-            if let Sink::Arrays(arrays, _) = sink {
-                arrays.add(&found, start == first);
-            }
-            for item in &found.items {
-                let view = inputs.views.get(item.sample - samples.start).and_then(Option::as_ref);
-                let files = match (&mut *sink, item.heatmap()) {
-                    (Sink::Pictures(pictures), Some(heatmap)) => {
-                        pictures.draw(&self.picture_name(item), &heatmap, view)?
-                    }
-                    _ => Vec::new(),
-                };
-                summary.add(item, &self.start, files);
-            }
-            progress.advance(found.items.len());
+        let first_condition = if self.request.pairing == Pairing::Zip { first } else { 0 };
+        let first_row = if self.request.pairing == Pairing::Zip { first } else { first * self.conditions.len() };
+        let mut stream = trace.stream(request)?;
+        if let Sink::Arrays(arrays) = sink {
+            arrays.add_samples(first, stream.prediction(), stream.activations())?;
+        }
+        while let Some(item) = stream.next() {
+            let mut item = item?;
+            let view = inputs.views.get(item.sample).and_then(Option::as_ref);
+            item.sample += first;
+            item.condition += first_condition;
+            let files = match &mut *sink {
+                Sink::Nowhere => Vec::new(),
+                Sink::Arrays(arrays) => {
+                    arrays.add(first_row + stream.progress().done - 1, &item)?;
+                    Vec::new()
+                }
+                Sink::Pictures(pictures) => match item.heatmap() {
+                    Some(heatmap) => pictures.draw(&self.picture_name(&item), &heatmap, view)?,
+                    None => Vec::new(),
+                },
+            };
+            summary.add(&item, &self.start, files);
+            progress.advance(1);
+        }
+        if let Some(conservation) = conservation.as_deref_mut() {
+            conservation.add(&self.conditions[first_condition..], report(&trace, request)?);
         }
         Ok(())
     }
