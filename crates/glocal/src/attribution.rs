@@ -28,7 +28,7 @@ pub use result::{Attribution, Attributions};
 pub use stream::{Progress, Stream};
 pub use trace::Trace;
 
-pub(crate) use backward::{Descent, Ledger, rows_of, rows_uninterrupted};
+pub(crate) use backward::{Arrived, Descent, Ledger, rows_of, rows_uninterrupted};
 pub(crate) use execute::{argmax, between, one_by_one};
 
 use crate::composite::{Composite, Resolved};

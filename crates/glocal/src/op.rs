@@ -16,6 +16,7 @@ pub mod layout;
 pub mod matrix_product;
 pub mod normalization;
 pub mod p_relu;
+mod patch;
 pub mod pool;
 pub mod reduce;
 pub mod resample;
@@ -25,8 +26,10 @@ use std::fmt;
 
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
-pub use affine::{Affine, Parameters, Part};
+pub use affine::{Affine, Parameters, Part, Patches};
 pub use kind::{OpClass, OpKind};
+pub(crate) use patch::Grown;
+pub use patch::{Patch, Within};
 
 /// A node's function.
 pub trait Op: fmt::Debug + Send + Sync {
@@ -90,6 +93,16 @@ pub trait Propagate: fmt::Debug + Send + Sync {
     /// # Errors
     /// When the shapes do not fit.
     fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError>;
+
+    /// The same for relevance that is zero outside of `patch` of the output, of one `sample` of those that this was prepared
+    /// with; `None` when it knows of none. Default: `None`, and relevance is propagated in the whole output.
+    ///
+    /// # Errors
+    /// When the patch does not lie in the output.
+    fn within(&self, backend: &dyn Backend, patch: &Patch, sample: usize) -> Result<Option<Within>, ComputeError> {
+        let _ = (backend, patch, sample);
+        Ok(None)
+    }
 
     /// What becomes of the relevance that is not handed down.
     ///

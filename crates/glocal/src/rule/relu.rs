@@ -3,7 +3,7 @@
 use glocal_compute::backend::Map;
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
-use crate::op::{Op, OpKind, Propagate, single};
+use crate::op::{Op, OpKind, Patch, Propagate, Within, single};
 use crate::rule::Rule;
 
 /// `R_in = R⁺`.
@@ -117,5 +117,11 @@ impl Propagate for Weighted {
             Some(weight) => Ok(vec![backend.multiply_rows(&relevance, rows, weight)?]),
             None => Ok(vec![relevance]),
         }
+    }
+
+    fn within(&self, backend: &dyn Backend, patch: &Patch, sample: usize) -> Result<Option<Within>, ComputeError> {
+        let weight = self.weight.as_ref().map(|weight| patch.cut(backend, weight, sample)).transpose()?;
+        let rule = Box::new(Self { positive: self.positive, weight });
+        Ok(Some(Within { rule, inputs: vec![patch.clone()] }))
     }
 }

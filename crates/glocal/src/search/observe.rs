@@ -149,10 +149,12 @@ impl Scan {
         let mut relevance: Vec<Vec<Vec<(f32, u32)>>> = vec![vec![Vec::new(); starts.len()]; self.layers.len()];
         let wanted: Vec<NodeId> = self.layers.iter().map(|(_, node)| *node).collect();
         let region = crate::attribution::between(model.graph(), model.explained(), &wanted);
-        let start = BTreeMap::from([(model.explained(), initial)]);
+        let start = BTreeMap::from([(model.explained(), initial.into())]);
         let mut descent = Descent::new(&trace, start, Rows::new(rows.as_slice()), &region, cancel, None);
         while let Some((id, arrived)) = descent.take() {
-            for (layer, _) in self.layers.iter().enumerate().filter(|(_, (_, node))| *node == id) {
+            let wanted = self.layers.iter().enumerate().filter(|(_, (_, node))| *node == id);
+            for (layer, _) in wanted {
+                let arrived = arrived.whole(model.backend(), &model.graph().node(id).shape)?;
                 for (row, scores) in relevance[layer].iter_mut().enumerate() {
                     let scored =
                         self.options.relevance.apply(self.concept.as_ref(), arrived.row(row), arrived.sample_shape());

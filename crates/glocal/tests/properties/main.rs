@@ -8,12 +8,14 @@ mod canonizing;
 #[allow(dead_code, reason = "shared with the dense tests, which use more of it")]
 mod case;
 mod conservation;
+mod explaining;
 mod gates;
 mod independence;
 mod layers;
 mod linearity;
 mod methods;
 mod network;
+mod patches;
 mod planning;
 #[path = "../dense/random.rs"]
 #[allow(dead_code, reason = "shared with the dense tests, which use more of it")]

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use glocal_compute::{Rows, Tensor};
 
-use crate::attribution::Descent;
 use crate::attribution::execute::Execution;
 use crate::attribution::execute::plan::{Origin, Stage};
 use crate::attribution::execute::run::{Key, Pair, Run};
+use crate::attribution::{Arrived, Descent};
 use crate::error::RequestError;
 use crate::model::NodeId;
+use crate::op::Patch;
 
 /// What a row of a pass left behind.
 #[derive(Debug, Default)]
@@ -29,33 +30,78 @@ impl Execution<'_> {
         Ok(())
     }
 
-    /// Takes rows from one node down to another, or to the input.
+    /// Takes rows from one node down to another, or to the input. Rows of a sample that are zero outside of the same patch, as
+    /// those of a neuron are, go together, through patches as far as they are small.
     fn pass(&self, stage: &Stage, run: &mut Run<Passed>) -> Result<(), RequestError> {
-        let Stage { from, to, rows } = stage;
-        let Some(region) = self.plan.region(*from, *to) else { return Ok(()) };
         let (relevance, mut passed) = self.starting(stage, run)?;
-        let is_start = rows.iter().all(|key| matches!(self.plan.passes[key.pass].origin, Origin::Target(_)));
-        let samples: Vec<usize> = rows.iter().map(|key| key.row).collect();
-        let arrived = BTreeMap::from([(*from, relevance)]);
+        let backend = self.trace.attributor().model().backend();
+        let shape = relevance.sample_shape().to_vec();
+        let mut parts: BTreeMap<Option<(usize, Patch)>, Vec<usize>> = BTreeMap::new();
+        for (row, key) in stage.rows.iter().enumerate() {
+            let patch = self.patch(relevance.row(row), &shape).map(|patch| (key.row, patch));
+            parts.entry(patch).or_default().push(row);
+        }
+        for (patch, rows) in parts {
+            let part = backend.gather_rows(&relevance, &Rows::new(rows.as_slice()))?;
+            let part = match patch {
+                Some((_, patch)) => {
+                    let cut = patch.cut_rows(backend, &part)?;
+                    Arrived::within(backend, patch, cut, &shape)?
+                }
+                None => part.into(),
+            };
+            self.pass_part(stage, part, &rows, &mut passed)?;
+        }
+        for (key, passed) in stage.rows.iter().zip(passed) {
+            run.insert(*key, passed);
+        }
+        Ok(())
+    }
+
+    /// The patch that relevance of `shape` is propagated in, if it is to be.
+    fn patch(&self, relevance: &[f32], shape: &[usize]) -> Option<Patch> {
+        // Accounts are of the whole.
+        if self.ledger.is_some() || shape.len() < 2 {
+            return None;
+        }
+        let patch = Patch::around(relevance, shape);
+        (patch.shape() != shape).then_some(patch)
+    }
+
+    /// Takes some rows of a stage down, and writes what they leave behind into their places of `passed`.
+    fn pass_part(
+        &self,
+        stage: &Stage,
+        relevance: Arrived,
+        rows: &[usize],
+        passed: &mut [Passed],
+    ) -> Result<(), RequestError> {
+        let (from, to) = (stage.from, stage.to);
+        let Some(region) = self.plan.region(from, to) else { return Ok(()) };
+        let is_start = stage.rows.iter().all(|key| matches!(self.plan.passes[key.pass].origin, Origin::Target(_)));
+        let samples: Vec<usize> = rows.iter().map(|&row| stage.rows[row].row).collect();
+        let arrived = BTreeMap::from([(from, relevance)]);
         let (samples, cancel) = (Rows::new(samples), &self.request.cancel);
+        let whole = |id: NodeId, arrived: &Arrived| {
+            arrived.whole(self.trace.attributor().model().backend(), &self.plan.graph.node(id).shape)
+        };
         let mut descent = Descent::new(self.trace, arrived, samples, &region.nodes, cancel, self.ledger);
         while descent.next().is_some_and(|id| to.is_none_or(|to| id > to)) {
             let Some((id, arrived)) = descent.take() else { break };
             // What arrived where the pass starts was noted before it was masked.
-            if self.plan.is_noted(id) && (id != *from || is_start) {
-                for (row, passed) in passed.iter_mut().enumerate() {
-                    passed.noted.push((id, row_of(&arrived, row)?));
+            if self.plan.is_noted(id) && (id != from || is_start) {
+                let arrived = whole(id, &arrived)?;
+                for (index, &row) in rows.iter().enumerate() {
+                    passed[row].noted.push((id, row_of(&arrived, index)?));
                 }
             }
             descent.hand_down(id, &arrived)?;
         }
         for (id, arrived) in descent.into_pending() {
-            for (row, passed) in passed.iter_mut().enumerate() {
-                passed.pending.insert(id, row_of(&arrived, row)?);
+            let arrived = whole(id, &arrived)?;
+            for (index, &row) in rows.iter().enumerate() {
+                passed[row].pending.insert(id, row_of(&arrived, index)?);
             }
-        }
-        for (key, passed) in rows.iter().zip(passed) {
-            run.insert(*key, passed);
         }
         Ok(())
     }

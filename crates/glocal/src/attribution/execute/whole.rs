@@ -34,10 +34,13 @@ impl Execution<'_> {
         let Some(region) = self.plan.region(self.plan.start, Some(top)) else { return Ok(()) };
         let samples: Vec<usize> = members.keys().map(|key| key.row).collect();
         let arrived = self.resumed(members.keys(), run)?;
+        let arrived = arrived.into_iter().map(|(id, relevance)| (id, relevance.into())).collect();
         let (rows, cancel) = (Rows::new(samples), &self.request.cancel);
         let mut descent = Descent::new(self.trace, arrived, rows, &region.nodes, cancel, self.ledger);
         let mut members: Vec<Members> = members.into_values().collect();
-        while let Some((id, mut arrived)) = descent.take() {
+        let backend = self.trace.attributor().model().backend();
+        while let Some((id, arrived)) = descent.take() {
+            let mut arrived = arrived.whole(backend, &self.plan.graph.node(id).shape)?;
             if self.plan.is_noted(id) {
                 for (row, members) in members.iter().enumerate() {
                     let relevance = row_of(&arrived, row)?;
@@ -47,13 +50,13 @@ impl Execution<'_> {
             let (of, masks, split) = self.split(id, pairs, &members);
             if masks.iter().any(Option::is_some) {
                 if of.len() != members.len() {
-                    arrived = self.trace.attributor().model().backend().gather_rows(&arrived, &Rows::new(&*of))?;
+                    arrived = backend.gather_rows(&arrived, &Rows::new(&*of))?;
                     descent.fan_out(&of)?;
                 }
                 members = split;
                 self.mask(id, &mut arrived, &masks);
             }
-            descent.hand_down(id, &arrived)?;
+            descent.hand_down(id, &arrived.into())?;
         }
         Ok(())
     }
