@@ -85,6 +85,12 @@ impl Attributor {
         Trace::new(self, inputs, cancel)
     }
 
+    /// How many samples to trace together so that they take about half of the memory that the weights leave of so many bytes;
+    /// at least 1.
+    pub fn samples_within(&self, bytes: usize) -> usize {
+        execute::Need::new(&self.model).samples_within(bytes)
+    }
+
     /// What `request` would cost for so many samples: the rows that go down through each layer, with and without the sharing of
     /// what conditions have in common, multiply-adds, and memory. Nothing is run.
     ///

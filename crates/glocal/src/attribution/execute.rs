@@ -6,6 +6,7 @@
 //! while later results start from it, as far as a bound on memory allows, so that every distinct prefix is propagated once.
 
 mod cost;
+mod need;
 mod passed;
 mod plan;
 mod resolve;
@@ -25,6 +26,7 @@ use crate::model::{Graph, NodeId};
 use crate::rule::terms::total;
 
 pub(crate) use cost::explain;
+pub(crate) use need::Need;
 use passed::Passed;
 use plan::Plan;
 use run::{Pair, Run};
@@ -114,7 +116,7 @@ impl<'a> Execution<'a> {
 
     /// How many results go down together, at least one.
     pub(super) fn rows_at_once(&self) -> usize {
-        self.request.rows_at_once.max(1)
+        self.plan.rows_at_once(self.request, self.base.batch())
     }
 
     /// The samples as they were given.

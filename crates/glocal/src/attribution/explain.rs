@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::model::NodeId;
+
 /// The work that a request takes, as it is planned. Counts are exact, multiply-adds and bytes rough.
 ///
 /// For methods with several ways down, this is one of them.
@@ -11,14 +13,16 @@ pub struct Explanation {
     pub results: usize,
     /// The layers that hand relevance down, from where it starts to the input.
     pub layers: Vec<LayerWork>,
-    /// The bytes that are needed at a time, roughly: the values of all layers and what rules prepare from them, relevance on
-    /// its way, the results that are made together, and what is kept for later ones. Weights are not counted.
+    /// The bytes that are needed at a time, roughly: weights, the values of all layers and what rules prepare from them,
+    /// relevance on its way, the results that are made together, and what is kept for later ones.
     pub bytes: usize,
 }
 
 /// The work of one layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerWork {
+    /// The node.
+    pub node: NodeId,
     /// The layer's name.
     pub layer: String,
     /// The rows that it hands down.
@@ -30,6 +34,21 @@ pub struct LayerWork {
 }
 
 impl Explanation {
+    /// Adds the work of another part of the same samples and conditions that runs after this one.
+    pub fn add(&mut self, other: &Self) {
+        self.results += other.results;
+        self.bytes = self.bytes.max(other.bytes);
+        for work in &other.layers {
+            match self.layers.binary_search_by(|known| work.node.cmp(&known.node)) {
+                Ok(known) => {
+                    self.layers[known].rows += work.rows;
+                    self.layers[known].rows_alone += work.rows_alone;
+                }
+                Err(place) => self.layers.insert(place, work.clone()),
+            }
+        }
+    }
+
     /// About how many multiply-adds all rows take.
     pub fn multiply_adds(&self) -> u64 {
         self.layers.iter().map(|layer| layer.rows.saturating_mul(layer.multiply_adds)).fold(0, u64::saturating_add)
@@ -56,7 +75,7 @@ impl fmt::Display for Explanation {
         )?;
         let width = self.layers.iter().map(|layer| layer.layer.chars().count()).max().unwrap_or(0).max("layer".len());
         writeln!(f, "{:width$}  {:>10}  {:>10}  {:>16}", "layer", "rows", "alone", "multiply-adds")?;
-        for LayerWork { layer, rows, rows_alone, multiply_adds } in &self.layers {
+        for LayerWork { layer, rows, rows_alone, multiply_adds, .. } in &self.layers {
             writeln!(f, "{layer:width$}  {rows:>10}  {rows_alone:>10}  {multiply_adds:>16}")?;
         }
         Ok(())

@@ -44,6 +44,11 @@ pub trait Affine: Op {
         None
     }
 
+    /// The number of weights and biases; only memory is planned by it. Default: 0.
+    fn parameter_count(&self) -> usize {
+        0
+    }
+
     /// The op itself, sharing its parameters, to be kept by what a rule prepares.
     fn shared(&self) -> Box<dyn Affine>;
 
@@ -128,6 +133,11 @@ impl Parameters {
     /// The bias, `[K]`.
     pub fn bias(&self) -> Option<&Tensor> {
         self.bias.as_ref()
+    }
+
+    /// The number of weights and biases.
+    pub(crate) fn count(&self) -> usize {
+        self.weight.len() + self.bias.as_ref().map_or(0, Tensor::len)
     }
 
     /// The changed weights, packed by `pack` the first time they are asked for.

@@ -129,6 +129,10 @@ impl Affine for Convolution {
         Some(Patches { input: Patch::new(input), output: Patch::new(grown) })
     }
 
+    fn parameter_count(&self) -> usize {
+        self.parameters.count()
+    }
+
     fn shared(&self) -> Box<dyn Affine> {
         Box::new(self.clone())
     }

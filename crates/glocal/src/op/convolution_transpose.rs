@@ -147,6 +147,10 @@ impl Affine for ConvolutionTranspose {
         backend.slice(&windows, &input_shape.iter().map(range).collect::<Vec<_>>())
     }
 
+    fn parameter_count(&self) -> usize {
+        self.parameters.count()
+    }
+
     fn shared(&self) -> Box<dyn Affine> {
         Box::new(self.clone())
     }

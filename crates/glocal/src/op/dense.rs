@@ -91,6 +91,10 @@ impl Affine for Dense {
         backend.dense_input_gradient(r, &self.packed(backend, weight)?)
     }
 
+    fn parameter_count(&self) -> usize {
+        self.parameters.count()
+    }
+
     fn shared(&self) -> Box<dyn Affine> {
         Box::new(self.clone())
     }

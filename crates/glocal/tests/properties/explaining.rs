@@ -3,7 +3,7 @@
 use glocal::attribution::{Attributor, Condition, Explanation, Pairing, Request, Scope};
 use glocal::concept::Selection;
 
-use crate::{attributor, merged};
+use crate::{attributor, difference, inputs, merged};
 
 /// The rows that a layer hands down, as planned and alone.
 fn rows(explanation: &Explanation, layer: &str) -> (u64, u64) {
@@ -54,6 +54,24 @@ fn conditions_need_not_stand_beside_each_other_to_share() {
     }
     let request = Request { conditions, rows_at_once: 2, ..Request::default() };
     assert_eq!(rows(&attributor.explain(&request, 1).unwrap(), "features.0"), (10, 20));
+}
+
+#[test]
+fn little_memory_makes_runs_smaller_and_changes_nothing() {
+    let attributor = model();
+    let x = inputs("vgg_tiny");
+    let plenty = Request { conditions: on_channels(1, 5), ..Request::default() };
+    let (most, few) = (attributor.explain(&plenty, 3).unwrap(), Request { memory: Some(1), ..plenty.clone() });
+    let least = attributor.explain(&few, 3).unwrap();
+    assert!(least.bytes < most.bytes && least.layers == most.layers, "{least}\n{most}");
+    let just_enough = Request { memory: Some(most.bytes), ..plenty.clone() };
+    assert_eq!(attributor.explain(&just_enough, 3).unwrap(), most);
+    let (plenty, few) = (attributor.attribute(&x, &plenty).unwrap(), attributor.attribute(&x, &few).unwrap());
+    for (plenty, few) in plenty.items.iter().zip(&few.items) {
+        assert_eq!(difference(plenty, few), None);
+    }
+    assert_eq!(attributor.samples_within(1), 1);
+    assert!(attributor.samples_within(1 << 30) > 10);
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! What is settled before the work starts, and the work itself, batch by batch.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use glocal::attribution::{Attribution, Attributor, Condition, Initial, Method, Pairing, Request, Scope, Target};
+use glocal::attribution::{
+    Attribution, Attributor, Condition, Explanation, Initial, Method, Pairing, Request, Scope, Target,
+};
 use glocal::conservation::report;
 use glocal::error::{RequestError, RequestErrorKind};
 use glocal::model::{Model, NodeId};
@@ -13,7 +16,7 @@ use glocal_kit::loading::{ClassNames, InputFiles, LoadedModel};
 
 use super::conservation::Conservation;
 use super::summary::Summary;
-use super::{Attribute, PairingArgument, ScopeArgument, Sink};
+use super::{Attribute, PairingArgument, ScopeArgument, Sink, memory};
 use crate::args::DEFAULT_COMPOSITE;
 use crate::failure::Failure;
 use crate::hint;
@@ -93,6 +96,7 @@ impl Attribute {
             ScopeArgument::Isolated => Scope::Isolated,
             ScopeArgument::Whole => Scope::Whole,
         };
+        let memory = self.memory.unwrap_or_else(memory::quarter);
         let is_occlusion = matches!(method, Method::Occlusion(_));
         let (initial, text) = match &self.init {
             Some(given) => (given.initial.clone(), given.text.as_str()),
@@ -112,9 +116,11 @@ impl Attribute {
             initial,
             record: recorded,
             rows_at_once: rows_within(RELEVANCE_BYTES, shapes(model).max().unwrap_or(0)),
+            memory: Some(memory),
             cancel: session.cancel.clone(),
         };
-        let batch = self.batch.map_or_else(|| rows_within(ACTIVATION_BYTES, shapes(model).sum()), usize::from);
+        let few = rows_within(ACTIVATION_BYTES, shapes(model).sum()).min(attributor.samples_within(memory));
+        let batch = self.batch.map_or(few, usize::from);
         let initial = text.to_owned();
         Ok(Plan { attributor, files, classes, conditions, record, start, initial, request, batch, loaded })
     }
@@ -159,6 +165,30 @@ impl Plan {
         }
     }
 
+    /// What all of the work costs.
+    pub(super) fn explain(&self) -> Result<Explanation, Failure> {
+        let mut whole: Option<Explanation> = None;
+        for samples in self.chunks() {
+            let of_chunk = self.attributor.explain(&self.request_of(&samples), samples.len())?;
+            match &mut whole {
+                Some(whole) => whole.add(&of_chunk),
+                None => whole = Some(of_chunk),
+            }
+        }
+        whole.map_or_else(|| Ok(self.attributor.explain(&self.request, 0)?), Ok)
+    }
+
+    /// What is asked of some samples.
+    fn request_of(&self, samples: &Range<usize>) -> Cow<'_, Request> {
+        match self.request.pairing {
+            Pairing::Product => Cow::Borrowed(&self.request),
+            Pairing::Zip => {
+                let conditions = self.request.conditions[samples.clone()].to_vec();
+                Cow::Owned(Request { conditions, ..self.request.clone() })
+            }
+        }
+    }
+
     /// The samples that are run together.
     pub(super) fn chunks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let (len, size) = (self.files.len(), self.batch);
@@ -184,17 +214,10 @@ impl Plan {
         let inputs = self.files.load(samples.clone())?;
         let trace = self.attributor.trace_until(&inputs.batch, &self.request.cancel)?;
         summary.predictions.extend(Predictions::of(&self.loaded.model, trace.prediction(), self.classes.as_ref()));
-        let (first, mut paired) = (samples.start, None);
-        let request = match self.request.pairing {
-            Pairing::Product => &self.request,
-            Pairing::Zip => {
-                let conditions = self.request.conditions[samples.clone()].to_vec();
-                &*paired.insert(Request { conditions, ..self.request.clone() })
-            }
-        };
+        let (first, request) = (samples.start, self.request_of(&samples));
         let first_condition = if self.request.pairing == Pairing::Zip { first } else { 0 };
         let first_row = if self.request.pairing == Pairing::Zip { first } else { first * self.conditions.len() };
-        let mut stream = trace.stream(request)?;
+        let mut stream = trace.stream(&request)?;
         if let Sink::Arrays(arrays) = sink {
             arrays.add_samples(first, stream.prediction(), stream.activations())?;
         }
@@ -218,7 +241,7 @@ impl Plan {
             progress.advance(1);
         }
         if let Some(conservation) = conservation.as_deref_mut() {
-            conservation.add(&self.conditions[first_condition..], report(&trace, request)?);
+            conservation.add(&self.conditions[first_condition..], report(&trace, &request)?);
         }
         Ok(())
     }

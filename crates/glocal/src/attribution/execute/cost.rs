@@ -15,7 +15,7 @@ pub(crate) fn explain(attributor: &Attributor, request: &Request, samples: usize
     let of_result = matches!(&request.initial, Initial::Given(given) if ![1, samples].contains(&given.batch()));
     let mut count = Count { plan: &plan, rows: vec![0; plan.graph.len()] };
     let (mut run, mut kept) = (Run::new(), 0);
-    let rows_at_once = request.rows_at_once.max(1);
+    let rows_at_once = plan.rows_at_once(request, samples);
     for first in (0..results).step_by(rows_at_once) {
         let pair = |result| {
             let (row, condition) = plan.pair(result);
@@ -26,15 +26,14 @@ pub(crate) fn explain(attributor: &Attributor, request: &Request, samples: usize
         kept = kept.max(run.bytes());
     }
     let alone = count.alone(if request.pairing == Pairing::Zip { 1 } else { samples as u64 });
-    let layers =
-        plan.graph.nodes().rev().zip(count.rows.iter().zip(&alone).rev()).filter(|(_, (_, alone))| **alone > 0);
-    let work = |((_, node), (&rows, &rows_alone)): ((_, &crate::model::Node), (&u64, &u64))| LayerWork {
-        layer: node.display_name().to_owned(),
-        rows,
-        rows_alone,
-        multiply_adds: plan.graph.multiply_adds(node),
-    };
-    let layers = layers.map(work).collect();
+    let mut layers = Vec::new();
+    for (node, of_node) in plan.graph.nodes().rev() {
+        let (rows, rows_alone) = (count.rows[node.index()], alone[node.index()]);
+        if rows_alone > 0 {
+            let (layer, multiply_adds) = (of_node.display_name().to_owned(), plan.graph.multiply_adds(of_node));
+            layers.push(LayerWork { node, layer, rows, rows_alone, multiply_adds });
+        }
+    }
     let bytes = plan.working_bytes(samples, rows_at_once.min(results)).saturating_add(kept);
     Ok(Explanation { results, layers, bytes })
 }

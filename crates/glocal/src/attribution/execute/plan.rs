@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::attribution::execute::between;
+use crate::attribution::execute::need::Need;
 use crate::attribution::execute::resolve::{Resolved, Resolver};
 use crate::attribution::execute::run::{Key, Pair, Run};
 use crate::attribution::{Pairing, Request, Scope, Target};
@@ -17,7 +18,7 @@ use crate::model::{Graph, Model, NodeId};
 /// A request with its names looked up, and its conditions as a tree.
 pub(super) struct Plan<'a> {
     pub(super) graph: &'a Graph,
-    explained: NodeId,
+    need: Need,
     pub(super) start: NodeId,
     /// Under whole scope, the highest masked node of all conditions: down to it, those of a target are the same. `None` under
     /// isolated scope, which is the same as whole scope where nothing is masked.
@@ -95,7 +96,7 @@ impl<'a> Plan<'a> {
         }
         let mut plan = Self {
             graph,
-            explained,
+            need: Need::new(model),
             start,
             top: None,
             record,
@@ -184,19 +185,24 @@ impl<'a> Plan<'a> {
         nodes.map(|(id, _)| id).collect()
     }
 
+    /// How many rows go down together, at least one: as many as the request says, or as fit into the memory that it says.
+    pub(super) fn rows_at_once(&self, request: &Request, samples: usize) -> usize {
+        let most = request.rows_at_once.max(1);
+        let Some(memory) = request.memory else { return most };
+        let room = memory.saturating_sub(self.need.of_samples(samples));
+        (room / self.row_bytes().max(1)).clamp(1, most)
+    }
+
     /// The bytes that so many samples, and so many rows that go down together, need at a time, roughly.
     pub(super) fn working_bytes(&self, samples: usize, rows: usize) -> usize {
+        self.need.of_samples(samples).saturating_add(rows.saturating_mul(self.row_bytes()))
+    }
+
+    /// The bytes that a row needs: what arrives, its ratio and what is handed down exist together, and the result.
+    fn row_bytes(&self) -> usize {
         let elements = |id: NodeId| self.graph.node(id).shape.iter().product::<usize>();
-        let (mut values, mut largest) = (0, 0);
-        for (_, node) in self.graph.nodes().filter(|(id, _)| *id <= self.explained) {
-            let elements = node.shape.iter().product::<usize>();
-            (values, largest) = (values + elements, largest.max(elements));
-        }
-        let result: usize =
-            self.record.iter().map(|(_, node)| elements(*node)).sum::<usize>() + elements(self.graph.input());
-        // What rules prepare is about as much as the values; what arrives, its ratio and what is handed down exist together.
-        let elements = samples.saturating_mul(2 * values).saturating_add(rows.saturating_mul(3 * largest + result));
-        elements.saturating_mul(size_of::<f32>())
+        let recorded: usize = self.record.iter().map(|(_, node)| elements(*node)).sum();
+        (3 * self.need.largest + recorded + elements(self.graph.input())).saturating_mul(size_of::<f32>())
     }
 
     /// The bytes of what a row of a pass leaves behind.
