@@ -1,111 +1,89 @@
-//! Recognises activations that exporters write as several ops: SiLU as `x · sigmoid(x)`, HardSwish as
-//! `x · hard-sigmoid(x)`, GELU as `x · (1 + erf(x / √2)) / 2`.
+//! Recognises activations that exporters write as several ops: SiLU as `x · sigmoid(x)`, HardSigmoid as
+//! `clip(x + 3, 0, 6) / 6`, HardSwish as `x` times that, Mish as `x · tanh(softplus(x))`, GELU as
+//! `x · (1 + erf(x / √2)) / 2`.
 
 use std::sync::Arc;
 
-use glocal_compute::Tensor;
-
+use crate::canonizer::pattern::{activation, factors, near, only_input, scaled, shifted};
 use crate::canonizer::rewrite::{Change, rewrite};
 use crate::error::ModelError;
 use crate::model::{Graph, Model, NodeId};
-use crate::op::Structure;
 use crate::op::activation::Activation;
-
-/// How far constants that stand for √2, 1 and ½ may be from them: exporters round √2 to single precision.
-const CONSTANT_ROUNDING: f32 = 1e-6;
 
 pub(super) fn apply(model: &Model) -> Result<Model, ModelError> {
     let graph = model.graph();
     rewrite(model, |id, _| match activation_at(graph, id) {
-        Some((activation, input)) => Change::Become(Arc::new(activation), input),
+        Some((input, activation)) => Change::Become(Arc::new(activation), input),
         None => Change::Keep,
     })
 }
 
 /// The activation that ends in a node, and the node that it is applied to.
-fn activation_at(graph: &Graph, id: NodeId) -> Option<(Activation, NodeId)> {
-    gelu(graph, id).or_else(|| gated(graph, id))
+fn activation_at(graph: &Graph, id: NodeId) -> Option<(NodeId, Activation)> {
+    gelu(graph, id)
+        .or_else(|| gated(graph, id))
+        .or_else(|| late_hard_swish(graph, id))
+        .or_else(|| hard_sigmoid(graph, id))
 }
 
-/// `x · sigmoid(x)`, `x · hard-sigmoid(x)` with the slope and offset of HardSwish.
-fn gated(graph: &Graph, id: NodeId) -> Option<(Activation, NodeId)> {
+/// `x · sigmoid(x)`, `x · hard-sigmoid(x)` with the slope and offset of HardSwish, `x · tanh(softplus(x))`.
+fn gated(graph: &Graph, id: NodeId) -> Option<(NodeId, Activation)> {
     let (a, b) = factors(graph, id)?;
     [(a, b), (b, a)].into_iter().find_map(|(signal, gate)| {
-        let node = graph.node(gate);
-        match node.op.structure() {
-            _ if node.inputs != [signal] => None,
-            Structure::Activation(Activation::Sigmoid) => Some((Activation::Silu, signal)),
-            Structure::Activation(Activation::HardSigmoid { alpha, beta }) => {
-                let hard_swish = near(alpha, 1.0 / 6.0) && near(beta, 0.5);
-                hard_swish.then_some((Activation::HardSwish, signal))
+        let (below, function) = hard_sigmoid(graph, gate).or_else(|| activation(graph, gate))?;
+        let function = match function {
+            Activation::Sigmoid if below == signal => Activation::Silu,
+            Activation::HardSigmoid { alpha, beta } if below == signal => {
+                (near(alpha, 1.0 / 6.0) && near(beta, 0.5)).then_some(Activation::HardSwish)?
             }
-            _ => None,
-        }
+            Activation::Tanh if activation(graph, below) == Some((signal, Activation::Softplus)) => Activation::Mish,
+            _ => return None,
+        };
+        Some((signal, function))
     })
+}
+
+/// `clip(x + o, 0, m) / m`
+fn hard_sigmoid(graph: &Graph, id: NodeId) -> Option<(NodeId, Activation)> {
+    let (clipped, factor) = scaled(graph, id)?;
+    let (input, offset, max) = shifted_clip(graph, clipped)?;
+    let hard_sigmoid = Activation::HardSigmoid { alpha: factor, beta: factor * offset };
+    near(factor * max, 1.0).then_some((input, hard_sigmoid))
+}
+
+/// `(x · clip(x + 3, 0, 6)) / 6`
+fn late_hard_swish(graph: &Graph, id: NodeId) -> Option<(NodeId, Activation)> {
+    let (product, factor) = scaled(graph, id)?;
+    let (a, b) = factors(graph, product).filter(|_| near(factor, 1.0 / 6.0))?;
+    let fits = |(signal, gate): &(NodeId, NodeId)| shifted_clip(graph, *gate) == Some((*signal, 3.0, 6.0));
+    [(a, b), (b, a)].into_iter().find(fits).map(|(signal, _)| (signal, Activation::HardSwish))
+}
+
+/// `x`, `o` and `m` of `clip(x + o, 0, m)`, `m` being positive.
+fn shifted_clip(graph: &Graph, id: NodeId) -> Option<(NodeId, f32, f32)> {
+    match activation(graph, id)? {
+        (below, Activation::Clip { min: 0.0, max }) if max > 0.0 => {
+            shifted(graph, below).map(|(input, offset)| (input, offset, max))
+        }
+        _ => None,
+    }
 }
 
 /// `½ · x · (1 + erf(x / √2))`, whichever factor the ½ stands with.
-fn gelu(graph: &Graph, id: NodeId) -> Option<(Activation, NodeId)> {
-    let (product, halved) = match scaled(graph, id) {
+fn gelu(graph: &Graph, id: NodeId) -> Option<(NodeId, Activation)> {
+    let halved = |id: NodeId| match scaled(graph, id) {
         Some((below, factor)) if near(factor, 0.5) => (below, true),
         _ => (id, false),
     };
+    let (product, product_halved) = halved(id);
     let (a, b) = factors(graph, product)?;
     [(a, b), (b, a)].into_iter().find_map(|(signal, gate)| {
-        let (gate, gate_halved) = match scaled(graph, gate) {
-            Some((below, factor)) if near(factor, 0.5) => (below, true),
-            _ => (gate, false),
-        };
-        let (signal, signal_halved) = match scaled(graph, signal) {
-            Some((below, factor)) if near(factor, 0.5) => (below, true),
-            _ => (signal, false),
-        };
-        let halves = [halved, gate_halved, signal_halved].into_iter().filter(|&half| half).count();
-        let shifted = match graph.node(gate).op.structure() {
-            Structure::AddConstant(constant) if number(constant).is_some_and(|one| near(one, 1.0)) => {
-                only_input(graph, gate)?
-            }
-            _ => return None,
-        };
-        let erf = matches!(graph.node(shifted).op.structure(), Structure::Activation(Activation::Erf));
-        let (below, factor) = scaled(graph, only_input(graph, shifted).filter(|_| erf)?)?;
+        let ((gate, gate_halved), (signal, signal_halved)) = (halved(gate), halved(signal));
+        let halves = [product_halved, gate_halved, signal_halved].into_iter().filter(|&half| half).count();
+        let (erf, _) = shifted(graph, gate).filter(|(_, one)| near(*one, 1.0))?;
+        let is_erf = activation(graph, erf).is_some_and(|(_, function)| function == Activation::Erf);
+        let (below, factor) = scaled(graph, only_input(graph, erf).filter(|_| is_erf)?)?;
         let gelu = halves == 1 && below == signal && near(factor, std::f32::consts::FRAC_1_SQRT_2);
-        gelu.then_some((Activation::Gelu, signal))
+        gelu.then_some((signal, Activation::Gelu))
     })
-}
-
-/// The two inputs of a product of activations.
-fn factors(graph: &Graph, id: NodeId) -> Option<(NodeId, NodeId)> {
-    let node = graph.node(id);
-    match (node.op.structure(), node.inputs.as_slice()) {
-        (Structure::Product, [a, b]) => Some((*a, *b)),
-        _ => None,
-    }
-}
-
-/// The input and the factor of a node that multiplies by one number.
-fn scaled(graph: &Graph, id: NodeId) -> Option<(NodeId, f32)> {
-    match graph.node(id).op.structure() {
-        Structure::MultiplyConstant(constant) => Some((only_input(graph, id)?, number(constant)?)),
-        _ => None,
-    }
-}
-
-fn only_input(graph: &Graph, id: NodeId) -> Option<NodeId> {
-    match graph.node(id).inputs.as_slice() {
-        [input] => Some(*input),
-        _ => None,
-    }
-}
-
-/// The one number that a constant consists of.
-fn number(constant: &Tensor) -> Option<f32> {
-    match constant.data() {
-        [value] => Some(*value),
-        _ => None,
-    }
-}
-
-fn near(value: f32, expected: f32) -> bool {
-    (value - expected).abs() <= CONSTANT_ROUNDING
 }
