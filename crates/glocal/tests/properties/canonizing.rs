@@ -1,6 +1,7 @@
 //! Canonizers leave the function unchanged, and names the values that they mean.
 
 mod merging;
+mod recognizing;
 
 use std::collections::BTreeSet;
 
