@@ -6,8 +6,8 @@
 
 use glocal_compute::ComputeError;
 
-use super::inner_values;
 use crate::canonizer::affine::AffineOp;
+use crate::canonizer::inner_values;
 use crate::canonizer::rewrite::{Change, rewrite};
 use crate::canonizer::scaling::{PerChannel, Scaling};
 use crate::error::ModelError;
