@@ -1,7 +1,7 @@
-"""Compares Glocal with onnxruntime on the networks that zoo.py writes.
+"""Compares Glocal with onnxruntime on the networks that zoo.py and light_models.py write.
 
     pip install -r requirements.txt
-    python zoo.py FOLDER
+    python zoo.py FOLDER; python light_models.py FOLDER
     cargo build --release
     python check_zoo.py ../../target/release/glocal FOLDER [NAME...]
 
@@ -24,10 +24,15 @@ from compare import UNEXPLAINED, attribute, expected, logits_off, lost_between_l
 
 # Relative to the largest output. A sum of up to 4608 products (3x3x512), added in two orders, differs by about
 # sqrt(4608) * 2^-24 = 4e-6 of its terms' size; over 120 layers (DenseNet) whose differences are independent that is
-# 4.5e-5. The rest is for sums whose terms cancel.
+# 4.5e-5. The worst here is FCN-ResNet-50 with 6e-5, where PyTorch, onnxruntime and Glocal are all 4e-5 to 5e-5 off the
+# result of double precision.
 OUTPUT_TOLERANCE = 1e-4
 # The channel of a map (segmentation) that is explained; the predicted class is that of `[N, K]` alone.
 MAP_TARGET = 3
+# file: what Glocal says to it, and why
+REFUSED = {
+    "convnext_tiny-dynamo": ("a reshape that mixes samples", "after its pooling the whole batch is laid in one row and gathered again"),
+}
 
 
 def missing_modules(glocal, path, modules):
@@ -80,16 +85,24 @@ def check(glocal, path, out):
 def main(glocal, folder, names):
     paths = [path for path in sorted(folder.glob("*.onnx"))
              if not names or path.stem in names or path.stem.rsplit("-", 1)[0] in names]
-    failed = 0
+    failed, refused = 0, 0
     with tempfile.TemporaryDirectory() as temporary:
         for path in paths:
             try:
                 told, faults = check(glocal, path, pathlib.Path(temporary) / "out.safetensors")
             except subprocess.CalledProcessError as error:
+                message, reason = REFUSED.get(path.stem, (None, ""))
+                if message and message in error.stderr:
+                    refused += 1
+                    print(f"refused {path.stem}: {reason}", flush=True)
+                    continue
                 told, faults = "glocal refused it", [error.stderr.strip().splitlines()[0]]
+            else:
+                if path.stem in REFUSED:
+                    faults.append("it is not refused any more")
             failed += bool(faults)
             print(f"{'FAILED' if faults else 'passed'}  {path.stem}: {'; '.join([told, *faults])}", flush=True)
-    print(f"{len(paths) - failed} passed, {failed} failed")
+    print(f"{len(paths) - failed - refused} passed, {failed} failed, {refused} refused for a known reason")
     if failed or not paths:
         sys.exit(1)
 
