@@ -5,7 +5,7 @@
 use std::f32::consts::{FRAC_1_SQRT_2, PI};
 use std::sync::Arc;
 
-use crate::canonizer::pattern::{activation, factors, near, only_input, scaled, shifted};
+use crate::canonizer::pattern::{activation, factors, near, scaled, shifted};
 use crate::canonizer::rewrite::{Change, rewrite};
 use crate::error::ModelError;
 use crate::model::{Graph, Model, NodeId};

@@ -96,6 +96,7 @@ impl Model {
         importer.name_layers(&nodes);
         match importer.values.get(&output) {
             Some(Value::Node(id)) => Model::new(importer.graph, *id, backend),
+            Some(Value::Samples(_)) => Err(unsupported("an output whose samples are mixed")),
             _ => Err(ModelErrorKind::NoOutput.into()),
         }
     }

@@ -34,10 +34,11 @@ pub(super) fn fold(reader: &mut NodeReader<'_>) -> Result<Option<Value>, ModelEr
     for operand in reader.operands().iter().flatten() {
         match operand {
             Value::Constant(constant) => operands.push(constant.clone()),
-            Value::Node(_) => return Ok(None),
+            Value::Node(_) | Value::Samples(_) => return Ok(None),
         }
     }
     let Some(first) = operands.first() else { return Ok(None) };
+    keeps_batch(reader, &operands)?;
     let folded = match reader.op_type() {
         "Identity" => Some(first.clone()),
         "Shape" => {
@@ -60,6 +61,27 @@ pub(super) fn fold(reader: &mut NodeReader<'_>) -> Result<Option<Value>, ModelEr
         Some(constant) => Ok(Some(Value::Constant(constant))),
         None => Err(unsupported("this op on constants")),
     }
+}
+
+/// Refuses what would put anything else where axis 0 of a constant stands for the batch.
+fn keeps_batch(reader: &NodeReader<'_>, operands: &[Constant]) -> Result<(), ModelError> {
+    let Some(sampled) = operands.iter().find(|operand| operand.depends_on_sample()) else { return Ok(()) };
+    let rank = sampled.shape().len();
+    let stays = match reader.op_type() {
+        "Identity" | "Cast" => true,
+        "Unsqueeze" => {
+            let axes = match reader.integers(1, "axes")? {
+                Some(axes) => Some(axes),
+                None => reader.ints("axes")?,
+            };
+            axes.is_some_and(|axes| axes.iter().all(|&axis| axis > 0))
+        }
+        "Add" | "Mul" => operands.iter().all(|operand| {
+            operand.shape().len() < rank || (operand.shape().len() == rank && operand.shape().first() == Some(&1))
+        }),
+        _ => false,
+    };
+    if stays { Ok(()) } else { Err(unsupported("this op on indices of samples")) }
 }
 
 fn shape_of(reader: &NodeReader<'_>, sizes: Vec<Size>) -> Result<Constant, ModelError> {

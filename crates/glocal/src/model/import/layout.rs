@@ -138,6 +138,9 @@ pub(super) fn reshape(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelEr
                 Some(constant) => constant.sizes().ok_or_else(|| wrong("shape", "integers"))?.to_vec(),
                 None => return Err(wrong("shape", "a constant")),
             };
+            if target == [Size::Fixed(-1)] && !shape.is_empty() {
+                return Ok(vec![Value::Samples(x)]);
+            }
             reshaped(&shape, &target, zero_is_zero)?
         }
         "Flatten" => match reader.int("axis")?.unwrap_or(1) {
@@ -174,7 +177,7 @@ fn reshaped(shape: &[usize], target: &[Size], zero_is_zero: bool) -> Result<Vec<
                 *shape.get(index).ok_or_else(|| wrong("shape", "within the input's rank"))?
             }
             Size::Fixed(size) => usize::try_from(size).map_err(|_| wrong("shape", "a list of sizes"))?,
-            Size::Batch(_) => return Err(mixes()),
+            Size::Batch(_) | Size::Sample { .. } => return Err(mixes()),
         });
     }
     let known = sample.iter().try_fold(1usize, |count, &size| count.checked_mul(size)).ok_or_else(mixes)?;

@@ -16,7 +16,7 @@ fn counted(axis: i64, rank: usize) -> Result<usize, ModelError> {
 fn fixed(sizes: &[Size]) -> Option<Vec<i64>> {
     let fixed = |size: &Size| match size {
         Size::Fixed(value) => Some(*value),
-        Size::Batch(_) => None,
+        Size::Batch(_) | Size::Sample { .. } => None,
     };
     sizes.iter().map(fixed).collect()
 }

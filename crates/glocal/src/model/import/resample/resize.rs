@@ -156,7 +156,9 @@ fn sizes(reader: &NodeReader<'_>, x: NodeId, old: bool) -> Result<Vec<(usize, Ax
         match (axis.checked_sub(1), size) {
             (None, Size::Batch(1) | Size::Fixed(1)) => {}
             (None, _) => return Err(unsupported("a resize of the batch")),
-            (Some(_), Size::Batch(_)) => return Err(unsupported("a size that depends on the batch")),
+            (Some(_), Size::Batch(_) | Size::Sample { .. }) => {
+                return Err(unsupported("a size that depends on the batch"));
+            }
             (Some(index), Size::Fixed(size)) => {
                 let to = usize::try_from(*size).ok().filter(|&to| to > 0);
                 let (from, to) = (shape[index], to.ok_or_else(|| wrong("sizes", "positive"))?);
