@@ -70,10 +70,7 @@ fn keeps_batch(reader: &NodeReader<'_>, operands: &[Constant]) -> Result<(), Mod
     let stays = match reader.op_type() {
         "Identity" | "Cast" => true,
         "Unsqueeze" => {
-            let axes = match reader.integers(1, "axes")? {
-                Some(axes) => Some(axes),
-                None => reader.ints("axes")?,
-            };
+            let axes = reader.list(1, "axes")?;
             axes.is_some_and(|axes| axes.iter().all(|&axis| axis > 0))
         }
         "Add" | "Mul" => operands.iter().all(|operand| {

@@ -50,20 +50,31 @@ pub(super) fn split(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelErro
     Ok(outputs)
 }
 
+/// The operands of a `Slice`, all of the same length.
+pub(super) struct Bounds {
+    pub(super) starts: Vec<i64>,
+    pub(super) ends: Vec<i64>,
+    pub(super) axes: Vec<i64>,
+    pub(super) steps: Vec<i64>,
+}
+
+impl Bounds {
+    pub(super) fn read(reader: &NodeReader<'_>) -> Result<Self, ModelError> {
+        let starts = reader.list(1, "starts")?.ok_or_else(|| wrong("starts", "given"))?;
+        let ends = reader.list(2, "ends")?.ok_or_else(|| wrong("ends", "given"))?;
+        let axes = reader.list(3, "axes")?.unwrap_or_else(|| (0..starts.len() as i64).collect());
+        let steps = reader.integers(4, "steps")?.unwrap_or_else(|| vec![1; starts.len()]);
+        if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
+            return Err(wrong("starts, ends, axes and steps", "of the same length"));
+        }
+        Ok(Self { starts, ends, axes, steps })
+    }
+}
+
 pub(super) fn slice(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
     let x = reader.activation(0)?;
     let shape = reader.shape(x).to_vec();
-    let list = |index, name| match reader.integers(index, name)? {
-        Some(values) => Ok(Some(values)),
-        None => reader.ints(name),
-    };
-    let starts = list(1, "starts")?.ok_or_else(|| wrong("starts", "given"))?;
-    let ends = list(2, "ends")?.ok_or_else(|| wrong("ends", "given"))?;
-    let axes = list(3, "axes")?.unwrap_or_else(|| (0..starts.len() as i64).collect());
-    let steps = reader.integers(4, "steps")?.unwrap_or_else(|| vec![1; starts.len()]);
-    if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
-        return Err(wrong("starts, ends, axes and steps", "of the same length"));
-    }
+    let Bounds { starts, ends, axes, steps } = Bounds::read(reader)?;
     let mut ranges = whole(&shape);
     for index in 0..starts.len() {
         let all_of_batch =
@@ -96,10 +107,7 @@ pub(super) fn range(start: i64, end: i64, step: i64, size: usize) -> Option<Slic
 pub(super) fn pad(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
     let x = reader.activation(0)?;
     let rank = reader.shape(x).len() + 1;
-    let pads = match reader.integers(1, "pads")? {
-        Some(pads) => pads,
-        None => reader.ints("pads")?.ok_or_else(|| wrong("pads", "given"))?,
-    };
+    let pads = reader.list(1, "pads")?.ok_or_else(|| wrong("pads", "given"))?;
     let value = match reader.floats(2, "constant_value")? {
         Some(value) if value.len() == 1 => value.data()[0],
         Some(_) => return Err(wrong("constant_value", "one number")),
@@ -149,10 +157,7 @@ pub(super) fn reshape(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelEr
             _ => return Err(unsupported("a flatten that mixes samples or keeps several axes")),
         },
         op_type => {
-            let axes = match reader.integers(1, "axes")? {
-                Some(axes) => Some(axes),
-                None => reader.ints("axes")?,
-            };
+            let axes = reader.list(1, "axes")?;
             if op_type == "Squeeze" { squeezed(reader, &shape, axes)? } else { unsqueezed(reader, &shape, axes)? }
         }
     };

@@ -171,6 +171,14 @@ impl<'a> NodeReader<'a> {
         sizes.map(Some).ok_or_else(|| wrong(name, "a constant of integers that do not depend on the batch"))
     }
 
+    /// A list of integers that is a constant operand, and was an attribute in older opsets.
+    pub(super) fn list(&self, index: usize, name: &'static str) -> Result<Option<Vec<i64>>, ModelError> {
+        match self.integers(index, name)? {
+            Some(values) => Ok(Some(values)),
+            None => self.ints(name),
+        }
+    }
+
     /// The shape of one sample of a node's value.
     pub(super) fn shape(&self, id: NodeId) -> &[usize] {
         self.graph.get(id).map_or(&[], |node| &node.shape)
