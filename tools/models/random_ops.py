@@ -31,7 +31,8 @@ RTOL, SHARE = 1e-5, 2e-6
 STACKS = {"a product of constant matrices .* is not supported": "a stack of matrices that repeats along some of its axes only"}
 REFUSED = {"MatMul_stacked": STACKS, "MatMul_constant_first": STACKS}
 OPS = {}
-NEWEST = 22
+# The newest opset of this onnxruntime.
+NEWEST = 26
 
 
 def op(first=9, last=NEWEST):
@@ -291,7 +292,7 @@ def GroupNormalization(r):
     return shape, build
 
 
-@op(23, 23)
+@op(23)
 def RMSNormalization(r):
     shape = r.shape()
     axis = r.axis(len(shape))
@@ -554,6 +555,24 @@ def Gather(r):
         size = r.pick([(), (1,), (r.int(1, 5),), (2, 3)])
         low = -length if b.opset >= 11 else 0
         return b.add("Gather", ["x", b.constant(b.random.integers(low, length, size))], axis=axis)
+
+    return shape, build
+
+
+@op(11)
+def Gather_strided(r):
+    """A strided view as PyTorch's newer exporter writes it: the whole batch in one row, and each sample's places in it."""
+    shape = r.shape()
+    length = math.prod(shape)
+
+    def build(b):
+        size = r.shape(1, 3, 4)
+        row = b.add("Reshape", ["x", b.constant([-1])])
+        batch = b.listed("Squeeze", b.slice(b.add("Shape", ["x"]), [0], [1]), "axes", [0])
+        samples = b.add("Range", [b.constant(0), batch, b.constant(1)])
+        starts = b.listed("Unsqueeze", b.add("Mul", [samples, b.constant(length)]), "axes", list(range(1, len(size) + 1)))
+        places = b.add("Add", [starts, b.constant(b.random.integers(0, length, [1, *size]))])
+        return b.add("Gather", [row, places], axis=0)
 
     return shape, build
 
