@@ -20,13 +20,8 @@ import tempfile
 
 import numpy as np
 
-from compare import UNEXPLAINED, attribute, expected, logits_off, lost_between_layers, worst_unexplained
+from compare import OUTPUT_TOLERANCE, UNEXPLAINED, attribute, expected, logits_off, lost_between_layers, worst_unexplained
 
-# Relative to the largest output. A sum of up to 4608 products (3x3x512), added in two orders, differs by about
-# sqrt(4608) * 2^-24 = 4e-6 of its terms' size; over 120 layers (DenseNet) whose differences are independent that is
-# 4.5e-5. The worst here is FCN-ResNet-50 with 6e-5, where PyTorch, onnxruntime and Glocal are all 4e-5 to 5e-5 off the
-# result of double precision.
-OUTPUT_TOLERANCE = 1e-4
 # The channel of a map (segmentation) that is explained; the predicted class is that of `[N, K]` alone.
 MAP_TARGET = 3
 

@@ -18,7 +18,7 @@ import onnxruntime
 from onnx import helper, numpy_helper
 from onnx.backend.test.loader import DATA_DIR
 
-from compare import expected, pictures
+from compare import expected, normalised_pictures
 
 
 def weights(graph):
@@ -86,7 +86,7 @@ def main(folder):
         model.graph.CopyFrom(helper.make_graph(nodes, graph.name, inputs, graph.output, tensors))
         model.ir_version = 4  # the first where initializers need not be inputs
         shape = [size.dim_value for size in inputs[0].type.tensor_type.shape.dim]
-        x = ((pictures(shape[1:], shape[0]) / 255 - 0.45) / 0.225).astype(np.float32)
+        x = normalised_pictures(shape[1:], shape[0])
         calibrate(model, x)
         logits = expected(model, x)
         print(f"{path.stem}: outputs up to {np.abs(logits).max():.2g}", flush=True)

@@ -229,7 +229,7 @@ def MatMul_constant_first(r):
 
 @op()
 def MatMul_activations(r):
-    stack, (rows, inner, columns) = r.ints(r.int(0, 2), 1, 4), r.ints(3, 1, 5)
+    stack, (rows, inner) = r.ints(r.int(0, 2), 1, 4), r.ints(2, 1, 5)
 
     def build(b):
         left = b.add("MatMul", ["x", b.weight(inner, inner)])
@@ -707,7 +707,8 @@ def Resize(r):
         attributes = {"mode": mode}
         if b.opset >= 11:
             modes = ["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"]
-            attributes |= r.subset({"coordinate_transformation_mode": r.pick(modes + ["half_pixel_symmetric"] * (b.opset >= 19))}, 0.8)
+            modes += ["half_pixel_symmetric"] * (b.opset >= 19)
+            attributes |= r.subset({"coordinate_transformation_mode": r.pick(modes)}, 0.8)
             if mode == "nearest":
                 attributes |= r.subset(
                     {"nearest_mode": r.pick(["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"])}, 0.7)
