@@ -87,8 +87,8 @@ impl Model {
             if !importer.uses.contains_key(&name) {
                 continue;
             }
+            importer.room.take(room::as_constant(&tensor))?;
             let constant = Constant::from_onnx(tensor)?.named(&name);
-            importer.room.take(constant.bytes())?;
             importer.values.insert(name, Value::Constant(constant));
         }
         for node in &nodes {

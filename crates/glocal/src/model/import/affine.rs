@@ -117,8 +117,11 @@ pub(super) fn gemm(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError
 /// A matrix `[C, K]` as `[K, C]`.
 pub(super) fn transpose(matrix: &Tensor) -> Result<Tensor, ModelError> {
     let &[rows, columns] = matrix.shape() else { return Err(wrong("B", "a constant of two axes")) };
-    let data =
-        (0..columns).flat_map(|column| (0..rows).map(move |row| matrix.data()[row * columns + column])).collect();
+    // A list that grows on its way would take twice the memory for a moment.
+    let mut data = Vec::with_capacity(matrix.len());
+    for column in 0..columns {
+        data.extend((0..rows).map(|row| matrix.data()[row * columns + column]));
+    }
     Ok(Tensor::new([columns, rows], data)?)
 }
 

@@ -9,6 +9,7 @@ use glocal_onnx::Attribute;
 use crate::error::ModelError;
 use crate::model::import::layout::range;
 use crate::model::import::reader::{NodeReader, unsupported, wrong};
+use crate::model::import::room::as_constant;
 use crate::model::import::value::{Constant, ConstantData, Size, Value, is_float};
 
 /// The most elements that a folded constant may have beyond those of its operands: each node may double what the one before
@@ -104,7 +105,10 @@ fn constant(reader: &NodeReader<'_>) -> Result<Constant, ModelError> {
     let names = ["value", "value_int", "value_ints", "value_float", "value_floats"];
     for attribute in names.into_iter().filter_map(|name| reader.attribute(name)) {
         match attribute {
-            Attribute::Tensor(tensor) => return Constant::from_onnx(tensor.clone()),
+            Attribute::Tensor(tensor) => {
+                reader.check_room(2 * as_constant(tensor))?;
+                return Constant::from_onnx(tensor.clone());
+            }
             Attribute::Int(value) => return Ok(integers(&[*value], vec![])),
             Attribute::Ints(values) => return Ok(integers(values, vec![values.len()])),
             Attribute::Float(value) => return floats(&[*value], vec![]),

@@ -97,7 +97,8 @@ pub(super) fn range(start: i64, end: i64, step: i64, size: usize) -> Option<Slic
     let (start, end) = match step {
         0 => return None,
         1.. => (start.clamp(0, size), end.clamp(0, size)),
-        _ => (start.clamp(0, (size - 1).max(0)), end.clamp(-1, size - 1)),
+        // An axis without elements has no last one.
+        _ => (start.clamp(size.min(1) - 1, size - 1), end.clamp(-1, size - 1)),
     };
     let way = if step > 0 { end - start } else { start - end };
     let count = if way > 0 { (way as u64).div_ceil(step.unsigned_abs()) } else { 0 };

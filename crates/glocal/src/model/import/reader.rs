@@ -224,6 +224,11 @@ impl<'a> NodeReader<'a> {
         self.room.take(bytes)
     }
 
+    /// Fails when there is no room for so many bytes.
+    pub(super) fn check_room(&self, bytes: usize) -> Result<(), ModelError> {
+        self.room.check(bytes)
+    }
+
     /// Adds the node that is the ONNX node's only output.
     pub(super) fn output(&mut self, op: impl Op + 'static, inputs: Vec<NodeId>) -> Result<Vec<Value>, ModelError> {
         Ok(vec![Value::Node(self.add(op, inputs)?)])
