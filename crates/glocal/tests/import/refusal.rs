@@ -152,6 +152,7 @@ fn unsupported_nodes_are_named_with_what_is_wrong() {
         ("weights for other features", vector().node("n", "Gemm", "x w -> y", &[("transB", int(1))]), "features"),
         ("a bias for other units", vector().node("n", "Gemm", "x w b4 -> y", &[]), "C must be"),
         ("a stack of matrices", vector().node("n", "MatMul", "x m3 -> y", &[]), "mixes samples"),
+        ("a product with one number", vector().floats("one", &[]).node("n", "MatMul", "x one -> y", &[]), "one axis"),
         ("a product of activations", vector().node("n", "MatMul", "x x -> y", &[]), "matrix product"),
         (
             "training",
