@@ -3,7 +3,7 @@
 
 use glocal_onnx::proto::{AttributeProto, DataType, NodeProto, TensorProto};
 
-use super::build::{block, file, floats, int, integers, node, tensor};
+use super::build::{block, file, floats, graph, int, integers, model, node, tensor, value};
 use prost::Message;
 
 /// The files by name, each of at most some megabytes.
@@ -34,6 +34,12 @@ pub fn files() -> Vec<(&'static str, Vec<u8>)> {
         ("halves that become floats", halves()),
         ("floats one by one", typed_floats()),
         ("a shape of a million ones", ranks()),
+        ("one group of two billion channels", channels()),
+        ("one bias for two billion units without weights", units()),
+        ("ten thousand scales between reshapes", moved()),
+        ("a scale of two billion elements, reshaped", scaled()),
+        ("a matrix without rows", matrix("MatMul")),
+        ("weights without rows", matrix("Gemm")),
     ]
 }
 
@@ -203,4 +209,48 @@ fn ranks() -> Vec<u8> {
     let constant = constant.encode_to_vec();
     let nodes = summed("Add", 1000, &["x", "w"], &[]);
     [file(nodes, vec![]), block(7, &block(5, &constant))].concat()
+}
+
+/// One number for each group becomes one for each channel.
+fn channels() -> Vec<u8> {
+    let groups = vec![node("GroupNormalization", &["x", "s", "s"], "y", vec![int("num_groups", 1)])];
+    let mut model = model(groups, vec![floats("s", &[1])]);
+    graph(&mut model).input = vec![value("x", DataType::Float, &[1, 1 << 31])];
+    model.encode_to_vec()
+}
+
+fn units() -> Vec<u8> {
+    let nodes =
+        vec![node("Flatten", &["x"], "flat", vec![]), node("Gemm", &["flat", "w", "b"], "y", vec![int("transB", 1)])];
+    file(nodes, vec![tensor("w", DataType::Float, &[1 << 31, 0], vec![]), floats("b", &[1])])
+}
+
+/// Nothing, a trillion times.
+fn matrix(op_type: &str) -> Vec<u8> {
+    let nodes = vec![node("Flatten", &["x"], "flat", vec![]), node(op_type, &["flat", "w"], "y", vec![])];
+    file(nodes, vec![tensor("w", DataType::Float, &[0, 1 << 40], vec![])])
+}
+
+/// What canonizers follow scales through.
+fn moved() -> Vec<u8> {
+    let (mut nodes, mut last) = (Vec::new(), "x".to_owned());
+    for name in names("n", 10_000) {
+        let scaled = format!("{name}s");
+        nodes.push(node("Mul", &[&last, "s"], &scaled, vec![]));
+        nodes.push(node("Flatten", &[&scaled], &name, vec![]));
+        last = name;
+    }
+    nodes.push(node("Gemm", &[&last, "w"], "y", vec![]));
+    file(nodes, vec![floats("s", &[1]), floats("w", &[192, 1])])
+}
+
+fn scaled() -> Vec<u8> {
+    let nodes = vec![
+        node("Mul", &["x", "s"], "scaled", vec![]),
+        node("Reshape", &["scaled", "i"], "turned", vec![]),
+        node("MatMul", &["turned", "w"], "y", vec![]),
+    ];
+    let mut model = model(nodes, vec![floats("s", &[1]), integers("i", &[1, 1 << 26, 32]), floats("w", &[32, 1])]);
+    graph(&mut model).input = vec![value("x", DataType::Float, &[1, 1 << 31])];
+    model.encode_to_vec()
 }

@@ -68,6 +68,7 @@ fn gather_samples(reader: &mut NodeReader<'_>, x: NodeId) -> Result<Vec<Value>, 
     let sample = sample.to_vec();
     let mut list = reader.add(Reshape { shape: vec![count] }, vec![x])?;
     if !elements.iter().copied().eq(0..count) {
+        reader.take_room(elements.len().saturating_mul(TABLE_BYTES))?;
         let axes = vec![(1, Resampling::choose(count, elements)?)];
         list = reader.add(Resample { purpose: Purpose::Gather, axes }, vec![list])?;
     }
