@@ -170,6 +170,10 @@ pub enum Structure<'a> {
     Activation(activation::Activation),
     /// The product of two activations, which may be a decomposed activation.
     Product,
+    /// The sum of activations with their signs: a difference may be the first step of a decomposed normalisation.
+    Sum(&'a arithmetic::Sum),
+    /// Axes folded to one number: a mean may belong to a decomposed normalisation.
+    Reduce(&'a reduce::Reduce),
     /// The sum of an activation and a constant, `[1, ...]`.
     AddConstant(&'a Tensor),
     /// The product of an activation and a constant, `[1, ...]`.

@@ -44,6 +44,10 @@ impl Op for Sum {
     fn default_rule(&self) -> DefaultRule {
         DefaultRule::Norm
     }
+
+    fn structure(&self) -> Structure<'_> {
+        Structure::Sum(self)
+    }
 }
 
 /// Hands a copy to every input, summed over what broadcasting stretched.

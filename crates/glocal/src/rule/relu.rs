@@ -13,7 +13,7 @@ use crate::rule::Rule;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DeconvNet;
 
-/// `R_in = R·[x > 0]·[R > 0]`.
+/// `R_in = R·[z > 0]·[R > 0]`, `z` being positive where `x` is.
 ///
 /// Domain: ReLU. Does not conserve relevance.
 /// Source: Springenberg et al. 2015, arXiv 1412.6806.
