@@ -7,6 +7,7 @@
 
 mod cost;
 mod need;
+mod pass;
 mod passed;
 mod plan;
 mod resolve;

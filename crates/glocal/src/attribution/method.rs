@@ -1,7 +1,7 @@
 //! How attributions are made from what the rules propagate, or without them.
 //!
 //! Whatever the method, the call is the same: [`Attributor::attribute`](crate::Attributor::attribute) with a
-//! [`Request`] whose [`method`](Request::method) says which. All but occlusion send relevance down by the attributor's
+//! [`Request`](crate::Request) whose [`method`](crate::Request::method) says which. All but occlusion send relevance down by the attributor's
 //! composite, so that conditions, targets, scope and recorded layers mean what they always do; the classic forms are
 //! those of the preset `gradient` with [`Initial::One`](crate::attribution::Initial::One). The gradient itself is
 //! [`Method::Plain`] with that preset.

@@ -208,7 +208,7 @@ impl Plan {
         samples: Range<usize>,
         sink: &mut Sink,
         summary: &mut Summary,
-        mut conservation: Option<&mut Conservation>,
+        conservation: Option<&mut Conservation>,
         progress: &Progress,
     ) -> Result<(), Failure> {
         let inputs = self.files.load(samples.clone())?;
@@ -240,7 +240,7 @@ impl Plan {
             summary.add(&item, &self.start, files);
             progress.advance(1);
         }
-        if let Some(conservation) = conservation.as_deref_mut() {
+        if let Some(conservation) = conservation {
             conservation.add(&self.conditions[first_condition..], report(&trace, &request)?);
         }
         Ok(())

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use glocal_compute::{Rows, Tensor};
 
 use crate::attribution::execute::Execution;
-use crate::attribution::execute::plan::{Origin, Stage};
+use crate::attribution::execute::pass::Origin;
+use crate::attribution::execute::plan::Stage;
 use crate::attribution::execute::run::{Key, Pair, Run};
 use crate::attribution::{Arrived, Descent};
 use crate::error::RequestError;

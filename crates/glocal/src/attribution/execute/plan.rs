@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::attribution::execute::between;
 use crate::attribution::execute::need::Need;
+use crate::attribution::execute::pass::{Origin, Pass, Span};
 use crate::attribution::execute::resolve::{Resolved, Resolver};
 use crate::attribution::execute::run::{Key, Pair, Run};
 use crate::attribution::{Pairing, Request, Scope, Target};
-use crate::concept::Selection;
 use crate::error::{RequestError, RequestErrorKind};
 use crate::model::{Graph, Model, NodeId};
 
@@ -29,28 +29,8 @@ pub(super) struct Plan<'a> {
     /// The passes of each condition, from where relevance starts down to the input.
     pub(super) ways: Vec<Vec<usize>>,
     /// What the passes from a node to another, or to the input, go through.
-    regions: BTreeMap<(NodeId, Option<NodeId>), Region>,
+    regions: BTreeMap<Span, Region>,
     pairing: Pairing,
-}
-
-/// An edge of the tree of conditions.
-pub(super) struct Pass<'a> {
-    pub(super) origin: Origin<'a>,
-    pub(super) from: NodeId,
-    /// Where it ends, before the mask there: at the next conditioned layer, or under whole scope at the highest; `None` is
-    /// all the way down.
-    pub(super) to: Option<NodeId>,
-    /// The last condition that goes this way.
-    pub(super) last: usize,
-}
-
-/// What a pass starts with.
-#[derive(Clone, Copy)]
-pub(super) enum Origin<'a> {
-    /// The initial relevance of a target.
-    Target(&'a Target),
-    /// What another pass brought down, masked.
-    Mask { above: usize, mask: &'a Selection },
 }
 
 /// What a pass goes through.
@@ -245,7 +225,7 @@ impl<'a> Plan<'a> {
 
     /// The rows that go down for a run of results, by depth: what `run` has already is not propagated again.
     pub(super) fn stages<T>(&self, pairs: &[Pair], run: &Run<T>) -> Vec<Stage> {
-        let mut stages: Vec<BTreeMap<(NodeId, Option<NodeId>), Vec<Key>>> = Vec::new();
+        let mut stages: Vec<BTreeMap<Span, Vec<Key>>> = Vec::new();
         let mut planned = BTreeSet::new();
         for pair in pairs {
             let way = &self.ways[pair.condition];
@@ -264,18 +244,6 @@ impl<'a> Plan<'a> {
         }
         let stage = |((from, to), rows)| Stage { from, to, rows };
         stages.into_iter().flatten().map(stage).collect()
-    }
-}
-
-impl<'a> Origin<'a> {
-    /// What two equal origins have in common, and no others.
-    fn key(self) -> (usize, Option<usize>, Option<(usize, &'a [usize])>) {
-        match self {
-            Self::Target(Target::Everything) => (0, None, None),
-            Self::Target(Target::Predicted) => (1, None, None),
-            Self::Target(Target::Some(selection)) => (2, None, Some(selection.key())),
-            Self::Mask { above, mask } => (3, Some(above), Some(mask.key())),
-        }
     }
 }
 
