@@ -8,6 +8,7 @@ mod canonizing;
 #[allow(dead_code, reason = "shared with the dense tests, which use more of it")]
 mod case;
 mod conservation;
+mod flow;
 mod gates;
 mod independence;
 mod layers;
