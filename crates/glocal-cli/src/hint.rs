@@ -133,6 +133,7 @@ pub fn condition(error: &ConditionError) -> Option<String> {
 pub fn request(error: &RequestError) -> Option<String> {
     let hint = match error.kind() {
         RequestErrorKind::Layer(_) | RequestErrorKind::Concept { .. } => LAYERS,
+        RequestErrorKind::NotExplained { .. } => "`glocal inspect MODEL` lists the layers from the input to the output",
         RequestErrorKind::UnknownName { what: "composite", .. } => {
             let names: Vec<&str> = Preset::ALL.iter().map(|preset| preset.name()).collect();
             return Some(format!("the composites are {}", names.join(", ")));

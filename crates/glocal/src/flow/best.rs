@@ -20,13 +20,13 @@ impl Scores {
         Ok(Self { sums: of(Normalization::Raw)?, shares: of(Normalization::Share)? })
     }
 
-    /// The `width` best concepts with any relevance, the best first, lower numbers first on ties.
-    pub(super) fn best(&self, width: usize, order: Order) -> Vec<usize> {
+    /// The `width` best concepts, the best first, lower numbers first on ties; those without relevance only `with_zeros`.
+    pub(super) fn best(&self, width: usize, order: Order, with_zeros: bool) -> Vec<usize> {
         let key = |id: usize| match order {
             Order::Relevance => self.sums[id],
             Order::Size => self.sums[id].abs(),
         };
-        let mut ids: Vec<usize> = (0..self.sums.len()).filter(|&id| self.sums[id] != 0.0).collect();
+        let mut ids: Vec<usize> = (0..self.sums.len()).filter(|&id| with_zeros || self.sums[id] != 0.0).collect();
         ids.sort_by(|&a, &b| key(b).total_cmp(&key(a)).then(a.cmp(&b)));
         ids.truncate(width);
         ids
@@ -41,9 +41,10 @@ mod tests {
     fn zeros_are_no_concepts_and_ties_go_by_number() {
         let arrived = Tensor::new([6], vec![-4.0, 0.0, 1.0, 2.0, 1.0, -0.5]).unwrap();
         let scores = Scores::of(&arrived).unwrap();
-        assert_eq!(scores.best(4, Order::Relevance), [3, 2, 4, 5]);
-        assert_eq!(scores.best(9, Order::Relevance), [3, 2, 4, 5, 0]);
-        assert_eq!(scores.best(2, Order::Size), [0, 3]);
+        assert_eq!(scores.best(4, Order::Relevance, false), [3, 2, 4, 5]);
+        assert_eq!(scores.best(9, Order::Relevance, false), [3, 2, 4, 5, 0]);
+        assert_eq!(scores.best(2, Order::Size, false), [0, 3]);
+        assert_eq!(scores.best(4, Order::Relevance, true), [3, 2, 4, 1]);
         assert_eq!(scores.shares[0], -4.0 / 8.5);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use glocal_compute::Tensor;
 
-use crate::attribution::{Attribution, Condition, Initial, Request, Trace};
+use crate::attribution::{Attribution, Condition, Initial, Request, Scope, Trace};
 use crate::concept::{Channel, Concept, Selection};
 use crate::error::RequestError;
 use crate::flow::best::Scores;
@@ -63,6 +63,7 @@ impl Following<'_> {
         let layers = self.plan.layers();
         let request = Request {
             conditions: vec![self.plan.condition.clone()],
+            scope: self.scope(),
             start: self.plan.start.map(|start| self.plan.name(start).to_owned()),
             record: layers.iter().map(|layer| self.plan.name(*layer).to_owned()).collect(),
             cancel: self.request.cancel.clone(),
@@ -118,8 +119,32 @@ impl Following<'_> {
         (MAP_BYTES / bytes.max(1)).clamp(1, MOST_ROWS)
     }
 
+    fn scope(&self) -> Scope {
+        if self.request.path == Path::Masked { Scope::Whole } else { Scope::Isolated }
+    }
+
     /// Sends the relevance of each front from `layer` to the layers below it.
     fn send(&self, layer: NodeId, fronts: &[Front], below: &[NodeId]) -> Result<Vec<Attribution>, RequestError> {
+        let record = below.iter().map(|lower| self.plan.name(*lower).to_owned()).collect();
+        let cancel = self.request.cancel.clone();
+        if self.request.path == Path::Masked {
+            let masked = |front: &Front| match front.node {
+                0 => self.plan.condition.clone(),
+                node => {
+                    let selection = Selection::channels([self.nodes[node].concept]);
+                    self.plan.condition.clone().through(self.plan.name(layer), selection)
+                }
+            };
+            let request = Request {
+                conditions: fronts.iter().map(masked).collect(),
+                scope: self.scope(),
+                start: self.plan.start.map(|start| self.plan.name(start).to_owned()),
+                record,
+                cancel,
+                ..Request::default()
+            };
+            return Ok(self.trace.attribute(&request)?.items);
+        }
         let shape = &self.trace.attributor().model().graph().node(layer).shape;
         let size: usize = shape.iter().product();
         let mut data = vec![0.0; fronts.len() * size];
@@ -130,8 +155,8 @@ impl Following<'_> {
             conditions: vec![Condition::everything(); fronts.len()],
             start: Some(self.plan.name(layer).to_owned()),
             initial: Initial::Given(Tensor::new([&[fronts.len()], shape.as_slice()].concat(), data)?),
-            record: below.iter().map(|lower| self.plan.name(*lower).to_owned()).collect(),
-            cancel: self.request.cancel.clone(),
+            record,
+            cancel,
             ..Request::default()
         };
         Ok(self.trace.attribute(&request)?.items)
@@ -148,7 +173,7 @@ impl Following<'_> {
     ) -> Result<(), RequestError> {
         let width = self.plan.widths[step - 1];
         let scores = Scores::of(map)?;
-        for concept in scores.best(width, self.request.order) {
+        for concept in scores.best(width, self.request.order, self.request.path == Path::Masked) {
             let to = self.node(layer, concept, step);
             self.edges.push(Edge { from, to, relevance: scores.sums[concept], share: scores.shares[concept] });
             // Those of earlier steps have been followed already.
@@ -161,7 +186,8 @@ impl Following<'_> {
             match (self.request.path, known) {
                 (Path::Whole, Some(known)) => fronts[known].relevance.merge(masked(map)),
                 (Path::Whole, None) => fronts.push(Front { node: to, relevance: masked(map) }),
-                (Path::RootAndCurrent, Some(_)) => {}
+                (Path::Masked, None) => fronts.push(Front { node: to, relevance: Sparse::default() }),
+                (Path::RootAndCurrent | Path::Masked, Some(_)) => {}
                 (Path::RootAndCurrent, None) => {
                     let whole = self.for_root.get(&layer).and_then(|(_, map)| map.as_ref());
                     fronts.push(Front { node: to, relevance: whole.map(masked).unwrap_or_default() });

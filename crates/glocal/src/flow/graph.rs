@@ -50,7 +50,7 @@ pub struct Edge {
     /// The lower end, as an index of the nodes.
     pub to: usize,
     /// The relevance that arrives at the lower end, signed: the sum over its positions. It comes by all ways between the two
-    /// layers; never zero.
+    /// layers, also through other layers of the graph; zero only under [`Path::Masked`](crate::flow::Path).
     pub relevance: f64,
     /// The same, divided by the sum of the sizes of what arrives at all concepts of the lower layer: −1 to 1.
     pub share: f64,
@@ -59,7 +59,8 @@ pub struct Edge {
 impl AttributionGraph {
     /// The attribution graph of the one sample of `trace`.
     ///
-    /// Concepts that no relevance arrives at are no nodes, so that a layer may have fewer than `width`. Equally good concepts
+    /// Concepts that no relevance arrives at are no nodes, but under [`Path::Masked`](crate::flow::Path), so that a layer may
+    /// have fewer than `width`. Equally good concepts
     /// are taken in the order of their channels.
     ///
     /// # Errors

@@ -81,8 +81,15 @@ pub enum Path {
     /// A node is followed once, at the step that first reaches it, with what all edges of that step brought. Where two of
     /// these lie on one path (one end of a skip connection above the other), what took both counts twice.
     Whole,
-    /// Through the root and the edge's upper end, by whatever way between them: zennit-crp's form.
+    /// Through the root and the edge's upper end, by whatever way between them.
     RootAndCurrent,
+    /// The root and the edge's upper end are masked, and what flows beside them through parallel branches counts as well:
+    /// [`Scope::Whole`](crate::attribution::Scope), zennit-crp's form.
+    ///
+    /// Where there are parallel branches an edge may then carry more than its upper end has, and even concepts that no
+    /// relevance arrives at seem to hand some on; as there, these are nodes where a layer has no better ones. Every step
+    /// starts at the output again. Without parallel branches it is the same as [`Path::RootAndCurrent`].
+    Masked,
 }
 
 /// Which concepts of a layer are the best.

@@ -1,7 +1,5 @@
 //! Attribution graphs: every edge is a conditioned request, shares add up, and depth is no burden.
 
-use std::sync::Arc;
-
 use glocal::attribution::{Attributor, Condition, Request};
 use glocal::concept::{Channel, Normalization, Selection, relevance};
 use glocal::error::RequestErrorKind;
@@ -51,7 +49,8 @@ fn parents(graph: &AttributionGraph, to: usize) -> Vec<usize> {
 fn whole_paths_equal_requests_made_by_hand() {
     let (attributor, input) = traced("vgg_tiny");
     let trace = attributor.trace(&input).unwrap();
-    let request = FlowRequest { root: Root::Class(2), widths: vec![2, 3, 2, 2], order: Order::Size, ..FlowRequest::default() };
+    let request =
+        FlowRequest { root: Root::Class(2), widths: vec![2, 3, 2, 2], order: Order::Size, ..FlowRequest::default() };
     let graph = AttributionGraph::of(&trace, &request).unwrap();
     assert_eq!(graph.layers.len(), 5, "{:?}", graph.layers);
     assert!(graph.nodes.iter().any(|node| node.step == 4));
@@ -77,7 +76,8 @@ fn one_path_equals_its_condition_and_root_and_current_their_definition() {
     let trace = attributor.trace(&input).unwrap();
     let origin = Condition::class(1);
     for path in [Path::Whole, Path::RootAndCurrent] {
-        let root = Root::Concept { layer: "layer3.0.conv3".to_owned(), id: 1, origin: Origin::Condition(origin.clone()) };
+        let root =
+            Root::Concept { layer: "layer3.0.conv3".to_owned(), id: 1, origin: Origin::Condition(origin.clone()) };
         let request = FlowRequest { root, widths: vec![1], depth: Some(4), path, ..FlowRequest::default() };
         let graph = AttributionGraph::of(&trace, &request).unwrap();
         let mut deep = 0;
@@ -138,10 +138,10 @@ fn two_thousand_layers_are_followed_to_the_end() {
     const LAYERS: usize = 2_000;
     let mut builder = Builder::new(vec![3]);
     let mut top = builder.graph.input();
-    let mut dense = |builder: &mut Builder, below| {
+    let dense = |builder: &mut Builder, below| {
         // A little of each feature goes to the others, and nothing grows.
         let weight = Tensor::new([3, 3], vec![0.9, 0.05, 0.05, 0.05, 0.9, 0.05, 0.05, 0.05, 0.9]).unwrap();
-        builder.add(Dense { parameters: Arc::new(Parameters::new(weight, None)) }, &[below]).unwrap()
+        builder.add(Dense { parameters: Parameters::new(weight, None) }, &[below]).unwrap()
     };
     for layer in 0..LAYERS {
         let below = top;
