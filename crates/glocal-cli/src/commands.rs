@@ -5,6 +5,7 @@ mod attribute;
 mod classes;
 mod concepts;
 mod demo;
+mod graph;
 mod inspect;
 pub mod references;
 mod report;
@@ -21,6 +22,7 @@ pub enum Command {
     Inspect(inspect::Inspect),
     Attribute(attribute::Attribute),
     Concepts(concepts::Concepts),
+    Graph(graph::Graph),
     Analyze(analyze::Analyze),
     References(references::References),
     Classes(classes::Classes),
@@ -35,6 +37,7 @@ impl Command {
             Self::Inspect(command) => command.run(session),
             Self::Attribute(command) => command.run(session),
             Self::Concepts(command) => command.run(session),
+            Self::Graph(command) => command.run(session),
             Self::Analyze(command) => command.run(session),
             Self::References(command) => command.run(session),
             Self::Classes(command) => command.run(session),

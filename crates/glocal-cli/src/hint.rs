@@ -136,6 +136,7 @@ const ENTRY_KEY: &str = "key of this rule and its selector";
 pub fn request(error: &RequestError) -> Option<String> {
     let hint = match error.kind() {
         RequestErrorKind::Layer(_) | RequestErrorKind::Concept { .. } => LAYERS,
+        RequestErrorKind::NotExplained { .. } => "`glocal inspect MODEL` lists the layers from the input to the output",
         RequestErrorKind::UnknownName { what: "composite", .. } => {
             let names: Vec<&str> = Preset::ALL.iter().map(|preset| preset.name()).collect();
             return Some(format!("the composites are {}", names.join(", ")));

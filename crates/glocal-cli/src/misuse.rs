@@ -14,6 +14,11 @@ pub enum Misuse {
         /// What it names.
         path: PathBuf,
     },
+    /// `-o` names no file of a form that graphs are written in.
+    GraphForm {
+        /// What it names.
+        path: PathBuf,
+    },
     /// Pictures were asked for of samples that are none.
     NoPictures {
         /// The shape of a sample.
@@ -67,6 +72,7 @@ impl fmt::Display for Misuse {
             Self::OutputForm { path } => {
                 write!(f, "{}: this is neither a folder nor a file ending in .safetensors", path.display())
             }
+            Self::GraphForm { path } => write!(f, "{}: graphs are written as .svg or .json", path.display()),
             Self::NoPictures { shape } => {
                 write!(f, "samples of shape {shape:?} cannot be drawn; pictures need [channels, height, width]")
             }
@@ -99,6 +105,7 @@ impl From<Misuse> for Failure {
     fn from(misuse: Misuse) -> Self {
         let hint = match misuse {
             Misuse::OutputForm { .. } => "`-o DIR` writes pictures, `-o FILE.safetensors` arrays",
+            Misuse::GraphForm { .. } => "`-o FILE.svg` draws the graph, `-o FILE.json` writes its numbers",
             Misuse::NoPictures { .. } => "`-o FILE.safetensors` writes arrays of any shape",
             Misuse::NoPositions { .. } => {
                 "`glocal inspect MODEL` shows the layers' shapes; choose one below the flattening"

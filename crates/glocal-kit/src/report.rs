@@ -15,7 +15,7 @@ mod album;
 mod concepts;
 mod explanation;
 mod page;
-mod text;
+pub(crate) mod text;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, RgbImage};

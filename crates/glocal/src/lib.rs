@@ -42,6 +42,7 @@ pub mod composite;
 pub mod concept;
 pub mod conservation;
 pub mod error;
+pub mod flow;
 pub mod model;
 pub mod op;
 pub mod rule;

@@ -6,6 +6,7 @@
 mod attribute;
 mod concepts;
 mod errors;
+mod graph;
 mod inspect;
 mod methods;
 mod support;
@@ -13,7 +14,7 @@ mod support;
 use support::{glocal, model};
 
 /// The commands, each of whose help has an example.
-const COMMANDS: [&str; 3] = ["inspect", "attribute", "concepts"];
+const COMMANDS: [&str; 4] = ["inspect", "attribute", "concepts", "graph"];
 
 #[test]
 fn every_help_has_an_example_and_the_common_options() {

@@ -8,6 +8,7 @@ mod support;
 
 mod demo;
 mod errors;
+mod graph;
 mod interruption;
 mod references;
 mod report;

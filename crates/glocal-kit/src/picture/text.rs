@@ -61,7 +61,8 @@ impl Lettering {
         }
     }
 
-    fn shortened(&self, text: &str, size: u32, room: u32) -> Vec<char> {
+    /// What of a line fits into `room` pixels at `size`; what does not is cut with an ellipsis.
+    pub(super) fn shortened(&self, text: &str, size: u32, room: u32) -> Vec<char> {
         if self.width(text, size) <= room {
             return letters(text).collect();
         }

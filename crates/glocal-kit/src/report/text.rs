@@ -2,7 +2,7 @@
 
 /// Escapes text for element content and quoted attributes. Control characters other than line breaks and tabs, which no
 /// HTML document may hold, become the replacement character.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
@@ -50,7 +50,7 @@ pub(super) fn percent(fraction: f32) -> String {
 }
 
 /// A share with its sign; a tiny one as closer to zero than the smallest that can be shown.
-pub(super) fn signed_percent(fraction: f32) -> String {
+pub(crate) fn signed_percent(fraction: f32) -> String {
     match fraction {
         fraction if fraction > 0.0 && fraction < 0.0005 => "&lt; +0.1 %".to_owned(),
         fraction if fraction < 0.0 && fraction > -0.0005 => format!("&gt; {MINUS}0.1 %"),

@@ -1,6 +1,7 @@
 //! Golden values of the reference libraries: see `tests/oracle/README.md`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod attribution_graph;
 mod attributors;
 mod concepts;
 mod model_graph;

@@ -9,6 +9,7 @@ mod canonizing;
 mod case;
 mod conservation;
 mod explaining;
+mod flow;
 mod gates;
 mod independence;
 mod layers;

@@ -1,0 +1,109 @@
+//! The graph as a picture, with the reference samples of its concepts.
+
+use glocal::attribution::Cancel;
+use glocal::flow::{AttributionGraph, Path};
+use glocal::search::{Entry, Measure};
+use glocal_kit::explain::{View, Wanted};
+use glocal_kit::picture::{ColorMap, FlowBand, FlowCard, FlowColumn, FlowPicture};
+use glocal_kit::store::StoreErrorKind;
+use image::RgbImage;
+
+use super::Plan;
+use super::summary::Summary;
+use crate::failure::Failure;
+
+/// The samples that each node was most useful for, the best first; none without a store, or for layers that it lacks.
+pub fn references(plan: &Plan, graph: &AttributionGraph) -> Result<Vec<Vec<Entry>>, Failure> {
+    let Some(stored) = &plan.stored else { return Ok(Vec::new()) };
+    let explained = plan.loaded.model.explained();
+    let of_node = |node: &glocal::flow::Node| {
+        if plan.loaded.model.layer(&node.layer).is_ok_and(|layer| layer == explained) {
+            return Ok(Vec::new());
+        }
+        let ranks = 0..FlowPicture::PICTURES;
+        match stored.store.references(&node.layer, node.concept, Measure::Relevance, None, ranks) {
+            // What a sample is not for says nothing about the concept.
+            Ok(entries) => Ok(entries.into_iter().filter(|entry| entry.score > 0.0).collect()),
+            Err(error) if matches!(error.kind(), StoreErrorKind::Layer { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    };
+    graph.nodes.iter().map(of_node).collect()
+}
+
+/// The picture.
+pub fn picture(summary: &Summary<'_>, cancel: &Cancel) -> Result<FlowPicture, Failure> {
+    let (plan, graph) = (summary.plan, summary.graph);
+    let mut pictures = pictures(summary, cancel)?.into_iter();
+    let column = |layer: &str| graph.layers.iter().position(|known| known.name == layer).unwrap_or(0);
+    let cards = graph.nodes.iter().enumerate().map(|(index, node)| {
+        let count = summary.references.get(index).map_or(0, Vec::len);
+        FlowCard {
+            column: column(&node.layer),
+            title: summary.concept(node),
+            share: node.share,
+            pictures: pictures.by_ref().take(count).collect(),
+        }
+    });
+    let cards: Vec<FlowCard> = cards.collect();
+    let is_explained = |layer: &str| plan.loaded.model.layer(layer).is_ok_and(|id| id == plan.loaded.model.explained());
+    let columns = graph.layers.iter().map(|layer| FlowColumn {
+        title: layer.name.clone(),
+        subtitle: match is_explained(&layer.name) {
+            true => format!("output, {} classes", layer.concepts),
+            false => format!("{} channels", layer.concepts),
+        },
+    });
+    let root = graph.nodes.first().map(|node| (summary.concept(node), node.layer.clone())).unwrap_or_default();
+    let (title, of) = match summary.target {
+        _ if is_explained(&root.1) => (format!("What {} is made of", root.0), "the class"),
+        Some(class) => (format!("What {} of {} is made of, for {}", root.0, root.1, summary.class(class)), "the root"),
+        None => (format!("What makes {} of {} active", root.0, root.1), "the root"),
+    };
+    let way = match summary.request.path {
+        Path::Whole => "come through the concepts of the graph above it",
+        Path::RootAndCurrent => "come from the root through the concept on its left, by whatever way between them",
+        Path::Masked => "come from the root, with what flows beside the concept on its left in parallel branches",
+    };
+    let mut notes = vec![
+        format!(
+            "A concept's percentage is its relevance for {of}, of the sizes of the relevances of all channels of its layer."
+        ),
+        format!(
+            "A band's width and percentage are what the concept on its left hands to the one on its right, of the sizes of all \
+             that it hands to that layer; it has {way}."
+        ),
+    ];
+    if summary.references.iter().any(|found| !found.is_empty()) {
+        notes.push(
+            "The pictures are the samples of the store that the concept was most useful for, darkened where it is not."
+                .to_owned(),
+        );
+    }
+    let file = plan.model_name.clone();
+    let facts = vec![
+        format!("Sample {}, model {file}", plan.sample.0),
+        format!("Rules {}, Glocal {}", plan.attributor.composite().name(), env!("CARGO_PKG_VERSION")),
+    ];
+    Ok(FlowPicture {
+        title,
+        facts,
+        sample: plan.sample.1.clone(),
+        columns: columns.collect(),
+        cards,
+        bands: graph.edges.iter().map(|edge| FlowBand { from: edge.from, to: edge.to, share: edge.share }).collect(),
+        notes,
+    })
+}
+
+/// The reference samples of all nodes, one node's after the other's.
+fn pictures(summary: &Summary<'_>, cancel: &Cancel) -> Result<Vec<RgbImage>, Failure> {
+    let Some(stored) = &summary.plan.stored else { return Ok(Vec::new()) };
+    let of_node = |(node, entries): (&glocal::flow::Node, &Vec<Entry>)| -> Vec<Wanted> {
+        let wanted = |entry| Wanted::channel(entry, Measure::Relevance, &node.layer, node.concept);
+        entries.iter().map(wanted).collect()
+    };
+    let wanted: Vec<Wanted> = summary.graph.nodes.iter().zip(summary.references).flat_map(of_node).collect();
+    let views = stored.explainer(cancel).views(&wanted)?;
+    Ok(views.iter().map(|view| view.draw(View::Masked, &ColorMap::default())).collect::<Result<_, _>>()?)
+}
