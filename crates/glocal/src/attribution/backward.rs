@@ -75,9 +75,15 @@ impl Arrived {
         relevance: Tensor,
         shape: &[usize],
     ) -> Result<Self, ComputeError> {
+        let is_small = Self::is_small(&patch, shape);
         let arrived = Self { relevance, patch: Some(patch) };
-        let is_small = arrived.relevance.row_len() * WHOLE_FROM.1 < shape.iter().product::<usize>() * WHOLE_FROM.0;
         if is_small { Ok(arrived) } else { Ok(arrived.whole(backend, shape)?.into()) }
+    }
+
+    /// Whether a patch of a sample of `shape` is worth being propagated as one.
+    pub(crate) fn is_small(patch: &Patch, shape: &[usize]) -> bool {
+        let elements = |shape: &[usize]| shape.iter().product::<usize>();
+        elements(&patch.shape()) * WHOLE_FROM.1 < elements(shape) * WHOLE_FROM.0
     }
 
     /// All of it, `[R, shape...]`.

@@ -66,7 +66,7 @@ impl Execution<'_> {
             return None;
         }
         let patch = Patch::around(relevance, shape);
-        (patch.shape() != shape).then_some(patch)
+        Arrived::is_small(&patch, shape).then_some(patch)
     }
 
     /// Takes some rows of a stage down, and writes what they leave behind into their places of `passed`.
