@@ -180,7 +180,7 @@ impl Following<'_> {
             if self.nodes[to].step < step || step == self.plan.widths.len() {
                 continue;
             }
-            let fronts = next.entry(layer).or_insert_with(Vec::new);
+            let fronts = next.entry(layer).or_default();
             let known = fronts.iter().position(|front| front.node == to);
             let masked = |map: &Tensor| Sparse::masked(map.data(), map.shape(), &Selection::channels([concept]));
             match (self.request.path, known) {

@@ -1,6 +1,7 @@
 //! Everything about an attribution graph that needs no relevance: its root, its layers, its steps.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::attribution::{Condition, Target, Trace, argmax};
 use crate::concept::Selection;
@@ -40,10 +41,8 @@ impl Plan {
         for _ in 0..widths.len() {
             let mut next = Vec::new();
             for layer in frontier {
-                if !below.contains_key(&layer) {
-                    let found = graph.layers_below(layer, &among);
-                    next.extend_from_slice(&found);
-                    below.insert(layer, found);
+                if let Entry::Vacant(vacant) = below.entry(layer) {
+                    next.extend_from_slice(vacant.insert(graph.layers_below(layer, &among)));
                 }
             }
             frontier = next;

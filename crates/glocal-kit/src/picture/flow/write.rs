@@ -127,7 +127,7 @@ fn bands(picture: &FlowPicture, layout: &Layout) -> String {
             signed_percent(band.share as f32)
         );
         labels += &format!(
-            "<text class=\"l\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" style=\"fill:{color}\">{}</text>\n",
+            "<text class=\"l\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\n",
             end.0 - 5.0,
             end.1 + 4.0,
             signed_percent(band.share as f32)
