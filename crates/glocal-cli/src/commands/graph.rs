@@ -202,7 +202,6 @@ impl Graph {
     }
 
     /// The sample's name, its picture and its batch of one.
-    #[expect(clippy::type_complexity, reason = "the pair is a field of the plan")]
     fn sample(
         &self,
         preprocess: Option<Preprocess>,

@@ -45,7 +45,7 @@ pub struct FlowCard {
     pub column: usize,
     /// Its name.
     pub title: String,
-    /// Its share of its layer, signed, −1 to 1.
+    /// Its share of its layer, signed, −1 to 1. Its bar is drawn relative to the longest of the column.
     pub share: f64,
     /// Its reference samples; the first [`FlowPicture::PICTURES`] are drawn.
     pub pictures: Vec<RgbImage>,
@@ -58,7 +58,7 @@ pub struct FlowBand {
     pub from: usize,
     /// The card that it goes to.
     pub to: usize,
-    /// Its share, signed, −1 to 1.
+    /// Its share, signed, −1 to 1. Its width is drawn relative to the widest of the picture.
     pub share: f64,
 }
 

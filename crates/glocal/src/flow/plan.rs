@@ -41,10 +41,8 @@ impl Plan {
         for _ in 0..widths.len() {
             let mut next = Vec::new();
             for layer in frontier {
-                if let Entry::Vacant(unseen) = below.entry(layer) {
-                    let found = graph.layers_below(layer, &among);
-                    next.extend_from_slice(&found);
-                    unseen.insert(found);
+                if let Entry::Vacant(vacant) = below.entry(layer) {
+                    next.extend_from_slice(vacant.insert(graph.layers_below(layer, &among)));
                 }
             }
             frontier = next;

@@ -11,6 +11,7 @@ use image::RgbImage;
 use super::Plan;
 use super::summary::Summary;
 use crate::failure::Failure;
+use crate::predictions::Predictions;
 
 /// The samples that each node was most useful for, the best first; none without a store, or for layers that it lacks.
 pub fn references(plan: &Plan, graph: &AttributionGraph) -> Result<Vec<Vec<Entry>>, Failure> {
@@ -67,12 +68,11 @@ pub fn picture(summary: &Summary<'_>, cancel: &Cancel) -> Result<FlowPicture, Fa
     };
     let mut notes = vec![
         format!(
-            "A concept's percentage is its relevance for {of}, of the sizes of the relevances of all channels of its layer."
+            "A concept's percentage: its relevance for {of}, of all relevance in its layer (sizes added). Bars: relative to the column's largest."
         ),
-        format!(
-            "A band's width and percentage are what the concept on its left hands to the one on its right, of the sizes of all \
-             that it hands to that layer; it has {way}."
-        ),
+        "A band's percentage: of all that the concept on its left hands to that layer (sizes added), what goes to the one on its right."
+            .to_owned(),
+        format!("Widths are relative to the widest band. What a band shows has {way}."),
     ];
     if summary.references.iter().any(|found| !found.is_empty()) {
         notes.push(
@@ -81,9 +81,11 @@ pub fn picture(summary: &Summary<'_>, cancel: &Cancel) -> Result<FlowPicture, Fa
         );
     }
     let file = plan.model_name.clone();
+    let predicted = summary.predictions.first().map(Predictions::text).unwrap_or_default();
+    let predicted = predicted.lines().next().map(|line| format!(", which the model takes for {}", line.trim()));
     let facts = vec![
-        format!("Sample {}, model {file}", plan.sample.0),
-        format!("Rules {}, Glocal {}", plan.attributor.composite().name(), env!("CARGO_PKG_VERSION")),
+        format!("Sample {}{}", plan.sample.0, predicted.unwrap_or_default()),
+        format!("Model {file}, rules {}, Glocal {}", plan.attributor.composite().name(), env!("CARGO_PKG_VERSION")),
     ];
     Ok(FlowPicture {
         title,

@@ -53,8 +53,7 @@ impl Summary<'_> {
                 Some(class) => format!("for {}", self.class(class)),
                 None => "from its own activation".to_owned(),
             };
-            text += &printable(&format!("\n{}, {from}: share {}\n", name(root), percent(root.share)));
-            text.push('\n');
+            text += &format!("\n{}, {}: share {}\n\n", printable(&name(root)), printable(&from), percent(root.share));
         }
         let rows: Vec<[String; 4]> = self
             .graph

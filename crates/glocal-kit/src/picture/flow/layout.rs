@@ -19,6 +19,8 @@ pub(super) const PORT: f64 = 15.0;
 pub(super) const MARGIN: f64 = 28.0;
 /// The height of a card without pictures.
 pub(super) const BARE: f64 = 52.0;
+/// The width of a card without pictures: room for "channel 1234" beside a share.
+const BARE_WIDTH: f64 = 204.0;
 /// The side of a picture in a card.
 pub(super) const PICTURE: f64 = 56.0;
 /// Around and between pictures.
@@ -40,10 +42,6 @@ impl Area {
 
     pub(super) fn right(&self) -> f64 {
         self.left + self.width
-    }
-
-    pub(super) fn bottom(&self) -> f64 {
-        self.top + self.height
     }
 }
 
@@ -82,7 +80,7 @@ impl Layout {
     /// Below `top`.
     pub(super) fn of(picture: &FlowPicture, top: f64) -> Self {
         let most = picture.cards.iter().map(|card| card.pictures.len().min(FlowPicture::PICTURES)).max().unwrap_or(0);
-        let card_width = if most > 0 { (most as f64 * (PICTURE + PAD) + PAD).max(172.0) } else { 172.0 };
+        let card_width = if most > 0 { (most as f64 * (PICTURE + PAD) + PAD).max(BARE_WIDTH) } else { BARE_WIDTH };
         let mut layout = Self { card_width, bottom: top, ..Self::default() };
         layout.columns = (0..picture.columns.len()).map(|column| MARGIN + column as f64 * (card_width + GAP)).collect();
         let column_of = |card: usize| picture.cards.get(card).map(|card| card.column);

@@ -17,7 +17,7 @@ use crate::report::text::{escape, signed_percent};
 const FOR: &str = "#d55e00";
 const AGAINST: &str = "#0072b2";
 
-/// The width of a band with a share of 1, and the least of any.
+/// The width of the band with the largest share, and the least of any.
 const BAND: (f64, f64) = (16.0, 1.2);
 
 /// The longest side of an embedded picture: twice what is shown, for screens of fine pixels.
@@ -77,7 +77,8 @@ pub(super) fn svg(picture: &FlowPicture) -> Result<String, PictureError> {
     svg += &bands(picture, &layout);
     for (card, area) in picture.cards.iter().zip(&layout.cards) {
         if let Some(area) = area {
-            svg += &writer.card(card, *area)?;
+            let same = picture.cards.iter().filter(|other| other.column == card.column);
+            svg += &writer.card(card, *area, largest(same.map(|card| card.share)))?;
         }
     }
     svg += &writer.legend(picture, legend, width);
@@ -90,10 +91,16 @@ fn sign(share: f64) -> (&'static str, &'static str) {
     if share < 0.0 { (AGAINST, " stroke-dasharray=\"7 4\"") } else { (FOR, "") }
 }
 
+/// The largest size of some shares, to divide by.
+fn largest(shares: impl Iterator<Item = f64>) -> f64 {
+    shares.map(f64::abs).fold(f64::MIN_POSITIVE, f64::max)
+}
+
 /// All bands, the narrow ones in front, and then their labels in front of all of them.
 fn bands(picture: &FlowPicture, layout: &Layout) -> String {
     let (mut lines, mut labels) = (String::new(), String::new());
     let name = |card: usize| picture.cards.get(card).map_or("", |card| &card.title);
+    let widest = largest(picture.bands.iter().map(|band| band.share));
     let mut order: Vec<usize> = (0..picture.bands.len()).collect();
     order.sort_by(|&a, &b| picture.bands[b].share.abs().total_cmp(&picture.bands[a].share.abs()).then(a.cmp(&b)));
     for band in order {
@@ -111,7 +118,7 @@ fn bands(picture: &FlowPicture, layout: &Layout) -> String {
             path += &format!("L{x:.1} {y:.1}C{middle:.1} {y:.1} {middle:.1} {to_y:.1} {level:.1} {to_y:.1}H{to_x:.1}");
         }
         let (color, dashes) = sign(band.share);
-        let width = (BAND.0 * band.share.abs().min(1.0)).max(BAND.1);
+        let width = (BAND.0 * band.share.abs() / widest).max(BAND.1);
         lines += &format!(
             "<path d=\"{path}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"{width:.1}\" stroke-opacity=\"0.55\"{dashes}>\
              <title>{} to {}: {}</title></path>\n",
@@ -120,7 +127,7 @@ fn bands(picture: &FlowPicture, layout: &Layout) -> String {
             signed_percent(band.share as f32)
         );
         labels += &format!(
-            "<text class=\"l\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" style=\"fill:{color}\">{}</text>\n",
+            "<text class=\"l\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\n",
             end.0 - 5.0,
             end.1 + 4.0,
             signed_percent(band.share as f32)
@@ -160,7 +167,7 @@ impl Writer {
         format!("<text class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\">{}</text>\n", place.0, place.1, escape(&shortened))
     }
 
-    fn card(&self, card: &FlowCard, area: Area) -> Result<String, PictureError> {
+    fn card(&self, card: &FlowCard, area: Area, longest: f64) -> Result<String, PictureError> {
         let Area { left, top, width, height } = area;
         let share = signed_percent(card.share as f32);
         let mut svg = format!("<g><title>{}: {share}</title>\n", escape(&card.title));
@@ -173,9 +180,10 @@ impl Writer {
             area.right() - PAD - 2.0,
             top + 20.0
         );
-        // The share as a bar: from the middle to the right for what speaks for the root, to the left against it.
+        // The share as a bar: from the middle to the right for what speaks for the root, to the left against it; the longest of
+        // a column fills its half.
         let (bar, half) = (top + 33.0, (width - 2.0 * PAD) / 2.0);
-        let (middle, length) = (left + width / 2.0, half * card.share.abs().min(1.0));
+        let (middle, length) = (left + width / 2.0, half * card.share.abs() / longest);
         let start = if card.share < 0.0 { middle - length } else { middle };
         svg += &format!(
             "<rect x=\"{:.1}\" y=\"{bar:.1}\" width=\"{:.1}\" height=\"6\" rx=\"2\" fill=\"#e8ebef\"/>\
