@@ -23,10 +23,9 @@ import onnx
 
 import efficientnet_lite0_to_onnx
 import emotion_to_onnx
-from compare import UNEXPLAINED, attribute, expected, logits_off, lost_between_layers, pictures, worst_unexplained
+from compare import (
+    OUTPUT_TOLERANCE, UNEXPLAINED, attribute, expected, logits_off, lost_between_layers, pictures, worst_unexplained)
 
-# Relative to the largest logit.
-LOGIT_TOLERANCE = 1e-4
 FACE_MEAN = np.array([122.782, 117.001, 104.298])[:, None, None]
 
 # name -> package, version, file in it, converter (None for ONNX), input shape, preprocessing of 0..255 pixels
@@ -71,7 +70,7 @@ def check(glocal, folder, name):
             "--canonize", canonize)
         off, (lost, _) = logits_off(arrays["prediction"], logits), worst_unexplained(layers)
         between = lost_between_layers(arrays, layers)
-        fine = off <= LOGIT_TOLERANCE and max(lost, between) <= UNEXPLAINED
+        fine = off <= OUTPUT_TOLERANCE and max(lost, between) <= UNEXPLAINED
         passed &= fine
         print(f"{'passed' if fine else 'FAILED'}  {name}, --canonize {canonize}: logits off by {off:.1e}, "
               f"{len(layers)} layers, at worst {lost:.1e} unexplained, {between:.1e} lost between them", flush=True)

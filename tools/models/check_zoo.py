@@ -1,7 +1,7 @@
-"""Compares Glocal with onnxruntime on the networks that zoo.py writes.
+"""Compares Glocal with onnxruntime on the networks that zoo.py and light_models.py write.
 
     pip install -r requirements.txt
-    python zoo.py FOLDER
+    python zoo.py FOLDER; python light_models.py FOLDER
     cargo build --release
     python check_zoo.py ../../target/release/glocal FOLDER [NAME...]
 
@@ -20,12 +20,8 @@ import tempfile
 
 import numpy as np
 
-from compare import UNEXPLAINED, attribute, expected, logits_off, lost_between_layers, worst_unexplained
+from compare import OUTPUT_TOLERANCE, UNEXPLAINED, attribute, expected, logits_off, lost_between_layers, worst_unexplained
 
-# Relative to the largest output. A sum of up to 4608 products (3x3x512), added in two orders, differs by about
-# sqrt(4608) * 2^-24 = 4e-6 of its terms' size; over 120 layers (DenseNet) whose differences are independent that is
-# 4.5e-5. The rest is for sums whose terms cancel.
-OUTPUT_TOLERANCE = 1e-4
 # The channel of a map (segmentation) that is explained; the predicted class is that of `[N, K]` alone.
 MAP_TARGET = 3
 
@@ -86,7 +82,7 @@ def main(glocal, folder, names):
             try:
                 told, faults = check(glocal, path, pathlib.Path(temporary) / "out.safetensors")
             except subprocess.CalledProcessError as error:
-                told, faults = "glocal refused it", [error.stderr.strip().splitlines()[0]]
+                told, faults = "glocal refused it", [(error.stderr.strip() or f"exit code {error.returncode}").splitlines()[0]]
             failed += bool(faults)
             print(f"{'FAILED' if faults else 'passed'}  {path.stem}: {'; '.join([told, *faults])}", flush=True)
     print(f"{len(paths) - failed} passed, {failed} failed")

@@ -434,6 +434,17 @@ def widening_constants(b):
     return b.add("Selu", [x], alpha=1.2, gamma=0.7)
 
 
+@case([6, 1, 1], 13)
+def strided_view(b):
+    # How PyTorch's newer exporter writes the average pool of a channels-last network: the batch as one list, indexed.
+    count = b.add("Squeeze", [b.slice(b.add("Shape", ["x"]), [0], [1])])
+    samples = b.add("Range", [b.constant(0), count, b.constant(1)])
+    starts = b.add("Unsqueeze", [b.add("Mul", [samples, b.constant(6)]), b.constant([1, 2, 3])])
+    indices = b.add("Add", [starts, b.constant(np.array([5, 1, 2, 0]).reshape(1, 4, 1, 1))])
+    indices = b.add("Add", [indices, b.constant(np.zeros((1, 1, 1, 1)))])
+    return b.add("Gather", [b.add("Reshape", ["x", b.constant([-1])]), indices], axis=0)
+
+
 @case([3, 4], 13)
 def activations_written_out(b):
     number = lambda value: b.constant(value, np.float32)

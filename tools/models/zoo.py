@@ -21,10 +21,9 @@ import numpy as np
 import torch
 import torchvision.models as zoo
 from torch import nn
-from torch.nn import functional
 from torchvision.models import segmentation
 
-from compare import pictures
+from compare import normalised_pictures
 
 BATCH = 2
 # Options of the TorchScript exporter, and the networks that are written with them too.
@@ -161,7 +160,7 @@ def main(folder, names):
     for name in names or NETWORKS:
         size, construct = NETWORKS[name]
         torch.manual_seed(0)
-        x = torch.from_numpy(((pictures((3, size, size), BATCH) / 255 - 0.45) / 0.225).astype(np.float32))
+        x = torch.from_numpy(normalised_pictures((3, size, size), BATCH))
         network = randomize(construct(), x)
         modules, output = called(network, x)
         largest, spread = output.abs().max().item(), (output[0] - output[1]).abs().max().item()

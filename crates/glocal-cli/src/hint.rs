@@ -130,6 +130,9 @@ pub fn condition(error: &ConditionError) -> Option<String> {
     Some(hint.to_owned())
 }
 
+/// What an unknown key of a composite's entry is called in its error.
+const ENTRY_KEY: &str = "key of this rule and its selector";
+
 pub fn request(error: &RequestError) -> Option<String> {
     let hint = match error.kind() {
         RequestErrorKind::Layer(_) | RequestErrorKind::Concept { .. } => LAYERS,
@@ -137,6 +140,9 @@ pub fn request(error: &RequestError) -> Option<String> {
         RequestErrorKind::UnknownName { what: "composite", .. } => {
             let names: Vec<&str> = Preset::ALL.iter().map(|preset| preset.name()).collect();
             return Some(format!("the composites are {}", names.join(", ")));
+        }
+        RequestErrorKind::UnknownName { what: "rule" | "op kind" | "op class" | ENTRY_KEY, .. } => {
+            "an entry is layer = \"features.*\" (or kind, class), rule = \"gamma\", gamma = 0.25"
         }
         RequestErrorKind::UnknownName { .. } | RequestErrorKind::Parameter { .. } => {
             "parameters follow the name, as in epsilon-gamma-box:low=-3,high=3,gamma=0.25"

@@ -82,6 +82,17 @@ impl OutputFile {
         Ok(Self { target: target.to_owned(), temporary, folders })
     }
 
+    /// The file that is to be the output once it is whole: it exists, and is removed unless it is put in its place by
+    /// [`write_with`](Self::write_with).
+    pub fn temporary(&self) -> &Path {
+        &self.temporary.0
+    }
+
+    /// The error of writing into it.
+    pub fn failed(&self, cause: io::Error) -> OutputError {
+        OutputError::new(&self.target, OutputErrorKind::Write(cause))
+    }
+
     /// Writes the file.
     ///
     /// # Errors

@@ -41,12 +41,12 @@ impl Random {
     #[must_use]
     pub fn for_case(seed: u64, case: u64) -> Self {
         let mut random = Self(seed ^ 0x6a09_e667_f3bc_c908);
-        let start = random.next().wrapping_add(case.wrapping_mul(0xd134_2543_de82_ef95));
+        let start = random.draw().wrapping_add(case.wrapping_mul(0xd134_2543_de82_ef95));
         Self(start)
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -56,7 +56,7 @@ impl Random {
 
     /// A number below `limit`; 0 when there is none.
     pub fn below(&mut self, limit: usize) -> usize {
-        if limit == 0 { 0 } else { (self.next() % limit as u64) as usize }
+        if limit == 0 { 0 } else { (self.draw() % limit as u64) as usize }
     }
 
     /// True once in `times`.

@@ -9,9 +9,11 @@
 mod backward;
 mod condition;
 mod execute;
+mod explain;
 pub mod method;
 mod request;
 mod result;
+mod stream;
 mod trace;
 
 use std::sync::Arc;
@@ -19,12 +21,14 @@ use std::sync::Arc;
 use glocal_compute::Tensor;
 
 pub use condition::{Condition, Target};
+pub use explain::{Explanation, LayerWork};
 pub use method::Method;
 pub use request::{Cancel, Initial, Pairing, Request, Scope};
 pub use result::{Attribution, Attributions};
+pub use stream::{Progress, Stream};
 pub use trace::Trace;
 
-pub(crate) use backward::{Ledger, propagate};
+pub(crate) use backward::{Arrived, Descent, Ledger, rows_of, rows_uninterrupted};
 pub(crate) use execute::{argmax, between, one_by_one};
 
 use crate::composite::{Composite, Resolved};
@@ -70,7 +74,30 @@ impl Attributor {
     /// # Errors
     /// When the samples do not have the model's input shape.
     pub fn trace(&self, inputs: &Tensor) -> Result<Trace<'_>, RunError> {
-        Trace::new(self, inputs)
+        self.trace_until(inputs, &Cancel::default())
+    }
+
+    /// The same, unless `cancel` is set before it is done.
+    ///
+    /// # Errors
+    /// When the samples do not have the model's input shape, or the work was cancelled.
+    pub fn trace_until(&self, inputs: &Tensor, cancel: &Cancel) -> Result<Trace<'_>, RunError> {
+        Trace::new(self, inputs, cancel)
+    }
+
+    /// How many samples to trace together so that they take about half of the memory that the weights leave of so many bytes;
+    /// at least 1.
+    pub fn samples_within(&self, bytes: usize) -> usize {
+        execute::Need::new(&self.model).samples_within(bytes)
+    }
+
+    /// What `request` would cost for so many samples: the rows that go down through each layer, with and without the sharing of
+    /// what conditions have in common, multiply-adds, and memory. Nothing is run.
+    ///
+    /// # Errors
+    /// When the request does not fit the model.
+    pub fn explain(&self, request: &Request, samples: usize) -> Result<Explanation, RequestError> {
+        execute::explain(self, request, samples)
     }
 
     /// The attributions of a batch of inputs `[N, ...]` that `request` asks for, in its order.
@@ -78,6 +105,6 @@ impl Attributor {
     /// # Errors
     /// When the request does not fit the model, or was cancelled.
     pub fn attribute(&self, inputs: &Tensor, request: &Request) -> Result<Attributions, RequestError> {
-        self.trace(inputs)?.attribute(request)
+        self.trace_until(inputs, &request.cancel)?.attribute(request)
     }
 }

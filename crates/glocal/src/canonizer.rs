@@ -6,14 +6,16 @@
 mod affine;
 mod drop_identity;
 mod merge_batch_normalization;
+mod pattern;
 mod recognize_activations;
+mod recognize_normalizations;
 mod rewrite;
 mod scaling;
 
 use crate::error::ModelError;
-use crate::model::Model;
+use crate::model::{Model, NodeId};
 
-/// Recognises decomposed activations, drops identities, and merges batch normalisations, and constants that scale or
+/// Drops identities, recognises decomposed normalisations and activations, and merges batch normalisations, and constants that scale or
 /// shift channels, into the affine ops before or after them.
 ///
 /// A node that others were merged into from behind answers to the names of all layers it stands for: their last value is
@@ -25,10 +27,13 @@ use crate::model::Model;
 /// # Errors
 /// Only when a rewritten node no longer fits its inputs, which would be a fault of the canonizer.
 pub fn canonize(model: &Model) -> Result<Model, ModelError> {
-    merge_batch_normalization::apply(&drop_identity::apply(&recognize_activations(model)?)?)
+    let plain = drop_identity::apply(model)?;
+    let recognized = recognize_activations(&recognize_normalizations::apply(&plain)?)?;
+    merge_batch_normalization::apply(&recognized)
 }
 
-/// Recognises activations that exporters write as several ops (SiLU, HardSwish, GELU), and does nothing else.
+/// Recognises activations that exporters write as several ops (SiLU, HardSigmoid, HardSwish, Mish, GELU), and does nothing
+/// else.
 ///
 /// # Errors
 /// Only when a rewritten node no longer fits its inputs, which would be a fault of the canonizer.
@@ -39,4 +44,13 @@ pub fn recognize_activations(model: &Model) -> Result<Model, ModelError> {
 /// How many batch normalisations are left: those that could not be merged exactly.
 pub fn unmerged_batch_normalizations(model: &Model) -> usize {
     model.graph().nodes().filter(|(_, node)| node.op.kind() == crate::op::OpKind::BatchNormalization).count()
+}
+
+/// For each node, whether its value is needed by one other node alone: then it may become another value.
+fn inner_values(model: &Model) -> Vec<bool> {
+    let mut inner: Vec<bool> = model.graph().consumer_counts().into_iter().map(|count| count == 1).collect();
+    for NodeId(index) in [model.output(), model.explained(), model.graph().input()] {
+        inner[index] = false;
+    }
+    inner
 }

@@ -106,8 +106,8 @@ impl Account {
 /// Where the relevance of each condition of `request` went, in the order of the conditions: over all samples for a
 /// product, over the condition's own sample for pairs.
 ///
-/// Every condition is run alone for it, with the same results as [`Trace::attribute`], bit for bit; what conditions
-/// share is shared no more. Recorded layers do not matter.
+/// Every condition is run alone for it, in whole layers: with the results of [`Trace::attribute`], up to rounding where those
+/// were propagated in patches. What conditions share is shared no more. Recorded layers do not matter.
 ///
 /// # Errors
 /// When the request does not fit the model, its method is more than one way down, or the work was cancelled.

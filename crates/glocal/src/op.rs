@@ -16,6 +16,7 @@ pub mod layout;
 pub mod matrix_product;
 pub mod normalization;
 pub mod p_relu;
+mod patch;
 pub mod pool;
 pub mod reduce;
 pub mod resample;
@@ -25,8 +26,10 @@ use std::fmt;
 
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
-pub use affine::{Affine, Parameters, Part};
+pub use affine::{Affine, Parameters, Part, Patches};
 pub use kind::{OpClass, OpKind};
+pub(crate) use patch::Grown;
+pub use patch::{Patch, Within};
 
 /// A node's function.
 pub trait Op: fmt::Debug + Send + Sync {
@@ -56,6 +59,13 @@ pub trait Op: fmt::Debug + Send + Sync {
         output: &Tensor,
     ) -> Result<Box<dyn Propagate>, ComputeError>;
 
+    /// About how many multiply-adds one sample takes, forward or back, given the shapes of the inputs and the output (batch
+    /// left out everywhere). Plans are made by it; results do not depend on it. Default: one for each element of the inputs
+    /// and the output.
+    fn multiply_adds(&self, inputs: &[&[usize]], output: &[usize]) -> u64 {
+        inputs.iter().copied().chain([output]).map(elements).sum()
+    }
+
     /// How relevance passes when the composite has no rule for the node.
     fn default_rule(&self) -> DefaultRule;
 
@@ -83,6 +93,16 @@ pub trait Propagate: fmt::Debug + Send + Sync {
     /// # Errors
     /// When the shapes do not fit.
     fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError>;
+
+    /// The same for relevance that is zero outside of `patch` of the output, of one `sample` of those that this was prepared
+    /// with; `None` when it knows of none. Default: `None`, and relevance is propagated in the whole output.
+    ///
+    /// # Errors
+    /// When the patch does not lie in the output.
+    fn within(&self, backend: &dyn Backend, patch: &Patch, sample: usize) -> Result<Option<Within>, ComputeError> {
+        let _ = (backend, patch, sample);
+        Ok(None)
+    }
 
     /// What becomes of the relevance that is not handed down.
     ///
@@ -150,6 +170,10 @@ pub enum Structure<'a> {
     Activation(activation::Activation),
     /// The product of two activations, which may be a decomposed activation.
     Product,
+    /// The sum of activations with their signs: a difference may be the first step of a decomposed normalisation.
+    Sum(&'a arithmetic::Sum),
+    /// Axes folded to one number: a mean may belong to a decomposed normalisation.
+    Reduce(&'a reduce::Reduce),
     /// The sum of an activation and a constant, `[1, ...]`.
     AddConstant(&'a Tensor),
     /// The product of an activation and a constant, `[1, ...]`.
@@ -158,6 +182,11 @@ pub enum Structure<'a> {
     Softmax,
     /// Anything else.
     Other,
+}
+
+/// The number of elements of a shape.
+pub(crate) fn elements(shape: &[usize]) -> u64 {
+    shape.iter().map(|&size| size as u64).product()
 }
 
 /// The one input of an op that takes one.

@@ -2,14 +2,16 @@
 
 mod arrays;
 mod conservation;
+mod memory;
 mod plan;
 mod summary;
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use glocal::attribution::{Initial, Pairing, Scope};
+use glocal::attribution::{Explanation, Initial, LayerWork, Pairing, Scope};
 use glocal_kit::picture::ColorMap;
+use serde_json::{Value, json};
 
 use crate::args::{CompositeArgument, ModelArguments, SampleArguments, TargetArguments};
 use crate::failure::Failure;
@@ -20,6 +22,7 @@ use crate::progress::Progress;
 use crate::session::Session;
 use arrays::Arrays;
 use conservation::Conservation;
+use memory::bytes;
 use plan::Plan;
 use summary::Summary;
 
@@ -92,6 +95,14 @@ pub struct Attribute {
     /// How many samples are run together; results do not depend on it [default: as many as fit into little memory]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     batch: Option<u16>,
+    /// Keep below this much memory, as 2GB or 512MiB, by running fewer samples and conditions together; results do not depend on
+    /// it [default: a quarter of the machine's]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    memory: Option<usize>,
+    /// Tell what the work costs instead of doing it: rows that go down through each layer, with and without what conditions
+    /// share, multiply-adds and memory
+    #[arg(long)]
+    explain: bool,
     /// Where to write: a folder for pictures, or FILE.safetensors for arrays
     #[arg(short = 'o', long = "out", value_name = "DIR|FILE.safetensors")]
     out: Option<PathBuf>,
@@ -139,16 +150,33 @@ fn initial(text: &str) -> Result<InitialArgument, &'static str> {
     Ok(InitialArgument { text: text.to_owned(), initial })
 }
 
+/// What the work costs, for machines.
+fn explained(explanation: &Explanation) -> Value {
+    let layer = |work: &LayerWork| {
+        let LayerWork { layer, rows, rows_alone, multiply_adds, .. } = work;
+        json!({ "layer": layer, "rows": rows, "rows_alone": rows_alone, "multiply_adds": multiply_adds })
+    };
+    json!({
+        "results": explanation.results, "bytes": explanation.bytes,
+        "multiply_adds": explanation.multiply_adds(), "multiply_adds_alone": explanation.multiply_adds_alone(),
+        "layers": explanation.layers.iter().map(layer).collect::<Vec<_>>(),
+    })
+}
+
 /// Where results go.
 enum Sink {
     Nowhere,
-    Arrays(Arrays, OutputFile),
+    Arrays(Box<Arrays>),
     Pictures(Pictures),
 }
 
 impl Attribute {
     pub fn run(&self, session: &Session) -> Result<(), Failure> {
         let plan = self.plan(session)?;
+        if self.explain {
+            let explanation = plan.explain()?;
+            return session.print(|| explanation.to_string(), || explained(&explanation));
+        }
         let mut sink = self.sink(&plan)?;
         let mut summary = Summary::default();
         let mut conservation = self.conservation.then(Conservation::default);
@@ -158,8 +186,8 @@ impl Attribute {
             session.check()?;
         }
         drop(progress);
-        if let Sink::Arrays(arrays, output) = sink {
-            arrays.write(output, &self.metadata(&plan))?;
+        if let Sink::Arrays(arrays) = sink {
+            arrays.finish()?;
         }
         let (conservation, out) = (conservation.as_ref(), self.out.as_deref());
         session.print(|| summary.text(&plan, conservation, out), || summary.document(&plan, conservation, out))
@@ -174,7 +202,9 @@ impl Attribute {
         }
         let Some(out) = &self.out else { return Ok(Sink::Nowhere) };
         if has_extension(out, &["safetensors"]) {
-            return Ok(Sink::Arrays(Arrays::new(&plan.record), OutputFile::prepare(out)?));
+            let (output, counts) = (OutputFile::prepare(out)?, (plan.files.len(), plan.rows()));
+            let arrays = Arrays::new(output, &self.metadata(plan), &plan.loaded.model, &plan.record, counts)?;
+            return Ok(Sink::Arrays(Box::new(arrays)));
         }
         if !out.is_dir() && has_extension(out, &["png", "jpg", "jpeg", "webp", "svg", "npy", "npz", "json", "html"]) {
             return Err(Misuse::OutputForm { path: out.clone() }.into());
@@ -184,9 +214,9 @@ impl Attribute {
     }
 
     /// What the arrays file says about itself.
-    fn metadata(&self, plan: &Plan) -> serde_json::Value {
+    fn metadata(&self, plan: &Plan) -> Value {
         let composite = plan.attributor.composite();
-        serde_json::json!({
+        json!({
             "model": plan.loaded.hash.to_string(),
             "composite": { "name": composite.name(), "rules": composite.describe() },
             "samples": (0..plan.files.len()).map(|index| plan.files.name(index)).collect::<Vec<_>>(),

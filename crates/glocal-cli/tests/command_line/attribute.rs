@@ -153,6 +153,21 @@ fn many_conditions_come_in_the_order_of_the_samples() {
     call.extend(channels.iter().flat_map(|text| ["--condition".to_owned(), text.clone()]));
     let call: Vec<&str> = call.iter().map(String::as_str).collect();
     glocal(&[&call[..], &["-o", out.to_str().unwrap()]].concat()).succeeded();
+    let bytes = std::fs::read(&out).unwrap();
+    glocal(&[&call[..], &["-o", out.to_str().unwrap(), "--memory", "1KiB"]].concat()).succeeded();
+    assert!(bytes == std::fs::read(&out).unwrap(), "memory changes results");
+    let explained = glocal(&[&call[..], &["--explain", "--json"]].concat()).document();
+    assert_eq!(explained["results"], 80);
+    assert!(explained["multiply_adds"].as_u64() < explained["multiply_adds_alone"].as_u64());
+    let layer = |name: &str| {
+        let layers = explained["layers"].as_array().unwrap();
+        layers
+            .iter()
+            .find(|layer| layer["layer"] == name)
+            .map(|layer| (layer["rows"].clone(), layer["rows_alone"].clone()))
+    };
+    // Five classes of each of two samples.
+    assert_eq!(layer("classifier.2"), Some((10.into(), 80.into())));
     let many = array(&out, "heatmap");
     assert_eq!(many.shape, [80, 16, 16]);
     let call =

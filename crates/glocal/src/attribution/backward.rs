@@ -1,12 +1,22 @@
 //! Relevance going down through a part of the graph.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use glocal_compute::backend::Zip;
-use glocal_compute::{Rows, Tensor};
+use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
 use crate::attribution::{Cancel, Trace};
 use crate::error::RunError;
-use crate::model::NodeId;
-use crate::op::Propagate;
+use crate::model::{Node, NodeId};
+use crate::op::{Patch, Propagate, Within};
+
+/// The multiply-adds of one call of a node, at most, unless a single row has more: between calls the wish to stop is heard. Two
+/// slow cores take a tenth of a second for it; larger calls are no faster.
+pub(crate) const UNINTERRUPTED: u64 = 2_000_000_000;
+
+/// From this share of a layer on, a patch of it is propagated as the whole: cutting activations to patches takes time, too.
+const WHOLE_FROM: (usize, usize) = (4, 5);
 
 /// Takes note of what becomes of relevance; the conservation report is one.
 ///
@@ -30,46 +40,201 @@ pub(crate) trait Ledger {
     ) -> Result<(), RunError>;
 }
 
-/// Propagates `relevance` (`[R, ...]`, row `i` of sample `rows[i]`) from `start` downward, through the nodes of
-/// `region` only.
-///
-/// `visit` sees, in reverse topological order, what arrives in sum at each node (at `start` first), and returns what
-/// goes on from there: the same, a masked copy, or nothing.
-pub(crate) fn propagate(
-    trace: &Trace<'_>,
-    (start, relevance): (NodeId, Tensor),
-    rows: &Rows,
-    region: &[bool],
-    cancel: &Cancel,
-    visit: &mut dyn FnMut(NodeId, Tensor) -> Result<Option<Tensor>, RunError>,
-    ledger: Option<&dyn Ledger>,
-) -> Result<(), RunError> {
-    let graph = trace.attributor().model().graph();
-    let backend = trace.attributor().model().backend();
-    let mut arriving: Vec<Option<Tensor>> = vec![None; start.index() + 1];
-    arriving[start.index()] = Some(relevance);
-    for (id, node) in graph.nodes().take(start.index() + 1).rev() {
-        let Some(arrived) = arriving[id.index()].take() else { continue };
-        cancel.check()?;
-        let Some(relevance) = visit(id, arrived)? else { continue };
-        if !node.inputs.iter().any(|input| region[input.index()]) {
-            continue;
-        }
-        let Some(prepared) = trace.prepared(id)? else { continue };
-        let failed = |cause| RunError::node(node, cause);
-        let shares = prepared.propagate(backend, &relevance, rows).map_err(failed)?;
-        if let Some(ledger) = ledger {
-            let followed = |(input, share): (&NodeId, _)| (share, region[input.index()]);
-            let shares: Vec<(&Tensor, bool)> = node.inputs.iter().zip(&shares).map(followed).collect();
-            ledger.handed_down(id, &relevance, rows, prepared, &shares)?;
-        }
-        for (input, share) in node.inputs.iter().zip(shares).filter(|(input, _)| region[input.index()]) {
-            let slot = &mut arriving[input.index()];
-            *slot = Some(match slot.take() {
-                None => share,
-                Some(sum) => backend.zip(&sum, &share, Zip::Add).map_err(failed)?,
-            });
+/// Rows of relevance on their way down.
+pub(crate) struct Descent<'a> {
+    trace: &'a Trace<'a>,
+    /// For every node, whether relevance is followed there.
+    region: &'a [bool],
+    cancel: &'a Cancel,
+    ledger: Option<&'a dyn Ledger>,
+    /// The row of the trace that each row belongs to.
+    rows: Rows,
+    /// What arrived so far, in sum, at nodes that handed nothing down yet: `[R, ...]` each.
+    arriving: BTreeMap<NodeId, Arrived>,
+}
+
+/// Relevance at a node.
+pub(crate) struct Arrived {
+    /// `[R, ...]`, of the patch where there is one.
+    relevance: Tensor,
+    /// Outside of which there is none. All rows are then of one sample.
+    patch: Option<Patch>,
+}
+
+impl From<Tensor> for Arrived {
+    fn from(relevance: Tensor) -> Self {
+        Self { relevance, patch: None }
+    }
+}
+
+impl Arrived {
+    /// Relevance that is zero outside of a patch, whole if that is most of a sample of `shape`; all rows are of one sample.
+    pub(crate) fn within(
+        backend: &dyn Backend,
+        patch: Patch,
+        relevance: Tensor,
+        shape: &[usize],
+    ) -> Result<Self, ComputeError> {
+        let is_small = Self::is_small(&patch, shape);
+        let arrived = Self { relevance, patch: Some(patch) };
+        if is_small { Ok(arrived) } else { Ok(arrived.whole(backend, shape)?.into()) }
+    }
+
+    /// Whether a patch of a sample of `shape` is worth being propagated as one.
+    pub(crate) fn is_small(patch: &Patch, shape: &[usize]) -> bool {
+        let elements = |shape: &[usize]| shape.iter().product::<usize>();
+        elements(&patch.shape()) * WHOLE_FROM.1 < elements(shape) * WHOLE_FROM.0
+    }
+
+    /// All of it, `[R, shape...]`.
+    pub(crate) fn whole(&self, backend: &dyn Backend, shape: &[usize]) -> Result<Tensor, ComputeError> {
+        match &self.patch {
+            Some(patch) => patch.spread(backend, &self.relevance, shape),
+            None => Ok(self.relevance.clone()),
         }
     }
-    Ok(())
+
+    /// The sum of two.
+    fn plus(self, other: Self, backend: &dyn Backend, shape: &[usize]) -> Result<Self, ComputeError> {
+        let (Some(a), Some(b)) = (&self.patch, &other.patch) else {
+            let sum = backend.zip(&self.whole(backend, shape)?, &other.whole(backend, shape)?, Zip::Add)?;
+            return Ok(sum.into());
+        };
+        let patch = a.joined(b);
+        let inside = |arrived: &Self, own: &Patch| match *own == patch {
+            true => Ok(arrived.relevance.clone()),
+            false => own.inside(&patch).spread(backend, &arrived.relevance, &patch.shape()),
+        };
+        let sum = backend.zip(&inside(&self, a)?, &inside(&other, b)?, Zip::Add)?;
+        Self::within(backend, patch, sum, shape)
+    }
+}
+
+impl<'a> Descent<'a> {
+    /// What `arrived` at some nodes (`[R, ...]`, row `i` of sample `rows[i]`), to be followed through `region`.
+    pub(crate) fn new(
+        trace: &'a Trace<'a>,
+        arrived: BTreeMap<NodeId, Arrived>,
+        rows: Rows,
+        region: &'a [bool],
+        cancel: &'a Cancel,
+        ledger: Option<&'a dyn Ledger>,
+    ) -> Self {
+        Self { trace, region, cancel, ledger, rows, arriving: arrived }
+    }
+
+    /// The highest node that something arrived at, all of it.
+    pub(crate) fn next(&self) -> Option<NodeId> {
+        self.arriving.last_key_value().map(|(id, _)| *id)
+    }
+
+    /// Takes what arrived at the highest node.
+    pub(crate) fn take(&mut self) -> Option<(NodeId, Arrived)> {
+        self.arriving.pop_last()
+    }
+
+    /// What arrived at nodes that handed nothing down yet.
+    pub(crate) fn into_pending(self) -> BTreeMap<NodeId, Arrived> {
+        self.arriving
+    }
+
+    /// Makes row `i` what was row `of[i]`.
+    pub(crate) fn fan_out(&mut self, of: &[usize]) -> Result<(), RunError> {
+        let backend = self.trace.attributor().model().backend();
+        let from = Rows::new(of);
+        for arrived in self.arriving.values_mut() {
+            arrived.relevance = backend.gather_rows(&arrived.relevance, &from)?;
+        }
+        let samples: Vec<usize> = of.iter().map(|&row| self.rows.samples()[row]).collect();
+        self.rows = Rows::new(samples);
+        Ok(())
+    }
+
+    /// Hands what `arrived` at a node down to its inputs in the region.
+    pub(crate) fn hand_down(&mut self, id: NodeId, arrived: &Arrived) -> Result<(), RunError> {
+        let model = self.trace.attributor().model();
+        let (graph, backend) = (model.graph(), model.backend());
+        let (node, region) = (graph.node(id), self.region);
+        if !node.inputs.iter().any(|input| region[input.index()]) {
+            return Ok(());
+        }
+        self.cancel.check()?;
+        let Some(prepared) = self.trace.prepared(id)? else { return Ok(()) };
+        let failed = |cause| RunError::node(node, cause);
+        let within = match (&arrived.patch, self.rows.samples().first()) {
+            (Some(patch), Some(&sample)) => prepared.within(backend, patch, sample).map_err(failed)?,
+            _ => None,
+        };
+        let shares: Vec<Arrived> = match within {
+            Some(Within { rule, inputs }) => {
+                let rows = Rows::shared(self.rows.len());
+                let shares = self.shares(node, rule.as_ref(), &arrived.relevance, &rows)?;
+                let shares = shares.into_iter().zip(inputs).zip(&node.inputs).map(|((share, patch), input)| {
+                    Arrived::within(backend, patch, share, &graph.node(*input).shape).map_err(failed)
+                });
+                shares.collect::<Result<_, _>>()?
+            }
+            None => {
+                let relevance = arrived.whole(backend, &node.shape).map_err(failed)?;
+                let shares = self.shares(node, prepared, &relevance, &self.rows)?;
+                if let Some(ledger) = self.ledger {
+                    let followed = |(input, share): (&NodeId, _)| (share, region[input.index()]);
+                    let shares: Vec<(&Tensor, bool)> = node.inputs.iter().zip(&shares).map(followed).collect();
+                    ledger.handed_down(id, &relevance, &self.rows, prepared, &shares)?;
+                }
+                shares.into_iter().map(Arrived::from).collect()
+            }
+        };
+        for (input, share) in node.inputs.iter().zip(shares).filter(|(input, _)| region[input.index()]) {
+            let sum = match self.arriving.remove(input) {
+                None => share,
+                Some(sum) => sum.plus(share, backend, &graph.node(*input).shape).map_err(failed)?,
+            };
+            self.arriving.insert(*input, sum);
+        }
+        Ok(())
+    }
+
+    /// What the inputs of a node get, some rows at a time where they are much work.
+    fn shares(
+        &self,
+        node: &Node,
+        prepared: &dyn Propagate,
+        relevance: &Tensor,
+        rows: &Rows,
+    ) -> Result<Vec<Tensor>, RunError> {
+        let model = self.trace.attributor().model();
+        let failed = |cause| RunError::node(node, cause);
+        let count = relevance.batch();
+        let at_once = rows_uninterrupted(model.graph().multiply_adds(node));
+        if count <= at_once {
+            return prepared.propagate(model.backend(), relevance, rows).map_err(failed);
+        }
+        let mut parts: Vec<(Vec<usize>, Vec<f32>)> = Vec::new();
+        for first in (0..count).step_by(at_once) {
+            self.cancel.check()?;
+            let some = first..(first + at_once).min(count);
+            let rows = Rows::new(&rows.samples()[some.clone()]);
+            let shares = prepared.propagate(model.backend(), &rows_of(relevance, some)?, &rows).map_err(failed)?;
+            parts.resize_with(shares.len(), Default::default);
+            for ((shape, data), share) in parts.iter_mut().zip(shares) {
+                data.reserve_exact(if first == 0 { share.row_len() * count } else { 0 });
+                data.extend_from_slice(share.data());
+                *shape = [&[count], share.sample_shape()].concat();
+            }
+        }
+        parts.into_iter().map(|(shape, data)| Ok(Tensor::new(shape, data)?)).collect()
+    }
+}
+
+/// How many rows a node of so many multiply-adds a row takes at once.
+pub(crate) fn rows_uninterrupted(multiply_adds: u64) -> usize {
+    usize::try_from(UNINTERRUPTED / multiply_adds.max(1)).unwrap_or(usize::MAX).max(1)
+}
+
+/// Some rows of a tensor.
+pub(crate) fn rows_of(x: &Tensor, rows: Range<usize>) -> Result<Tensor, RunError> {
+    let (len, shape) = (x.row_len(), [&[rows.len()], x.sample_shape()].concat());
+    let data = x.data().get(rows.start * len..rows.end * len).unwrap_or(&[]);
+    Ok(Tensor::new(shape, data.to_vec())?)
 }

@@ -1,89 +1,60 @@
 //! Answers a request over one trace.
 //!
-//! Work is shared along the tree of conditions: samples and conditions that agree on the target start as one row, and
-//! the row is split only where their masks differ. Under isolated scope relevance goes from each conditioned layer to
-//! the next, so that every distinct prefix is propagated once per run of [`Request::rows_at_once`] rows.
+//! Work is shared along the tree of conditions (`plan`): samples and conditions that agree on the target start as one row, and
+//! the row is split only where their masks differ. Under isolated scope relevance goes from each conditioned layer to the
+//! next. Results are made in the request's order, [`Request::rows_at_once`] at a time; what a row brought down is kept (`run`)
+//! while later results start from it, as far as a bound on memory allows, so that every distinct prefix is propagated once.
 
-mod front;
-mod isolated;
+mod cost;
+mod need;
+mod pass;
+mod passed;
+mod plan;
 mod resolve;
+mod run;
 mod start;
 mod whole;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
 
 use glocal_compute::Tensor;
 
-use crate::attribution::{Attribution, Attributions, Ledger, Pairing, Request, Scope, Trace};
-use crate::error::{RequestError, RequestErrorKind, RunError};
+use crate::attribution::{Attribution, Ledger, Request, Trace};
+use crate::error::RequestError;
 use crate::model::{Graph, NodeId};
 use crate::rule::terms::total;
 
-use front::Front;
-use resolve::{Resolved, resolve};
+pub(crate) use cost::explain;
+pub(crate) use need::Need;
+use passed::Passed;
+use plan::Plan;
+use run::{Pair, Run};
 use start::Starting;
 pub(crate) use start::argmax;
 
 /// Everything that stays the same over the runs of one request.
-struct Execution<'a> {
+pub(super) struct Execution<'a> {
     /// What relevance goes down over: `base`, or perturbed copies of its samples, one copy of all after the other.
     trace: &'a Trace<'a>,
     /// The samples as they were given.
     base: &'a Trace<'a>,
     request: &'a Request,
-    conditions: Vec<Resolved>,
-    start: NodeId,
-    record: Vec<(&'a str, NodeId)>,
+    plan: Arc<Plan<'a>>,
     /// The relevance that starts, before target masks.
     initial: Starting,
     /// Told of everything, where somebody wants to know.
     ledger: Option<&'a dyn Ledger>,
 }
 
-/// What the composite propagates, once.
-pub(super) fn attribute(trace: &Trace<'_>, request: &Request) -> Result<Attributions, RequestError> {
-    let execution = Execution::new(trace, trace, request)?;
-    let mut items = Vec::new();
-    execution.each(&mut |item| items.push(item))?;
-    let activations =
-        execution.record.iter().map(|(name, node)| ((*name).to_owned(), trace.value(*node).clone())).collect();
-    Ok(Attributions { prediction: trace.prediction().clone(), activations, items })
-}
+/// What is kept from one run of results to the next.
+pub(super) struct Progressing(Run<Passed>);
 
-/// The same for `copies`, a trace of perturbed copies of the samples of `base`, one copy of all after the other: `take`
-/// sees all results of the first copy in the request's order, then those of the next.
-pub(super) fn each_of_copies(
-    copies: &Trace<'_>,
-    base: &Trace<'_>,
-    request: &Request,
-    take: &mut dyn FnMut(Attribution),
-) -> Result<(), RequestError> {
-    Execution::new(copies, base, request)?.each(take)
-}
-
-/// How much relevance starts for one result.
-pub(super) struct Started {
-    pub(super) sample: usize,
-    pub(super) condition: usize,
-    pub(super) sum: f64,
-}
-
-/// How much relevance starts for each result of `copies` (see [`each_of_copies`]), in the same order.
-pub(super) fn started(copies: &Trace<'_>, base: &Trace<'_>, request: &Request) -> Result<Vec<Started>, RequestError> {
-    let execution = Execution::new(copies, base, request)?;
-    let pairs = execution.pairs()?;
-    let mut all = Vec::with_capacity(pairs.len());
-    for run in pairs.chunks(request.rows_at_once.max(1)) {
-        let front = execution.starting(run)?;
-        let mut sums = vec![0.0; run.len()];
-        for (row, members) in front.members.iter().enumerate() {
-            let sum: f64 = front.relevance.row(row).iter().map(|&value| f64::from(value)).sum();
-            members.iter().for_each(|&member| sums[member] = sum);
-        }
-        let of = |(&(row, condition), sum)| Started { sample: execution.sample_of(row), condition, sum };
-        all.extend(run.iter().zip(sums).map(of));
+impl Progressing {
+    pub(super) fn new() -> Self {
+        Self(Run::new())
     }
-    Ok(all)
 }
 
 /// Runs every condition of `request` alone, over all of its samples, with `ledger` told of it: `done` learns the condition
@@ -94,15 +65,16 @@ pub(crate) fn one_by_one(
     ledger: &dyn Ledger,
     done: &mut dyn FnMut(usize, f64),
 ) -> Result<(), RequestError> {
-    let execution = Execution { ledger: Some(ledger), ..Execution::new(trace, trace, request)? };
-    let mut by_condition: Vec<Vec<(usize, usize)>> = vec![Vec::new(); execution.conditions.len()];
-    for pair in execution.pairs()? {
-        by_condition[pair.1].push(pair);
+    let execution = Execution { ledger: Some(ledger), ..Execution::new(trace, request)? };
+    let mut by_condition: Vec<Vec<Pair>> = vec![Vec::new(); execution.plan.conditions.len()];
+    for result in 0..execution.results()? {
+        let pair = execution.pair(result);
+        by_condition[pair.condition].push(pair);
     }
     for (condition, pairs) in by_condition.iter().enumerate() {
         let mut arrived = 0.0;
-        for run in pairs.chunks(request.rows_at_once.max(1)) {
-            let inputs = execution.run(run)?.into_iter().filter_map(|item| item.input);
+        for pairs in pairs.chunks(execution.rows_at_once()) {
+            let inputs = execution.make(pairs, &mut Run::new())?.into_iter().filter_map(|item| item.input);
             arrived += inputs.map(|input| total(&input)).sum::<f64>();
         }
         done(condition, arrived);
@@ -111,39 +83,51 @@ pub(crate) fn one_by_one(
 }
 
 impl<'a> Execution<'a> {
-    fn new(trace: &'a Trace<'a>, base: &'a Trace<'a>, request: &'a Request) -> Result<Self, RequestError> {
-        let model = trace.attributor().model();
-        let graph = model.graph();
-        let explained = model.explained();
-        let reachable = |name: &str| -> Result<NodeId, RequestError> {
-            let node = model.layer(name)?;
-            if node <= explained && graph.ancestors(explained)[node.index()] {
-                return Ok(node);
-            }
-            let start = graph.node(explained).display_name().to_owned();
-            Err(RequestErrorKind::NotExplained { layer: name.to_owned(), start }.into())
-        };
-        let start = request.start.as_deref().map_or(Ok(explained), reachable)?;
-        let record = request.record.iter().map(|name| Ok((name.as_str(), reachable(name)?)));
-        let record = record.collect::<Result<Vec<_>, RequestError>>()?;
-        let conditions = request.conditions.iter().map(|condition| resolve(condition, graph, start, request.scope));
-        let conditions = conditions.collect::<Result<Vec<_>, _>>()?;
-        let results = match request.pairing {
-            Pairing::Zip => base.batch(),
-            Pairing::Product => base.batch() * conditions.len(),
-        };
-        let initial = Starting::new(&request.initial, trace.value(start), base.batch(), results)?;
-        Ok(Self { trace, base, request, conditions, start, record, initial, ledger: None })
+    /// Settles what `request` means for `trace`.
+    pub(super) fn new(trace: &'a Trace<'a>, request: &'a Request) -> Result<Self, RequestError> {
+        let plan = Arc::new(Plan::new(trace.attributor().model(), request)?);
+        Self::over(trace, trace, request, plan)
     }
 
-    /// The (row of the trace, condition) of each result, in order.
-    fn pairs(&self) -> Result<Vec<(usize, usize)>, RequestError> {
-        let (rows, samples, conditions) = (self.trace.batch(), self.base.batch(), self.conditions.len());
-        match self.request.pairing {
-            Pairing::Zip if samples != conditions => Err(RequestErrorKind::Unpaired { samples, conditions }.into()),
-            Pairing::Zip => Ok((0..rows).map(|row| (row, self.sample_of(row))).collect()),
-            Pairing::Product => Ok((0..rows).flat_map(|row| (0..conditions).map(move |c| (row, c))).collect()),
-        }
+    /// The same request over `copies`, a trace of perturbed copies of its samples, one copy of all after the other: the
+    /// results of the first copy come first, in the request's order.
+    pub(super) fn of_copies<'b>(&'b self, copies: &'b Trace<'b>) -> Result<Execution<'b>, RequestError> {
+        Execution::over(copies, self.base, self.request, self.plan.clone())
+    }
+
+    fn over(
+        trace: &'a Trace<'a>,
+        base: &'a Trace<'a>,
+        request: &'a Request,
+        plan: Arc<Plan<'a>>,
+    ) -> Result<Self, RequestError> {
+        let samples = base.batch();
+        let results = plan.results(samples)?;
+        let initial = Starting::new(&request.initial, trace.value(plan.start), samples, results)?;
+        Ok(Self { trace, base, request, plan, initial, ledger: None })
+    }
+
+    /// The number of results that the request asks for.
+    ///
+    /// # Errors
+    /// When samples and conditions that are to be paired differ in number.
+    pub(super) fn results(&self) -> Result<usize, RequestError> {
+        self.plan.results(self.base.batch())
+    }
+
+    /// How many results go down together, at least one.
+    pub(super) fn rows_at_once(&self) -> usize {
+        self.plan.rows_at_once(self.request, self.base.batch())
+    }
+
+    /// The samples as they were given.
+    pub(super) fn base(&self) -> &'a Trace<'a> {
+        self.base
+    }
+
+    /// The request.
+    pub(super) fn request(&self) -> &'a Request {
+        self.request
     }
 
     /// The sample of which a row of the trace is a copy.
@@ -151,63 +135,76 @@ impl<'a> Execution<'a> {
         row % self.base.batch().max(1)
     }
 
-    /// Hands every result to `take`, in order.
-    fn each(&self, take: &mut dyn FnMut(Attribution)) -> Result<(), RequestError> {
-        for run in self.pairs()?.chunks(self.request.rows_at_once.max(1)) {
-            self.run(run)?.into_iter().for_each(&mut *take);
-        }
-        Ok(())
+    fn pair(&self, result: usize) -> Pair {
+        let (row, condition) = self.plan.pair(result);
+        Pair { row, initial: self.initial_row(row, condition), condition }
     }
 
-    fn run(&self, pairs: &[(usize, usize)]) -> Result<Vec<Attribution>, RequestError> {
-        let empty = |&(row, condition): &(usize, usize)| Attribution {
-            sample: self.sample_of(row),
-            condition,
-            input: None,
-            layers: BTreeMap::new(),
-        };
-        let mut results: Vec<Attribution> = pairs.iter().map(empty).collect();
-        let front = self.starting(pairs)?;
-        if let Some(ledger) = self.ledger {
-            ledger.started(&front.relevance);
+    /// The results of the given numbers, in order; `progressing` keeps what the next results start from.
+    pub(super) fn run(
+        &self,
+        results: Range<usize>,
+        progressing: &mut Progressing,
+    ) -> Result<Vec<Attribution>, RequestError> {
+        let pairs: Vec<Pair> = results.map(|result| self.pair(result)).collect();
+        self.make(&pairs, &mut progressing.0)
+    }
+
+    fn make(&self, pairs: &[Pair], run: &mut Run<Passed>) -> Result<Vec<Attribution>, RequestError> {
+        let mut results: Vec<Attribution> = pairs.iter().map(|pair| self.empty(*pair)).collect();
+        self.descend(pairs, run)?;
+        for (pair, result) in pairs.iter().zip(&mut results) {
+            let last = self.plan.ways[pair.condition].last();
+            let Some(passed) = last.and_then(|&pass| run.get(&pair.key(pass))) else { continue };
+            passed.noted.iter().for_each(|(node, relevance)| self.write(*node, relevance, result));
         }
-        match self.request.scope {
-            Scope::Isolated => self.descend(self.start, front, 0, &mut results)?,
-            Scope::Whole => self.masked_pass(front, &mut results)?,
+        if let Some(top) = self.plan.top {
+            self.below_top(top, pairs, run, &mut results)?;
+        }
+        if let Some(last) = pairs.last() {
+            run.end(&self.plan, (last.row, last.condition));
         }
         Ok(results)
     }
 
-    /// Writes what arrived at `node` into the results that its rows are for.
-    fn note(
-        &self,
-        node: NodeId,
-        arrived: &Tensor,
-        members: &[Vec<usize>],
-        results: &mut [Attribution],
-    ) -> Result<(), RunError> {
-        let is_input = node == self.graph().input();
-        let names: Vec<&str> =
-            self.record.iter().filter(|(_, recorded)| *recorded == node).map(|(name, _)| *name).collect();
-        if !is_input && names.is_empty() {
-            return Ok(());
-        }
-        for (row, members) in members.iter().enumerate() {
-            let sample = Tensor::new(arrived.sample_shape(), arrived.row(row).to_vec())?;
-            for &member in members {
-                for name in &names {
-                    results[member].layers.insert((*name).to_owned(), sample.clone());
-                }
-                if is_input {
-                    results[member].input = Some(sample.clone());
-                }
-            }
-        }
-        Ok(())
+    /// How much relevance starts for the result of a number.
+    pub(super) fn started(&self, result: usize) -> f64 {
+        let pair = self.pair(result);
+        let mut data = Vec::new();
+        self.start(pair.row, pair.initial, self.plan.conditions[pair.condition].target, &mut data);
+        data.iter().map(|&value| f64::from(value)).sum()
     }
 
-    fn graph(&self) -> &'a Graph {
-        self.trace.attributor().model().graph()
+    /// The result of a number, of which nothing is known yet.
+    pub(super) fn unfilled(&self, result: usize) -> Attribution {
+        self.empty(self.pair(result))
+    }
+
+    fn empty(&self, pair: Pair) -> Attribution {
+        let (sample, condition) = (self.sample_of(pair.row), pair.condition);
+        Attribution { sample, condition, input: None, layers: BTreeMap::new() }
+    }
+
+    /// Writes what arrived at `node`, of one sample's shape, into a result.
+    fn write(&self, node: NodeId, arrived: &Tensor, result: &mut Attribution) {
+        for (name, _) in self.plan.record.iter().filter(|(_, recorded)| *recorded == node) {
+            result.layers.insert((*name).to_owned(), arrived.clone());
+        }
+        if node == self.plan.graph.input() {
+            result.input = Some(arrived.clone());
+        }
+    }
+
+    /// The number of elements of one result, recorded layers included.
+    pub(super) fn elements_of_result(&self) -> usize {
+        let nodes = self.plan.record.iter().map(|(_, node)| *node).chain([self.plan.graph.input()]);
+        nodes.map(|node| self.plan.graph.node(node).shape.iter().product::<usize>()).sum()
+    }
+
+    /// The recorded layers' activations, `[N, ...]` each.
+    pub(super) fn activations(&self) -> BTreeMap<String, Tensor> {
+        let activation = |(name, node): &(&str, NodeId)| ((*name).to_owned(), self.base.value(*node).clone());
+        self.plan.record.iter().map(activation).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! How attributions are made from what the rules propagate, or without them.
 //!
 //! Whatever the method, the call is the same: [`Attributor::attribute`](crate::Attributor::attribute) with a
-//! [`Request`] whose [`method`](Request::method) says which. All but occlusion send relevance down by the attributor's
+//! [`Request`](crate::Request) whose [`method`](crate::Request::method) says which. All but occlusion send relevance down by the attributor's
 //! composite, so that conditions, targets, scope and recorded layers mean what they always do; the classic forms are
 //! those of the preset `gradient` with [`Initial::One`](crate::attribution::Initial::One). The gradient itself is
 //! [`Method::Plain`] with that preset.
@@ -48,12 +48,21 @@ pub use occlusion::{Hidden, Occlusion};
 pub use smooth_grad::{Noise, SmoothGrad};
 pub use window::Extent;
 
-use crate::attribution::{Attributions, Request, Trace, execute};
+use crate::attribution::Attribution;
+use crate::attribution::execute::{Execution, Progressing};
 use crate::error::RequestError;
 use crate::model::Model;
 
 /// Room for the values of the perturbed copies that are run together.
 const COPIES_BYTES: usize = 64 << 20;
+
+/// Room for the sums and scores of the results that are averaged together: each takes forward passes of its own for the rest.
+const SUMS_BYTES: usize = 64 << 20;
+
+/// How many results of `bytes` each are averaged together, of at least `rows_at_once`.
+fn results_at_once(bytes: usize, rows_at_once: usize) -> usize {
+    (SUMS_BYTES / bytes.max(1)).max(rows_at_once).max(1)
+}
 
 /// How attributions are made.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -91,14 +100,44 @@ impl Method {
     }
 }
 
-/// The attributions that `request` asks for, by its method.
-pub(super) fn attribute(trace: &Trace<'_>, request: &Request) -> Result<Attributions, RequestError> {
-    match &request.method {
-        Method::Plain => execute::attribute(trace, request),
-        Method::TimesInput => times_input::attribute(trace, request),
-        Method::SmoothGrad(method) => method.attribute(trace, request),
-        Method::IntegratedGradients(method) => method.attribute(trace, request),
-        Method::Occlusion(method) => method.attribute(trace, request),
+/// Makes the results of a request, some at a time, in its order.
+pub(super) trait Results {
+    /// The next results, at least one of those that are left.
+    fn next(&mut self) -> Result<Vec<Attribution>, RequestError>;
+}
+
+/// What makes the results of a request by its method.
+///
+/// # Errors
+/// When the method's parameters make no sense, or do not fit the samples.
+pub(super) fn results<'a>(execution: Execution<'a>) -> Result<Box<dyn Results + 'a>, RequestError> {
+    match &execution.request().method {
+        Method::Plain => Ok(Box::new(Plain::new(execution))),
+        Method::TimesInput => Ok(Box::new(times_input::TimesInput::new(Plain::new(execution)))),
+        Method::SmoothGrad(method) => Ok(Box::new(method.results(execution)?)),
+        Method::IntegratedGradients(method) => Ok(Box::new(method.results(execution)?)),
+        Method::Occlusion(method) => Ok(Box::new(method.results(execution)?)),
+    }
+}
+
+/// What the composite propagates, once.
+struct Plain<'a> {
+    execution: Execution<'a>,
+    progressing: Progressing,
+    next: usize,
+}
+
+impl<'a> Plain<'a> {
+    fn new(execution: Execution<'a>) -> Self {
+        Self { execution, progressing: Progressing::new(), next: 0 }
+    }
+}
+
+impl Results for Plain<'_> {
+    fn next(&mut self) -> Result<Vec<Attribution>, RequestError> {
+        let first = self.next;
+        self.next = (first + self.execution.rows_at_once()).min(self.execution.results()?);
+        self.execution.run(first..self.next, &mut self.progressing)
     }
 }
 

@@ -29,6 +29,9 @@ pub struct Request {
     /// How many rows (sample × condition) go down together, and the most perturbed copies of samples that run together.
     /// Results do not depend on it. Default: 32.
     pub rows_at_once: usize,
+    /// The bytes to stay below: fewer rows go down together where that many would not fit, by a rough reckoning, but one always
+    /// does. Results do not depend on it. Default: `None`, no bound.
+    pub memory: Option<usize>,
     /// Set to stop early. Default: never.
     pub cancel: Cancel,
 }
@@ -44,6 +47,7 @@ impl Default for Request {
             initial: Initial::Value,
             record: Vec::new(),
             rows_at_once: 32,
+            memory: None,
             cancel: Cancel::default(),
         }
     }

@@ -1,10 +1,11 @@
 //! One forward pass, and everything that rules prepare from it.
 
+use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
 use glocal_compute::Tensor;
 
-use crate::attribution::{Attributions, Attributor, Request, method};
+use crate::attribution::{Attribution, Attributions, Attributor, Cancel, Progress, Request, Stream};
 use crate::error::{RequestError, RunError};
 use crate::model::NodeId;
 use crate::op::Propagate;
@@ -18,8 +19,8 @@ pub struct Trace<'a> {
 }
 
 impl<'a> Trace<'a> {
-    pub(crate) fn new(attributor: &'a Attributor, inputs: &Tensor) -> Result<Self, RunError> {
-        let values = attributor.model().run_to(inputs, attributor.model().explained())?;
+    pub(crate) fn new(attributor: &'a Attributor, inputs: &Tensor, cancel: &Cancel) -> Result<Self, RunError> {
+        let values = attributor.model().run_to(inputs, attributor.model().explained(), cancel)?;
         let prepared = values.iter().map(|_| OnceLock::new()).collect();
         Ok(Self { attributor, values, prepared })
     }
@@ -52,12 +53,42 @@ impl<'a> Trace<'a> {
         &self.values[node.index()]
     }
 
-    /// The attributions that `request` asks for, in its order.
+    /// The attributions that `request` asks for, in its order, all at once.
     ///
     /// # Errors
     /// When the request does not fit the model, or was cancelled.
     pub fn attribute(&self, request: &Request) -> Result<Attributions, RequestError> {
-        method::attribute(self, request)
+        let mut stream = self.stream(request)?;
+        let items = stream.by_ref().collect::<Result<Vec<_>, _>>()?;
+        Ok(Attributions { prediction: self.prediction().clone(), activations: stream.activations().clone(), items })
+    }
+
+    /// The attributions that `request` asks for, in its order, one after the other: memory does not grow with the number of
+    /// conditions.
+    ///
+    /// # Errors
+    /// When the request does not fit the model. The items of the stream are errors when the work fails or was cancelled.
+    pub fn stream<'t>(&'t self, request: &'t Request) -> Result<Stream<'t>, RequestError> {
+        Stream::new(self, request)
+    }
+
+    /// The same with a function that is handed each result, with how many there were so far, and says whether to go on.
+    /// Returns whether it was made to stop.
+    ///
+    /// # Errors
+    /// When the request does not fit the model, or was cancelled.
+    pub fn for_each(
+        &self,
+        request: &Request,
+        mut take: impl FnMut(Attribution, Progress) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, RequestError> {
+        let mut stream = self.stream(request)?;
+        while let Some(item) = stream.next() {
+            if take(item?, stream.progress()).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// The prepared rule of a node; `None` for the input.

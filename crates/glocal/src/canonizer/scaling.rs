@@ -9,8 +9,8 @@ use crate::op::{Op, Structure};
 /// `x · scale + shift`, element by element; both broadcast over a sample, with a batch of 1.
 #[derive(Debug, Clone)]
 pub(super) struct Scaling {
-    scale: Tensor,
-    shift: Tensor,
+    pub(super) scale: Tensor,
+    pub(super) shift: Tensor,
 }
 
 /// `x · scale + shift` for each channel, in double precision.
@@ -45,6 +45,23 @@ impl Scaling {
         let zeros = Tensor::zeros([&[1], shape].concat())?;
         let moved = |constant: &Tensor| op.forward(backend, &[&backend.zip(&zeros, constant, Zip::Add)?]);
         Ok(Self { scale: moved(&self.scale)?, shift: moved(&self.shift)? })
+    }
+
+    /// Whether it scales any element.
+    pub(super) fn scales(&self) -> bool {
+        self.scale.data().iter().any(|&scale| scale != 1.0)
+    }
+
+    /// Whether it shifts any element.
+    pub(super) fn shifts(&self) -> bool {
+        self.shift.data().iter().any(|&shift| shift != 0.0)
+    }
+
+    /// The axes of a sample along which the constants may differ.
+    pub(super) fn axes(&self) -> Vec<usize> {
+        let [scale, shift] = [self.scale.sample_shape(), self.shift.sample_shape()];
+        let long = |axis: &usize| [scale, shift].iter().any(|shape| shape.get(*axis).is_some_and(|&size| size > 1));
+        (0..scale.len().max(shift.len())).filter(long).collect()
     }
 
     /// The scale and shift of each of the `channels` along an axis of a sample; `None` when they differ inside of one.

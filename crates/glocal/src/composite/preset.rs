@@ -14,7 +14,8 @@ use crate::rule::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Preset {
-    /// ZPlus for convolutions, Epsilon for dense layers.
+    /// ZPlus for convolutions, Epsilon for dense layers. Source of this and the next three: Kohlbrenner et al. 2020, arXiv
+    /// 1910.09840.
     EpsilonPlus,
     /// The same, with Flat for the first convolution or dense layer.
     EpsilonPlusFlat,
@@ -22,17 +23,18 @@ pub enum Preset {
     EpsilonAlpha2Beta1,
     /// The same, with Flat for the first convolution or dense layer.
     EpsilonAlpha2Beta1Flat,
-    /// Gamma for convolutions, Epsilon for dense layers, ZBox for the first convolution.
+    /// Gamma for convolutions, Epsilon for dense layers, ZBox for the first convolution. Source: Montavon et al. 2019, doi
+    /// 10.1007/978-3-030-28954-6_10.
     EpsilonGammaBox,
-    /// ZPlus for convolutions and dense layers, the gradient elsewhere.
+    /// ZPlus for convolutions and dense layers, the gradient elsewhere. Source: Zhang et al. 2018, arXiv 1608.00507.
     ExcitationBackprop,
-    /// The gradient, with GuidedBackprop for ReLUs.
+    /// The gradient, with GuidedBackprop for ReLUs. Source: Springenberg et al. 2015, arXiv 1412.6806.
     GuidedBackprop,
-    /// The gradient, with DeconvNet for ReLUs.
+    /// The gradient, with DeconvNet for ReLUs. Source: Zeiler and Fergus 2014, doi 10.1007/978-3-319-10590-1_53.
     DeconvNet,
-    /// The gradient, with BetaSmooth for ReLUs.
+    /// The gradient, with BetaSmooth for ReLUs. Source: Dombrowski et al. 2019, arXiv 1906.07983.
     BetaSmooth,
-    /// The gradient of the model itself.
+    /// The gradient of the model itself. Source: Simonyan et al. 2014, arXiv 1312.6034.
     Gradient,
 }
 

@@ -48,6 +48,11 @@ impl Selection {
         self.concept.mask(relevance, shape, &self.ids);
     }
 
+    /// What two equal selections have in common, and no others: to be looked up by, never to order results.
+    pub(crate) fn key(&self) -> (usize, &[usize]) {
+        (Arc::as_ptr(&self.concept).cast::<()>().addr(), &self.ids)
+    }
+
     /// Checks that the concepts exist in `layer` of `shape`.
     pub(crate) fn check(&self, layer: &str, shape: &[usize]) -> Result<(), RequestError> {
         let count = self.concept.count(shape);

@@ -212,6 +212,13 @@ impl Graph {
         counts
     }
 
+    /// About how many multiply-adds a node takes for one sample, forward or back.
+    pub(crate) fn multiply_adds(&self, node: &Node) -> u64 {
+        let inputs: Vec<&[usize]> =
+            node.inputs.iter().map(|input| self.get(*input).map_or(&[][..], |input| &input.shape)).collect();
+        node.op.multiply_adds(&inputs, &node.shape)
+    }
+
     /// For every node, whether a value of `from` can reach it (`from` itself included).
     pub fn descendants(&self, from: NodeId) -> Vec<bool> {
         let mut reached = vec![false; self.nodes.len()];

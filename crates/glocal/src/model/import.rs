@@ -6,6 +6,7 @@
 mod affine;
 mod elementwise;
 mod fold;
+mod interface;
 mod layout;
 mod matmul;
 mod normalization;
@@ -15,17 +16,17 @@ mod room;
 mod value;
 mod window;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use glocal_compute::Backend;
-use glocal_onnx::{Dimension, ElementType, ValueInfo};
 
 use crate::error::{ModelError, ModelErrorKind};
 use crate::model::graph::LARGEST_RANK;
 use crate::model::layer_name::{self, Traces};
 use crate::model::{Graph, Model, NodeId};
 use crate::op::OpKind;
+use interface::{input_shape, needed, output_name};
 use reader::{NodeReader, unsupported};
 use room::Room;
 use value::{Constant, Value};
@@ -86,8 +87,8 @@ impl Model {
             if !importer.uses.contains_key(&name) {
                 continue;
             }
+            importer.room.take(room::as_constant(&tensor))?;
             let constant = Constant::from_onnx(tensor)?.named(&name);
-            importer.room.take(constant.bytes())?;
             importer.values.insert(name, Value::Constant(constant));
         }
         for node in &nodes {
@@ -96,6 +97,7 @@ impl Model {
         importer.name_layers(&nodes);
         match importer.values.get(&output) {
             Some(Value::Node(id)) => Model::new(importer.graph, *id, backend),
+            Some(Value::Samples(_)) => Err(unsupported("an output whose samples are mixed")),
             _ => Err(ModelErrorKind::NoOutput.into()),
         }
     }
@@ -286,81 +288,4 @@ fn read_op(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
         "Resize" | "Upsample" => resample::resize(reader),
         _ => Err(ModelErrorKind::UnsupportedOp { domain: String::new() }.into()),
     }
-}
-
-/// The nodes that `output` depends on, in their order.
-fn needed(nodes: Vec<glocal_onnx::Node>, output: &str) -> Vec<glocal_onnx::Node> {
-    let mut wanted = BTreeSet::from([output.to_owned()]);
-    let mut kept: Vec<glocal_onnx::Node> = Vec::new();
-    for node in nodes.into_iter().rev() {
-        if node.outputs.iter().any(|name| wanted.contains(name)) {
-            wanted.extend(node.inputs.iter().filter(|name| !name.is_empty()).cloned());
-            kept.push(node);
-        }
-    }
-    kept.reverse();
-    kept
-}
-
-fn output_name(graph: &glocal_onnx::Graph, options: &ImportOptions) -> Result<String, ModelError> {
-    let names = || graph.outputs.iter().map(|output| output.name.clone());
-    match (&options.output, graph.outputs.as_slice()) {
-        (Some(name), _) if names().any(|known| known == *name) => Ok(name.clone()),
-        (None, [only]) => Ok(only.name.clone()),
-        (None, []) => Err(ModelErrorKind::NoOutput.into()),
-        _ => Err(ModelErrorKind::Outputs { names: names().collect() }.into()),
-    }
-}
-
-/// The name of the model's input and the shape of one sample.
-fn input_shape(graph: &glocal_onnx::Graph, options: &ImportOptions) -> Result<(String, Vec<usize>), ModelError> {
-    let inputs: Vec<&ValueInfo> = graph.data_inputs().collect();
-    let [input] = inputs.as_slice() else {
-        let names = inputs.iter().map(|input| input.name.clone()).collect();
-        return Err(ModelErrorKind::Inputs { names }.into());
-    };
-    let float = matches!(
-        input.element_type,
-        ElementType::Float32 | ElementType::Float16 | ElementType::BFloat16 | ElementType::Float64
-    );
-    if !float {
-        return Err(ModelErrorKind::InputType { name: input.name.clone() }.into());
-    }
-    let open = || {
-        let text = |dimension: &Dimension| match dimension {
-            Dimension::Fixed(size) => size.to_string(),
-            Dimension::Named(name) => name.clone(),
-            Dimension::Unknown => "?".to_owned(),
-        };
-        let shape = input
-            .shape
-            .as_ref()
-            .map_or("?".to_owned(), |shape| format!("[{}]", shape.iter().map(text).collect::<Vec<_>>().join(", ")));
-        ModelError::from(ModelErrorKind::InputShape { name: input.name.clone(), shape })
-    };
-    let sample = match &input.shape {
-        Some(shape) if shape.is_empty() => return Err(open()),
-        Some(shape) => Some(&shape[1..]),
-        None => None,
-    };
-    let shape: Vec<usize> = match (&options.input_shape, sample) {
-        (Some(given), Some(declared)) => {
-            let fits = given.len() == declared.len()
-                && given.iter().zip(declared).all(|(size, declared)| match declared {
-                    Dimension::Fixed(fixed) => size == fixed,
-                    _ => true,
-                });
-            if fits { given.clone() } else { return Err(open()) }
-        }
-        (Some(given), None) => given.clone(),
-        (None, Some(declared)) => {
-            let fixed = |dimension: &Dimension| match dimension {
-                Dimension::Fixed(size) => Some(*size),
-                _ => None,
-            };
-            declared.iter().map(fixed).collect::<Option<_>>().ok_or_else(open)?
-        }
-        (None, None) => return Err(open()),
-    };
-    if crate::model::graph::is_sensible(&shape) { Ok((input.name.clone(), shape)) } else { Err(open()) }
 }

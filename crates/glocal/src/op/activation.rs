@@ -3,7 +3,7 @@
 use glocal_compute::backend::Map;
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
-use crate::op::{Budget, DefaultRule, Op, OpKind, Propagate, Structure, single};
+use crate::op::{Budget, DefaultRule, Op, OpKind, Patch, Propagate, Structure, Within, single};
 
 /// A function of one number, applied to every element.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -159,6 +159,11 @@ impl Propagate for Derivative {
     fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
         Ok(vec![backend.map_gradient(relevance, rows, &self.x, self.map)?])
     }
+
+    fn within(&self, backend: &dyn Backend, patch: &Patch, sample: usize) -> Result<Option<Within>, ComputeError> {
+        let rule = Box::new(Self { map: self.map, x: patch.cut(backend, &self.x, sample)? });
+        Ok(Some(Within { rule, inputs: vec![patch.clone()] }))
+    }
 }
 
 /// The output is the input (ONNX `Identity`, `Dropout` at inference, `Cast` between float types).
@@ -198,6 +203,10 @@ pub(crate) struct Unchanged;
 impl Propagate for Unchanged {
     fn propagate(&self, _: &dyn Backend, relevance: &Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
         Ok(vec![relevance.clone()])
+    }
+
+    fn within(&self, _: &dyn Backend, patch: &Patch, _: usize) -> Result<Option<Within>, ComputeError> {
+        Ok(Some(Within { rule: Box::new(Self), inputs: vec![patch.clone()] }))
     }
 
     fn account(&self, _: &dyn Backend, _: &Tensor, _: &Rows) -> Result<Budget, ComputeError> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use glocal_compute::backend::{Map, PackedWeight, Zip};
 use glocal_compute::{Backend, ComputeError, Tensor};
 
-use crate::op::Op;
+use crate::op::{Op, Patch};
 
 /// An op `f(x; W, b)` that is affine in its one input `x`.
 pub trait Affine: Op {
@@ -36,6 +36,19 @@ pub trait Affine: Op {
         input_shape: &[usize],
     ) -> Result<Tensor, ComputeError>;
 
+    /// The part of an input of `input_shape` that a part of the output of `output_shape` takes, and a part of the output, not
+    /// smaller, that the op with the same weights makes of it: [`transpose_part`](Self::transpose_part) between these two is
+    /// that between the whole, for what is zero outside of `output`. `None` when there are none. Default: `None`.
+    fn patches(&self, output: &Patch, input_shape: &[usize], output_shape: &[usize]) -> Option<Patches> {
+        let _ = (output, input_shape, output_shape);
+        None
+    }
+
+    /// The number of weights and biases; only memory is planned by it. Default: 0.
+    fn parameter_count(&self) -> usize {
+        0
+    }
+
     /// The op itself, sharing its parameters, to be kept by what a rule prepares.
     fn shared(&self) -> Box<dyn Affine>;
 
@@ -44,6 +57,15 @@ pub trait Affine: Op {
     /// # Errors
     /// When the output's shape does not fit.
     fn bias_part(&self, backend: &dyn Backend, part: Part, output_shape: &[usize]) -> Result<Tensor, ComputeError>;
+}
+
+/// Parts of an affine op's input and output that belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patches {
+    /// The part of the input.
+    pub input: Patch,
+    /// The part of the output.
+    pub output: Patch,
 }
 
 /// A change of weights or biases, element by element.
@@ -111,6 +133,11 @@ impl Parameters {
     /// The bias, `[K]`.
     pub fn bias(&self) -> Option<&Tensor> {
         self.bias.as_ref()
+    }
+
+    /// The number of weights and biases.
+    pub(crate) fn count(&self) -> usize {
+        self.weight.len() + self.bias.as_ref().map_or(0, Tensor::len)
     }
 
     /// The changed weights, packed by `pack` the first time they are asked for.

@@ -4,7 +4,7 @@ use glocal_compute::backend::{Map, Zip};
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
 use crate::op::batch_normalization::Scaled;
-use crate::op::{DefaultRule, Op, OpKind, Propagate, Structure, input_count, single};
+use crate::op::{DefaultRule, Op, OpKind, Patch, Propagate, Structure, Within, input_count, single};
 
 /// The sum of one or more activations, each with its sign, broadcast against each other (ONNX `Add`, `Sub`, `Sum`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,10 @@ impl Op for Sum {
     fn default_rule(&self) -> DefaultRule {
         DefaultRule::Norm
     }
+
+    fn structure(&self) -> Structure<'_> {
+        Structure::Sum(self)
+    }
 }
 
 /// Hands a copy to every input, summed over what broadcasting stretched.
@@ -59,6 +63,14 @@ impl Propagate for Spread {
             if *negate { negated(backend, &share) } else { Ok(share) }
         };
         self.inputs.iter().map(share).collect()
+    }
+
+    fn within(&self, _: &dyn Backend, patch: &Patch, _: usize) -> Result<Option<Within>, ComputeError> {
+        let same = self.inputs.windows(2).all(|pair| pair[0].0 == pair[1].0);
+        Ok(same.then(|| {
+            let inputs = self.inputs.iter().map(|(_, negate)| (patch.shape(), *negate)).collect();
+            Within { rule: Box::new(Self { inputs }), inputs: vec![patch.clone(); self.inputs.len()] }
+        }))
     }
 }
 

@@ -6,7 +6,10 @@ use glocal_compute::backend::PackedWeight;
 use glocal_compute::{Backend, ComputeError, ConvolutionGeometry, Rows, Tensor};
 
 use crate::op::affine::broadcast_bias;
-use crate::op::{Affine, DefaultRule, Op, OpKind, Parameters, Part, Propagate, Structure, attribute, single};
+use crate::op::{
+    Affine, DefaultRule, Grown, Op, OpKind, Parameters, Part, Patch, Patches, Propagate, Structure, Within, attribute,
+    elements, single,
+};
 
 /// `[N, C, in...] → [N, K, out...]` with weights `[K, C / group, kernel...]` and a bias `[K]`.
 #[derive(Debug, Clone)]
@@ -57,6 +60,10 @@ impl Op for Convolution {
         Ok(Box::new(Transposed { op: self.clone(), input_shape }))
     }
 
+    fn multiply_adds(&self, _: &[&[usize]], output: &[usize]) -> u64 {
+        elements(output) * self.parameters.weight().row_len() as u64
+    }
+
     fn default_rule(&self) -> DefaultRule {
         DefaultRule::Required
     }
@@ -93,6 +100,39 @@ impl Affine for Convolution {
         backend.convolution_input_gradient(r, &self.packed(backend, weight)?, spatial)
     }
 
+    fn patches(&self, output: &Patch, input_shape: &[usize], output_shape: &[usize]) -> Option<Patches> {
+        let kernel = self.parameters.weight().shape().get(2..)?;
+        let (mut input, mut grown) = (vec![(0, *input_shape.first()?)], vec![*output.ranges().first()?]);
+        if grown[0] != (0, *output_shape.first()?) {
+            return None;
+        }
+        let ConvolutionGeometry { strides, dilations, pads_begin, pads_end, .. } = &self.geometry;
+        for axis in 0..kernel.len() {
+            let (stride, before, after) = (strides[axis], pads_begin[axis], pads_end[axis]);
+            let (size, end) = (*input_shape.get(axis + 1)?, *output_shape.get(axis + 1)?);
+            let &(first, count) = output.ranges().get(axis + 1)?;
+            // The padding of the same weights takes the place of elements there: it meets outputs without relevance alone.
+            let from = first.saturating_sub(before.div_ceil(stride));
+            let to = (first + count + after.div_ceil(stride)).min(end);
+            let elements = if to == end {
+                size.checked_sub(from * stride)?
+            } else {
+                let span = (kernel[axis] - 1) * dilations[axis] + 1;
+                ((to - from - 1) * stride + span).checked_sub(before + after)?
+            };
+            if elements == 0 {
+                return None;
+            }
+            input.push((from * stride, elements));
+            grown.push((from, to - from));
+        }
+        Some(Patches { input: Patch::new(input), output: Patch::new(grown) })
+    }
+
+    fn parameter_count(&self) -> usize {
+        self.parameters.count()
+    }
+
     fn shared(&self) -> Box<dyn Affine> {
         Box::new(self.clone())
     }
@@ -109,8 +149,18 @@ pub(crate) struct Transposed<A> {
     pub(crate) input_shape: Vec<usize>,
 }
 
-impl<A: Affine> Propagate for Transposed<A> {
+impl<A: Affine + Clone + 'static> Propagate for Transposed<A> {
     fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
         Ok(vec![self.op.transpose_part(backend, relevance, Part::Whole, &self.input_shape)?])
+    }
+
+    fn within(&self, _: &dyn Backend, patch: &Patch, _: usize) -> Result<Option<Within>, ComputeError> {
+        let output_shape = self.op.infer_shape(&[&self.input_shape])?;
+        let Some(Patches { input, output }) = self.op.patches(patch, &self.input_shape, &output_shape) else {
+            return Ok(None);
+        };
+        let rule = Box::new(Self { op: self.op.clone(), input_shape: input.shape() });
+        let rule = Box::new(Grown { patch: patch.inside(&output), shape: output.shape(), rule });
+        Ok(Some(Within { rule, inputs: vec![input] }))
     }
 }

@@ -7,7 +7,7 @@ use glocal_compute::{Backend, ComputeError, ConvolutionGeometry, SliceRange, Ten
 
 use crate::op::affine::broadcast_bias;
 use crate::op::convolution::Transposed;
-use crate::op::{Affine, DefaultRule, Op, OpKind, Parameters, Part, Propagate, Structure, attribute, single};
+use crate::op::{Affine, DefaultRule, Op, OpKind, Parameters, Part, Propagate, Structure, attribute, elements, single};
 
 /// `[N, C, in...] → [N, K, out...]` with weights `[C, K / group, kernel...]` and a bias `[K]`.
 ///
@@ -87,6 +87,10 @@ impl Op for ConvolutionTranspose {
         Ok(Box::new(Transposed { op: self.clone(), input_shape }))
     }
 
+    fn multiply_adds(&self, inputs: &[&[usize]], _: &[usize]) -> u64 {
+        inputs.first().copied().map_or(0, elements) * self.parameters.weight().row_len() as u64
+    }
+
     fn default_rule(&self) -> DefaultRule {
         DefaultRule::Required
     }
@@ -141,6 +145,10 @@ impl Affine for ConvolutionTranspose {
         }
         let range = |&count: &usize| SliceRange { start: 0, step: 1, count };
         backend.slice(&windows, &input_shape.iter().map(range).collect::<Vec<_>>())
+    }
+
+    fn parameter_count(&self) -> usize {
+        self.parameters.count()
     }
 
     fn shared(&self) -> Box<dyn Affine> {

@@ -7,7 +7,7 @@ use glocal_compute::{Backend, ComputeError, Tensor};
 
 use crate::op::affine::broadcast_bias;
 use crate::op::convolution::Transposed;
-use crate::op::{Affine, DefaultRule, Op, OpKind, Parameters, Part, Propagate, Structure, attribute, single};
+use crate::op::{Affine, DefaultRule, Op, OpKind, Parameters, Part, Propagate, Structure, attribute, elements, single};
 
 /// `[N, ..., C] → [N, ..., K]` with weights `[K, C]` and a bias `[K]`; `alpha`, `beta` and `transB` of `Gemm` are
 /// folded into them.
@@ -52,6 +52,10 @@ impl Op for Dense {
         Ok(Box::new(Transposed { op: self.clone(), input_shape }))
     }
 
+    fn multiply_adds(&self, _: &[&[usize]], output: &[usize]) -> u64 {
+        elements(output) * self.parameters.weight().row_len() as u64
+    }
+
     fn default_rule(&self) -> DefaultRule {
         DefaultRule::Required
     }
@@ -85,6 +89,10 @@ impl Affine for Dense {
         _: &[usize],
     ) -> Result<Tensor, ComputeError> {
         backend.dense_input_gradient(r, &self.packed(backend, weight)?)
+    }
+
+    fn parameter_count(&self) -> usize {
+        self.parameters.count()
     }
 
     fn shared(&self) -> Box<dyn Affine> {

@@ -2,7 +2,7 @@
 
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
-use crate::op::{DefaultRule, Op, OpKind, Propagate, attribute, input_count};
+use crate::op::{DefaultRule, Op, OpKind, Propagate, attribute, elements, input_count};
 
 /// `[N, ..., M, K] · [N, ..., K, P] → [N, ..., M, P]`, the axes between broadcast against each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,10 @@ impl Op for MatrixProduct {
             [a, b] => Ok(Box::new(Crossed { a: (*a).clone(), b: (*b).clone() })),
             _ => Err(input_count("MatMul", "2", inputs.len())),
         }
+    }
+
+    fn multiply_adds(&self, inputs: &[&[usize]], output: &[usize]) -> u64 {
+        elements(output) * inputs.first().and_then(|shape| shape.last()).map_or(1, |&depth| depth as u64)
     }
 
     fn default_rule(&self) -> DefaultRule {

@@ -3,7 +3,7 @@
 use glocal_compute::backend::{Reduction, Zip};
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
-use crate::op::{DefaultRule, Op, OpKind, Propagate, attribute, single};
+use crate::op::{DefaultRule, Op, OpKind, Propagate, Structure, attribute, single};
 
 /// Folds axes of each sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +86,10 @@ impl Op for Reduce {
 
     fn default_rule(&self) -> DefaultRule {
         DefaultRule::Norm
+    }
+
+    fn structure(&self) -> Structure<'_> {
+        Structure::Reduce(self)
     }
 }
 

@@ -11,8 +11,9 @@ use crate::rule::z_plus::contributions;
 /// `R_in = α·(x⁺·fᵀ(R/s(z₊); W⁺) + x⁻·fᵀ(R/s(z₊); W⁻)) − β·(x⁺·fᵀ(R/s(z₋); W⁻) + x⁻·fᵀ(R/s(z₋); W⁺))` with
 /// `z₊ = f(x⁺; W⁺, b⁺) + f(x⁻; W⁻, 0)` and `z₋ = f(x⁺; W⁻, b⁻) + f(x⁻; W⁺, 0)`.
 ///
-/// Domain: any input. Conserves relevance but for biases, stabilizer, and outputs that one side has no share in.
-/// Source: Bach et al. 2015, doi 10.1371/journal.pone.0130140, eq. 60.
+/// Domain: any input; `α − β = 1`, both at least 0. Conserves relevance but for biases, stabilizer, and outputs that one
+/// side has no share in: without anything that lowers them they hand down α of what they get.
+/// Source: Bach et al. 2015, doi 10.1371/journal.pone.0130140, eq. 60, where β has the other sign.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AlphaBeta {
     alpha: f32,

@@ -9,7 +9,7 @@ use crate::rule::terms::{Branch, Gate, InputPart, Term};
 
 /// `R_in = x · fᵀ(R / s(z); W)`, `z = f(x; W, b)`.
 ///
-/// Domain: any input. Conserves relevance but for what the bias and the stabilizer take.
+/// Domain: any input. Conserves relevance but for what the stabilizer and, without `zero_bias`, the bias take.
 /// Source: Bach et al. 2015, doi 10.1371/journal.pone.0130140, eq. 58.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Epsilon {

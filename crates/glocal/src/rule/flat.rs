@@ -9,8 +9,10 @@ use crate::rule::terms::{Branch, Gate, InputPart, Term};
 
 /// `R_in = fᵀ(R / s(f(1; 1, 0)); 1)`: padding counts as missing inputs, so borders differ.
 ///
-/// Domain: any input, usually the first layer. Conserves relevance but for what the stabilizer takes.
-/// Source: Lapuschkin et al. 2017, arXiv 1708.02000, sec. 2.
+/// Domain: any input, usually the first layer. Conserves relevance but for what the stabilizer takes and for outputs that
+/// see nothing but padding.
+/// Source: Lapuschkin et al. 2019, doi 10.1038/s41467-019-08987-4; it is [`WSquare`](crate::rule::WSquare) for weights that
+/// are all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Flat {
     /// Keeps the denominator from zero. Default: ε = 1e-6.

@@ -13,7 +13,8 @@ use crate::rule::z_plus::contributions;
 /// with `Wp`; nothing where `z = 0`.
 ///
 /// Domain: any input. Conserves relevance but for biases, stabilizer, and outputs that are zero.
-/// Source: Montavon et al. 2019, doi 10.1007/978-3-030-28954-6_10; generalized to any sign by Andéol et al. 2021.
+/// Source: Montavon et al. 2019, doi 10.1007/978-3-030-28954-6_10; generalized to any sign by Andéol et al. 2021, arXiv
+/// 2106.04923.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gamma {
     /// γ; not negative. Default: 0.25.

@@ -3,7 +3,7 @@
 use glocal_compute::backend::{Map, Zip};
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
-use crate::op::{Absorbed, Budget, DefaultRule, Op, Propagate};
+use crate::op::{Absorbed, Budget, DefaultRule, Op, Patch, Propagate, Within};
 use crate::rule::stabilizer::Denominator;
 use crate::rule::terms::total;
 use crate::rule::{Rule, Stabilizer};
@@ -83,6 +83,21 @@ impl Propagate for Shares {
         }
         let shares = self.linear.propagate(backend, &ratio, rows)?;
         shares.iter().zip(&self.inputs).map(|(share, x)| backend.multiply_rows(share, rows, x)).collect()
+    }
+
+    fn within(&self, backend: &dyn Backend, patch: &Patch, sample: usize) -> Result<Option<Within>, ComputeError> {
+        let Some(Within { rule: linear, inputs: patches }) = self.linear.within(backend, patch, sample)? else {
+            return Ok(None);
+        };
+        let inputs = self.inputs.iter().zip(&patches).map(|(x, patch)| patch.cut(backend, x, sample));
+        let shares = Self {
+            linear,
+            inputs: inputs.collect::<Result<Vec<_>, _>>()?,
+            denominator: self.denominator.within(backend, patch, sample)?,
+            factor: self.factor,
+            offset: None,
+        };
+        Ok(Some(Within { rule: Box::new(shares), inputs: patches }))
     }
 
     fn account(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Budget, ComputeError> {

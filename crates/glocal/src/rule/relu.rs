@@ -3,7 +3,7 @@
 use glocal_compute::backend::Map;
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
-use crate::op::{Op, OpKind, Propagate, single};
+use crate::op::{Op, OpKind, Patch, Propagate, Within, single};
 use crate::rule::Rule;
 
 /// `R_in = R⁺`.
@@ -13,7 +13,7 @@ use crate::rule::Rule;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DeconvNet;
 
-/// `R_in = R·[x > 0]·[R > 0]`.
+/// `R_in = R·[z > 0]·[R > 0]`, `z` being positive where `x` is.
 ///
 /// Domain: ReLU. Does not conserve relevance.
 /// Source: Springenberg et al. 2015, arXiv 1412.6806.
@@ -117,5 +117,11 @@ impl Propagate for Weighted {
             Some(weight) => Ok(vec![backend.multiply_rows(&relevance, rows, weight)?]),
             None => Ok(vec![relevance]),
         }
+    }
+
+    fn within(&self, backend: &dyn Backend, patch: &Patch, sample: usize) -> Result<Option<Within>, ComputeError> {
+        let weight = self.weight.as_ref().map(|weight| patch.cut(backend, weight, sample)).transpose()?;
+        let rule = Box::new(Self { positive: self.positive, weight });
+        Ok(Some(Within { rule, inputs: vec![patch.clone()] }))
     }
 }

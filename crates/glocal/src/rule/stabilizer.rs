@@ -3,6 +3,8 @@
 use glocal_compute::backend::{Map, Reduction, Zip};
 use glocal_compute::{Backend, ComputeError, Tensor};
 
+use crate::op::Patch;
+
 /// `s(z) = z + ε·sign(z)`, or `sign(z)·max(|z|, ε)` with `clip`, where `sign(0) = +1`; with `norm_scale`, ε is multiplied
 /// by the root mean square of the sample's `z`, unless that is zero.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -92,6 +94,11 @@ impl Stabilizer {
 }
 
 impl Denominator {
+    /// A patch of the denominators of a sample, whose excess is not known: only to be divided by.
+    pub(crate) fn within(&self, backend: &dyn Backend, patch: &Patch, sample: usize) -> Result<Self, ComputeError> {
+        Ok(Self { stabilized: patch.cut(backend, &self.stabilized, sample)?, excess: Excess::Signed(0.0) })
+    }
+
     /// `s(z) − z`
     pub(crate) fn excess(&self, backend: &dyn Backend) -> Result<Tensor, ComputeError> {
         match &self.excess {

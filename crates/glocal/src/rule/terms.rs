@@ -7,7 +7,7 @@
 use glocal_compute::backend::{Map, Zip};
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
-use crate::op::{Absorbed, Affine, Budget, Op, Part, Propagate, attribute, single};
+use crate::op::{Absorbed, Affine, Budget, Grown, Op, Part, Patch, Patches, Propagate, Within, attribute, single};
 use crate::rule::stabilizer::{Denominator, Stabilizer};
 
 /// A denominator and what it hands down.
@@ -173,6 +173,26 @@ impl PreparedBranch {
         Ok(Self { coefficient: branch.coefficient, gate, denominator, terms })
     }
 
+    /// The same for patches of the input and output of a sample.
+    fn within(
+        &self,
+        backend: &dyn Backend,
+        input: &Patch,
+        output: &Patch,
+        sample: usize,
+    ) -> Result<Self, ComputeError> {
+        let term = |term: &PreparedTerm| {
+            let x = term.x.as_ref().map(|x| input.cut(backend, x, sample)).transpose()?;
+            Ok(PreparedTerm { x, ..*term })
+        };
+        Ok(Self {
+            coefficient: self.coefficient,
+            gate: self.gate.as_ref().map(|gate| output.cut(backend, gate, sample)).transpose()?,
+            denominator: self.denominator.within(backend, output, sample)?,
+            terms: self.terms.iter().map(term).collect::<Result<Vec<_>, ComputeError>>()?,
+        })
+    }
+
     /// `coefficient · gate · R / s(z)`
     fn ratio(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Tensor, ComputeError> {
         let stabilized = &self.denominator.stabilized;
@@ -209,6 +229,20 @@ impl Propagate for Prepared {
             Some(total) => Ok(vec![total]),
             None => Ok(vec![Tensor::zeros([&[relevance.batch()], self.input_shape.as_slice()].concat())?]),
         }
+    }
+
+    fn within(&self, backend: &dyn Backend, patch: &Patch, sample: usize) -> Result<Option<Within>, ComputeError> {
+        let output_shape = self.op.infer_shape(&[&self.input_shape])?;
+        let Some(Patches { input, output }) = self.op.patches(patch, &self.input_shape, &output_shape) else {
+            return Ok(None);
+        };
+        let mut branches = Vec::with_capacity(self.branches.len());
+        for branch in &self.branches {
+            branches.push(branch.within(backend, &input, &output, sample)?);
+        }
+        let rule = Box::new(Self { op: self.op.shared(), branches, input_shape: input.shape() });
+        let rule = Box::new(Grown { patch: patch.inside(&output), shape: output.shape(), rule });
+        Ok(Some(Within { rule, inputs: vec![input] }))
     }
 
     fn account(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Budget, ComputeError> {

@@ -10,7 +10,7 @@ use crate::rule::terms::{Branch, Gate, InputPart, Term};
 /// `R_in = fᵀ(R / s(f(1; W², b²)); W²)`.
 ///
 /// Domain: unbounded inputs, usually the first layer. Conserves relevance but for the bias and the stabilizer.
-/// Source: Montavon et al. 2017, doi 10.1016/j.patcog.2016.11.008, eq. 14.
+/// Source: Montavon et al. 2017, doi 10.1016/j.patcog.2016.11.008, the w²-rule.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct WSquare {
     /// Keeps the denominator from zero. Default: ε = 1e-6.

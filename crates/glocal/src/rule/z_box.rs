@@ -9,8 +9,9 @@ use crate::rule::terms::{Branch, Gate, InputPart, Term};
 
 /// `z = f(x; W, b) − f(l; W⁺, b⁺) − f(h; W⁻, b⁻)`, `r = R/s(z)`, `R_in = x·fᵀ(r; W) − l·fᵀ(r; W⁺) − h·fᵀ(r; W⁻)`.
 ///
-/// Domain: `low ≤ x ≤ high`. Conserves relevance but for the stabilizer: the biases cancel.
-/// Source: Montavon et al. 2017, doi 10.1016/j.patcog.2016.11.008, eq. 19.
+/// Domain: `low ≤ x ≤ high` with `low ≤ 0 ≤ high`, as of pixels. Conserves relevance but for the stabilizer: the biases
+/// cancel, and what is left of large ones beside small weights is rounding.
+/// Source: Montavon et al. 2017, doi 10.1016/j.patcog.2016.11.008, the z^B-rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ZBox {
     /// The smallest input.

@@ -10,7 +10,7 @@ use crate::rule::terms::{Branch, Gate, InputPart, Term};
 /// `R_in = x⁺·fᵀ(R/s(z₊); W⁺) + x⁻·fᵀ(R/s(z₊); W⁻)`, `z₊ = f(x⁺; W⁺, b⁺) + f(x⁻; W⁻, 0)`.
 ///
 /// Domain: any input. Conserves relevance but for what a positive bias and the stabilizer take.
-/// Source: Bach et al. 2015 (α = 1, β = 0) and Montavon et al. 2017, doi 10.1016/j.patcog.2016.11.008, eq. 21.
+/// Source: Bach et al. 2015 (α = 1, β = 0) and Montavon et al. 2017, doi 10.1016/j.patcog.2016.11.008, the z⁺-rule.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ZPlus {
     /// Keeps the denominator from zero. Default: ε = 1e-6.

@@ -1,12 +1,13 @@
 //! Scores every concept of the chosen layers in a batch of samples.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use glocal_compute::{Rows, Tensor};
 
-use crate::attribution::{Attributor, Cancel, propagate};
+use crate::attribution::{Attributor, Cancel, Descent};
 use crate::concept::{Channel, Concept, Scoring};
-use crate::error::{RequestError, RequestErrorKind, RunError};
+use crate::error::{RequestError, RequestErrorKind};
 use crate::model::NodeId;
 use crate::search::SampleId;
 
@@ -119,7 +120,7 @@ impl Scan {
             let what = "lists of targets";
             return Err(RequestErrorKind::Batch { what, inputs: batch, given: targets.len() }.into());
         }
-        let trace = self.attributor.trace(inputs)?;
+        let trace = self.attributor.trace_until(inputs, cancel)?;
         let prediction = trace.prediction();
         let &[classes] = prediction.sample_shape() else {
             return Err(RequestErrorKind::NoPrediction { shape: prediction.sample_shape().to_vec() }.into());
@@ -148,18 +149,20 @@ impl Scan {
         let mut relevance: Vec<Vec<Vec<(f32, u32)>>> = vec![vec![Vec::new(); starts.len()]; self.layers.len()];
         let wanted: Vec<NodeId> = self.layers.iter().map(|(_, node)| *node).collect();
         let region = crate::attribution::between(model.graph(), model.explained(), &wanted);
-        let mut visit = |id: NodeId, arrived: Tensor| -> Result<Option<Tensor>, RunError> {
-            for (layer, _) in self.layers.iter().enumerate().filter(|(_, (_, node))| *node == id) {
+        let start = BTreeMap::from([(model.explained(), initial.into())]);
+        let mut descent = Descent::new(&trace, start, Rows::new(rows.as_slice()), &region, cancel, None);
+        while let Some((id, arrived)) = descent.take() {
+            let wanted = self.layers.iter().enumerate().filter(|(_, (_, node))| *node == id);
+            for (layer, _) in wanted {
+                let arrived = arrived.whole(model.backend(), &model.graph().node(id).shape)?;
                 for (row, scores) in relevance[layer].iter_mut().enumerate() {
                     let scored =
                         self.options.relevance.apply(self.concept.as_ref(), arrived.row(row), arrived.sample_shape());
                     *scores = scored.iter().map(|scored| (scored.score, scored.peak as u32)).collect();
                 }
             }
-            Ok(Some(arrived))
-        };
-        let all = Rows::new(rows.as_slice());
-        propagate(&trace, (model.explained(), initial), &all, &region, cancel, &mut visit, None)?;
+            descent.hand_down(id, &arrived)?;
+        }
 
         let mut observations = Vec::with_capacity(starts.len() * self.layers.len());
         for (layer, ((_, node), relevance)) in self.layers.iter().zip(&mut relevance).enumerate() {

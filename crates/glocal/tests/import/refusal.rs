@@ -152,6 +152,7 @@ fn unsupported_nodes_are_named_with_what_is_wrong() {
         ("weights for other features", vector().node("n", "Gemm", "x w -> y", &[("transB", int(1))]), "features"),
         ("a bias for other units", vector().node("n", "Gemm", "x w b4 -> y", &[]), "C must be"),
         ("a stack of matrices", vector().node("n", "MatMul", "x m3 -> y", &[]), "mixes samples"),
+        ("a product with one number", vector().floats("one", &[]).node("n", "MatMul", "x one -> y", &[]), "one axis"),
         ("a product of activations", vector().node("n", "MatMul", "x x -> y", &[]), "matrix product"),
         (
             "training",
@@ -256,6 +257,39 @@ fn unsupported_nodes_are_named_with_what_is_wrong() {
         }
     }
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Batches that are made one list are read where every sample gets its own elements back, and only there.
+#[test]
+fn samples_are_never_mixed() {
+    let list = || image().integers("list", &[-1]).node("l", "Reshape", "x list -> l", &[]);
+    let samples = |count: &str| {
+        list()
+            .integers("zero", &[0])
+            .integers("one", &[1])
+            .integers("plane", &[108])
+            .integers("other", &[54])
+            .node("s", "Shape", "x -> s", &[("end", int(1))])
+            .node("r", "Range", "zero s one -> r", &[])
+            .node("m", "Mul", &format!("r {count} -> m"), &[])
+    };
+    let read = samples("plane").node("g", "Gather", "l m -> y", &[]).read().unwrap();
+    assert_eq!(read.output_shape(), [0; 0]);
+    let cases = [
+        ("a list of all samples", list().node("n", "Relu", "l -> y", &[]), "samples are mixed"),
+        ("elements of other samples", samples("other").node("n", "Gather", "l m -> y", &[]), "mixes samples"),
+        (
+            "the same for all samples",
+            list().integers("at", &[3]).node("n", "Gather", "l at -> y", &[]),
+            "mixes samples",
+        ),
+        ("another axis in front", samples("plane").node("n", "Unsqueeze", "m zero -> y", &[]), "indices of samples"),
+    ];
+    for (what, builder, words) in cases {
+        let error = builder.read().unwrap_err();
+        let text = whole(&error);
+        assert!(text.contains(words) && error.node() == Some("n"), "{what}: {text}");
+    }
 }
 
 /// An error with all its causes.

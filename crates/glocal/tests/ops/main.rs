@@ -7,6 +7,7 @@
 
 mod cases;
 #[path = "../dense/random.rs"]
+#[allow(dead_code, reason = "shared with the properties, which use more of it")]
 mod random;
 
 use cases::{Case, cases};

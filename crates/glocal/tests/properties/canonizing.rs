@@ -1,6 +1,7 @@
 //! Canonizers leave the function unchanged, and names the values that they mean.
 
 mod merging;
+mod recognizing;
 
 use std::collections::BTreeSet;
 
@@ -65,12 +66,13 @@ fn batch_normalisations_are_merged_where_they_can_be() {
     assert!(merged >= 30, "only {merged} pairs");
 }
 
-/// The largest share of a bound that two values are apart; more than 1 is more than rounding explains.
+/// The largest share of a bound that two values are apart; more than 1 is more than rounding explains. Where roundings are
+/// without bound, as in what a normalisation makes of equal values, nothing can be said.
 fn apart(a: &Tensor, b: &Tensor, bound: &Tensor) -> f32 {
     assert_eq!(a.shape(), b.shape());
     let shares = a.data().iter().zip(b.data()).zip(bound.data()).map(|((a, b), bound)| {
         let off = (a - b).abs();
-        if off == 0.0 { 0.0 } else { off / bound }
+        if off == 0.0 || !bound.is_finite() { 0.0 } else { off / bound }
     });
     shares.fold(0.0, |worst, share| if share.is_nan() { f32::INFINITY } else { worst.max(share) })
 }
@@ -119,19 +121,27 @@ proptest! {
     }
 }
 
-/// That random networks have what the canonizers look for.
+/// That random networks have what the canonizers look for, and that the bounds are worth something.
 #[test]
 fn random_networks_are_worth_canonizing() {
-    let (mut merged, mut kept, mut nameless) = (0, 0, 0);
+    let (mut merged, mut kept, mut nameless, mut recognized, mut tight) = (0, 0, 0, 0, 0);
     for seed in 0..200 {
         let network = Network::drawn(crate::numbers(seed, 100));
-        let count =
-            |model: &Model, what: OpKind| model.graph().nodes().filter(|(_, node)| node.op.kind() == what).count();
+        let count = |model: &Model, what: &[OpKind]| {
+            model.graph().nodes().filter(|(_, node)| what.contains(&node.op.kind())).count()
+        };
         let canonized = canonize(&network.model).unwrap();
-        let left = count(&canonized, OpKind::BatchNormalization);
-        merged += count(&network.model, OpKind::BatchNormalization) - left;
+        let left = count(&canonized, &[OpKind::BatchNormalization]);
+        merged += count(&network.model, &[OpKind::BatchNormalization]) - left;
         kept += left;
         nameless += canonized.graph().nodes().skip(1).filter(|(_, node)| node.layers.is_empty()).count();
+        recognized += count(&canonized, &[OpKind::LayerNormalization, OpKind::RmsNormalization]);
+        let values = network.model.run(&network.x).unwrap();
+        let [value, bound] = [&values, &rounding::bounds(&network.model, &values)]
+            .map(|all| all.last().unwrap().data().iter().fold(0.0f32, |largest, value| largest.max(value.abs())));
+        tight += usize::from(bound < 1e-2 * value);
     }
-    assert!(merged > 100 && kept > 50 && nameless > 20, "{merged} merged, {kept} kept, {nameless} between");
+    let counts = format!("{merged} merged, {kept} kept, {nameless} between, {recognized} recognized, {tight} tight");
+    println!("{counts}");
+    assert!(merged > 100 && kept > 40 && nameless > 20 && recognized > 20 && tight > 150, "{counts}");
 }

@@ -8,6 +8,7 @@ mod canonizing;
 #[allow(dead_code, reason = "shared with the dense tests, which use more of it")]
 mod case;
 mod conservation;
+mod explaining;
 mod flow;
 mod gates;
 mod independence;
@@ -15,12 +16,14 @@ mod layers;
 mod linearity;
 mod methods;
 mod network;
+mod patches;
 mod planning;
 #[path = "../dense/random.rs"]
 #[allow(dead_code, reason = "shared with the dense tests, which use more of it")]
 mod random;
 mod refusal;
 mod scope;
+mod streaming;
 #[path = "../goldens/support.rs"]
 #[allow(dead_code, reason = "shared with the goldens, which use more of it")]
 mod support;

@@ -1,5 +1,6 @@
 //! Random small networks, built through the public interface of graphs.
 
+mod decomposed;
 pub mod rounding;
 
 use std::sync::Arc;
@@ -102,7 +103,7 @@ impl Builder {
     /// `below` itself where what was drawn does not fit.
     fn block(&mut self, random: &mut Random, below: NodeId, depth: usize) -> NodeId {
         let shape = self.shape(below);
-        let added = match random.within(0, 12) {
+        let added = match random.within(0, 14) {
             0 => self.add(Activation::Relu, &[below]),
             1 | 2 => self.convolution(random, below),
             3 | 4 => self.add(normalization(random, shape[0]), &[below]),
@@ -117,6 +118,8 @@ impl Builder {
                 self.add(dense(random, shape[shape.len() - 1], units), &[below])
             }
             12 => self.transpose(random, below),
+            13 => self.decomposed_normalization(random, below),
+            14 => self.decomposed_activation(random, below),
             _ => None,
         };
         added.unwrap_or(below)

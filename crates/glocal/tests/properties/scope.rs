@@ -55,6 +55,8 @@ fn masks_do_not_leak_to_parallel_branches() {
 /// Where all relevance goes through one layer, both scopes mean the same.
 #[test]
 fn both_scopes_agree_on_a_single_path() {
+    /// Under isolated scope relevance may go down in patches, whose sums run in another order.
+    const TOLERANCE: f32 = 1e-5;
     let attributor = attributor(merged("vgg_tiny"), "epsilon-plus");
     let condition = || {
         let upper = Condition::class(2).through("features.8", Selection::channels([1, 4]));
@@ -63,7 +65,14 @@ fn both_scopes_agree_on_a_single_path() {
     let isolated = run(&attributor, "vgg_tiny", condition(), Scope::Isolated);
     let whole = run(&attributor, "vgg_tiny", condition(), Scope::Whole);
     for (isolated, whole) in isolated.iter().zip(&whole) {
-        assert_eq!(crate::difference(isolated, whole), None);
+        assert!(isolated.layers.keys().eq(whole.layers.keys()));
+        for (layer, relevance) in &isolated.layers {
+            let whole = &whole.layers[layer];
+            let largest = whole.data().iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+            for (a, b) in relevance.data().iter().zip(whole.data()) {
+                assert!((a - b).abs() <= TOLERANCE * largest, "{layer}: {a} and {b}");
+            }
+        }
     }
 }
 

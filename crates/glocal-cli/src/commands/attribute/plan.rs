@@ -1,10 +1,13 @@
 //! What is settled before the work starts, and the work itself, batch by batch.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use glocal::attribution::{Attribution, Attributor, Condition, Initial, Method, Pairing, Request, Scope, Target};
+use glocal::attribution::{
+    Attribution, Attributor, Condition, Explanation, Initial, Method, Pairing, Request, Scope, Target,
+};
 use glocal::conservation::report;
 use glocal::error::{RequestError, RequestErrorKind};
 use glocal::model::{Model, NodeId};
@@ -13,7 +16,7 @@ use glocal_kit::loading::{ClassNames, InputFiles, LoadedModel};
 
 use super::conservation::Conservation;
 use super::summary::Summary;
-use super::{Attribute, PairingArgument, ScopeArgument, Sink};
+use super::{Attribute, PairingArgument, ScopeArgument, Sink, memory};
 use crate::args::DEFAULT_COMPOSITE;
 use crate::failure::Failure;
 use crate::hint;
@@ -93,6 +96,7 @@ impl Attribute {
             ScopeArgument::Isolated => Scope::Isolated,
             ScopeArgument::Whole => Scope::Whole,
         };
+        let memory = self.memory.unwrap_or_else(memory::quarter);
         let is_occlusion = matches!(method, Method::Occlusion(_));
         let (initial, text) = match &self.init {
             Some(given) => (given.initial.clone(), given.text.as_str()),
@@ -104,7 +108,7 @@ impl Attribute {
         let arrives = matches!(method, Method::Plain | Method::SmoothGrad(_));
         let recorded = record.iter().chain(Some(&start).filter(|_| arrives)).cloned().collect();
         let request = Request {
-            conditions: Vec::new(),
+            conditions: conditions.iter().map(|named| named.condition.clone()).collect(),
             method,
             pairing,
             scope,
@@ -112,9 +116,11 @@ impl Attribute {
             initial,
             record: recorded,
             rows_at_once: rows_within(RELEVANCE_BYTES, shapes(model).max().unwrap_or(0)),
+            memory: Some(memory),
             cancel: session.cancel.clone(),
         };
-        let batch = self.batch.map_or_else(|| rows_within(ACTIVATION_BYTES, shapes(model).sum()), usize::from);
+        let few = rows_within(ACTIVATION_BYTES, shapes(model).sum()).min(attributor.samples_within(memory));
+        let batch = self.batch.map_or(few, usize::from);
         let initial = text.to_owned();
         Ok(Plan { attributor, files, classes, conditions, record, start, initial, request, batch, loaded })
     }
@@ -159,10 +165,33 @@ impl Plan {
         }
     }
 
-    /// The samples that are run together; one by one where each has many conditions.
+    /// What all of the work costs.
+    pub(super) fn explain(&self) -> Result<Explanation, Failure> {
+        let mut whole: Option<Explanation> = None;
+        for samples in self.chunks() {
+            let of_chunk = self.attributor.explain(&self.request_of(&samples), samples.len())?;
+            match &mut whole {
+                Some(whole) => whole.add(&of_chunk),
+                None => whole = Some(of_chunk),
+            }
+        }
+        whole.map_or_else(|| Ok(self.attributor.explain(&self.request, 0)?), Ok)
+    }
+
+    /// What is asked of some samples.
+    fn request_of(&self, samples: &Range<usize>) -> Cow<'_, Request> {
+        match self.request.pairing {
+            Pairing::Product => Cow::Borrowed(&self.request),
+            Pairing::Zip => {
+                let conditions = self.request.conditions[samples.clone()].to_vec();
+                Cow::Owned(Request { conditions, ..self.request.clone() })
+            }
+        }
+    }
+
+    /// The samples that are run together.
     pub(super) fn chunks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let many = self.request.pairing == Pairing::Product && self.conditions.len() > self.request.rows_at_once;
-        let (len, size) = (self.files.len(), if many { 1 } else { self.batch });
+        let (len, size) = (self.files.len(), self.batch);
         (0..len).step_by(size).map(move |first| first..(first + size).min(len))
     }
 
@@ -179,45 +208,40 @@ impl Plan {
         samples: Range<usize>,
         sink: &mut Sink,
         summary: &mut Summary,
-        mut conservation: Option<&mut Conservation>,
+        conservation: Option<&mut Conservation>,
         progress: &Progress,
     ) -> Result<(), Failure> {
         let inputs = self.files.load(samples.clone())?;
-        let trace = self.attributor.trace(&inputs.batch)?;
+        let trace = self.attributor.trace_until(&inputs.batch, &self.request.cancel)?;
         summary.predictions.extend(Predictions::of(&self.loaded.model, trace.prediction(), self.classes.as_ref()));
-        let conditions = match self.request.pairing {
-            Pairing::Zip => samples.clone(),
-            Pairing::Product => 0..self.conditions.len(),
-        };
-        let (first, last) = (conditions.start, conditions.end);
-        // All at once, unless there is only one sample, whose conditions can be taken apart without changing the order.
-        let size = if samples.len() == 1 { self.request.rows_at_once } else { conditions.len() };
-        for start in conditions.step_by(size.max(1)) {
-            let of_run = &self.conditions[start..(start + size).min(last)];
-            let conditions = of_run.iter().map(|named| named.condition.clone()).collect();
-            let request = Request { conditions, ..self.request.clone() };
-            let mut found = trace.attribute(&request)?;
-            if let Some(conservation) = conservation.as_deref_mut() {
-                conservation.add(of_run, report(&trace, &request)?);
-            }
-            for item in &mut found.items {
-                item.sample += samples.start;
-                item.condition += start;
-            }
-            if let Sink::Arrays(arrays, _) = sink {
-                arrays.add(&found, start == first);
-            }
-            for item in &found.items {
-                let view = inputs.views.get(item.sample - samples.start).and_then(Option::as_ref);
-                let files = match (&mut *sink, item.heatmap()) {
-                    (Sink::Pictures(pictures), Some(heatmap)) => {
-                        pictures.draw(&self.picture_name(item), &heatmap, view)?
-                    }
-                    _ => Vec::new(),
-                };
-                summary.add(item, &self.start, files);
-            }
-            progress.advance(found.items.len());
+        let (first, request) = (samples.start, self.request_of(&samples));
+        let first_condition = if self.request.pairing == Pairing::Zip { first } else { 0 };
+        let first_row = if self.request.pairing == Pairing::Zip { first } else { first * self.conditions.len() };
+        let mut stream = trace.stream(&request)?;
+        if let Sink::Arrays(arrays) = sink {
+            arrays.add_samples(first, stream.prediction(), stream.activations())?;
+        }
+        while let Some(item) = stream.next() {
+            let mut item = item?;
+            let view = inputs.views.get(item.sample).and_then(Option::as_ref);
+            item.sample += first;
+            item.condition += first_condition;
+            let files = match &mut *sink {
+                Sink::Nowhere => Vec::new(),
+                Sink::Arrays(arrays) => {
+                    arrays.add(first_row + stream.progress().done - 1, &item)?;
+                    Vec::new()
+                }
+                Sink::Pictures(pictures) => match item.heatmap() {
+                    Some(heatmap) => pictures.draw(&self.picture_name(&item), &heatmap, view)?,
+                    None => Vec::new(),
+                },
+            };
+            summary.add(&item, &self.start, files);
+            progress.advance(1);
+        }
+        if let Some(conservation) = conservation {
+            conservation.add(&self.conditions[first_condition..], report(&trace, &request)?);
         }
         Ok(())
     }

@@ -2,64 +2,37 @@
 
 use glocal_compute::Tensor;
 
-use crate::attribution::execute::{Execution, Front};
-use crate::attribution::{Initial, Scope, Target};
+use crate::attribution::execute::Execution;
+use crate::attribution::{Initial, Target};
 use crate::concept::Selection;
 use crate::error::{RequestError, RequestErrorKind};
 
 impl Execution<'_> {
-    /// One row for each distinct sample and target; one for each result under whole scope, where masks of lower
-    /// layers are applied on the way.
-    pub(super) fn starting(&self, pairs: &[(usize, usize)]) -> Result<Front, RequestError> {
-        let shape = self.initial.relevance.sample_shape().to_vec();
-        // The row of the trace, the row of the initial relevance, and the target.
-        let mut starts: Vec<(usize, usize, Target)> = Vec::new();
-        let mut members: Vec<Vec<usize>> = Vec::new();
-        for (index, &(of_trace, condition)) in pairs.iter().enumerate() {
-            let sample = self.sample_of(of_trace);
-            let row = match self.initial.rows {
-                Rows::Shared => 0,
-                Rows::OfTrace => of_trace,
-                Rows::OfSample => sample,
-                Rows::OfResult => sample * self.conditions.len() + condition,
-            };
-            let start = (of_trace, row, self.target_of(sample, &self.conditions[condition].target)?);
-            let known = starts.iter().position(|known| *known == start);
-            match known.filter(|_| self.request.scope == Scope::Isolated) {
-                Some(row) => members[row].push(index),
-                None => {
-                    starts.push(start);
-                    members.push(vec![index]);
-                }
+    /// Appends the relevance that starts in a row of the trace, masked to the target: of row `initial` of what was given.
+    pub(super) fn start(&self, row: usize, initial: usize, target: &Target, data: &mut Vec<f32>) {
+        let from = data.len();
+        let relevance = &self.initial.relevance;
+        data.extend_from_slice(relevance.row(initial));
+        match target {
+            Target::Everything => {}
+            Target::Some(selection) => selection.mask(&mut data[from..], relevance.sample_shape()),
+            // That of the sample as it was given.
+            Target::Predicted => {
+                let class = argmax(self.base.prediction().row(self.sample_of(row)));
+                Selection::channels([class]).mask(&mut data[from..], relevance.sample_shape());
             }
         }
-        let mut data = Vec::with_capacity(starts.len() * self.initial.relevance.row_len());
-        for (_, row, target) in &starts {
-            let from = data.len();
-            data.extend_from_slice(self.initial.relevance.row(*row));
-            if let Target::Some(selection) = target {
-                selection.mask(&mut data[from..], &shape);
-            }
-        }
-        let relevance = Tensor::new([&[starts.len()], shape.as_slice()].concat(), data)?;
-        Ok(Front { relevance, samples: starts.iter().map(|(of_trace, ..)| *of_trace).collect(), members })
     }
 
-    /// The target with the predicted class filled in: that of the sample as it was given.
-    fn target_of(&self, sample: usize, target: &Target) -> Result<Target, RequestError> {
-        if *target != Target::Predicted {
-            return Ok(target.clone());
+    /// The row of the initial relevance that a result starts with.
+    pub(super) fn initial_row(&self, row: usize, condition: usize) -> usize {
+        let sample = self.sample_of(row);
+        match self.initial.rows {
+            Rows::Shared => 0,
+            Rows::OfTrace => row,
+            Rows::OfSample => sample,
+            Rows::OfResult => sample * self.plan.conditions.len() + condition,
         }
-        let prediction = self.base.prediction();
-        let model = self.trace.attributor().model();
-        if self.start != model.explained() {
-            let start = model.graph().node(self.start).display_name().to_owned();
-            return Err(RequestErrorKind::StartWithoutTarget { start }.into());
-        }
-        if prediction.sample_shape().len() != 1 {
-            return Err(RequestErrorKind::NoPrediction { shape: prediction.sample_shape().to_vec() }.into());
-        }
-        Ok(Target::Some(Selection::channels([argmax(prediction.row(sample))])))
     }
 }
 

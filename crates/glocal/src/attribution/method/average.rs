@@ -1,51 +1,84 @@
 //! Attributions averaged over perturbed copies of the input.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use glocal_compute::Tensor;
 
-use crate::attribution::method::copies_at_once;
-use crate::attribution::{Attribution, Attributions, Request, Trace, execute};
+use crate::attribution::Attribution;
+use crate::attribution::execute::{Execution, Progressing};
+use crate::attribution::method::{Results, copies_at_once, results_at_once};
 use crate::error::RequestError;
 
-/// The mean of the plain attributions of the traced samples and of `copies` perturbed copies of them; `perturb` appends
-/// a copy of all samples, by its number.
+/// Appends a perturbed copy of all samples, by its number.
+pub(super) type Perturb<'a> = Box<dyn Fn(usize, &mut Vec<f32>) + 'a>;
+
+/// The mean of the plain attributions of the traced samples and of perturbed copies of them.
 ///
-/// Only some copies exist at a time. Sums run in double precision, first the samples as they are and then the copies in
-/// their order, so that the mean does not depend on how many are run together.
-pub(super) fn mean(
-    trace: &Trace<'_>,
-    request: &Request,
+/// Only some copies exist at a time, and only some results are added up at a time, for which all copies are run. Sums run in
+/// double precision, first the samples as they are and then the copies in their order, so that the mean does not depend on
+/// how many are run together.
+pub(super) struct Mean<'a> {
+    execution: Execution<'a>,
     copies: usize,
-    perturb: &dyn Fn(usize, &mut Vec<f32>),
-) -> Result<Attributions, RequestError> {
-    let attributor = trace.attributor();
-    // First what was given: a request that makes no sense is refused before there is work.
-    let mut found = execute::attribute(trace, request)?;
-    let mut sums: Vec<Sums> = found.items.iter().map(Sums::of).collect();
-    if sums.is_empty() || copies == 0 {
-        return Ok(found);
+    perturb: Perturb<'a>,
+    progressing: Progressing,
+    next: usize,
+}
+
+impl<'a> Mean<'a> {
+    /// The mean over the samples and so many copies that `perturb` makes.
+    pub(super) fn new(execution: Execution<'a>, copies: usize, perturb: Perturb<'a>) -> Self {
+        Self { execution, copies, perturb, progressing: Progressing::new(), next: 0 }
     }
-    let inputs = trace.inputs();
-    let at_once = copies_at_once(attributor.model(), trace.batch(), request.rows_at_once);
-    for first in (0..copies).step_by(at_once) {
-        request.cancel.check()?;
-        let some = first..(first + at_once).min(copies);
-        let mut data = Vec::with_capacity(some.len() * inputs.len());
-        let shape = [&[some.len() * trace.batch()], inputs.sample_shape()].concat();
-        some.for_each(|copy| perturb(copy, &mut data));
-        let perturbed = attributor.trace(&Tensor::new(shape, data)?)?;
-        let mut results = (0..sums.len()).cycle();
-        execute::each_of_copies(&perturbed, trace, request, &mut |item| {
-            if let Some(sum) = results.next().and_then(|index| sums.get_mut(index)) {
-                sum.add(&item);
+
+    /// Adds what some copies have for the results `first..last`.
+    fn add(&self, some: Range<usize>, (first, last): (usize, usize), sums: &mut [Sums]) -> Result<(), RequestError> {
+        let (base, cancel) = (self.execution.base(), &self.execution.request().cancel);
+        let (inputs, copies) = (base.inputs(), some.len());
+        let mut data = Vec::with_capacity(copies * inputs.len());
+        let shape = [&[copies * base.batch()], inputs.sample_shape()].concat();
+        some.for_each(|copy| (self.perturb)(copy, &mut data));
+        let perturbed = base.attributor().trace_until(&Tensor::new(shape, data)?, cancel)?;
+        let execution = self.execution.of_copies(&perturbed)?;
+        let (results, mut progressing) = (self.execution.results()?, Progressing::new());
+        for copy in 0..copies {
+            for start in (first..last).step_by(execution.rows_at_once()) {
+                let end = (start + execution.rows_at_once()).min(last);
+                let items = execution.run(copy * results + start..copy * results + end, &mut progressing)?;
+                items.iter().zip(&mut sums[start - first..]).for_each(|(item, sum)| sum.add(item));
             }
-        })?;
+        }
+        Ok(())
     }
-    for (item, sum) in found.items.iter_mut().zip(sums) {
-        sum.write_mean(item, copies + 1);
+}
+
+impl Results for Mean<'_> {
+    fn next(&mut self) -> Result<Vec<Attribution>, RequestError> {
+        let base = self.execution.base();
+        let first = self.next;
+        let rows_at_once = self.execution.rows_at_once();
+        let of_result = self.execution.elements_of_result() * size_of::<f64>();
+        let last = (first + results_at_once(of_result, rows_at_once)).min(self.execution.results()?);
+        let mut items = Vec::with_capacity(last - first);
+        for start in (first..last).step_by(rows_at_once) {
+            items.extend(self.execution.run(start..(start + rows_at_once).min(last), &mut self.progressing)?);
+        }
+        self.next = last;
+        if self.copies == 0 {
+            return Ok(items);
+        }
+        let mut sums: Vec<Sums> = items.iter().map(Sums::of).collect();
+        let at_once = copies_at_once(base.attributor().model(), base.batch(), rows_at_once);
+        for some in (0..self.copies).step_by(at_once) {
+            self.execution.request().cancel.check()?;
+            self.add(some..(some + at_once).min(self.copies), (first, last), &mut sums)?;
+        }
+        for (item, sum) in items.iter_mut().zip(sums) {
+            sum.write_mean(item, self.copies + 1);
+        }
+        Ok(items)
     }
-    Ok(found)
 }
 
 /// The sums of one result's relevances.

@@ -2,8 +2,10 @@
 
 use glocal_compute::Tensor;
 
-use crate::attribution::method::average;
-use crate::attribution::{Attributions, Request, Trace};
+use crate::attribution::Attribution;
+use crate::attribution::execute::Execution;
+use crate::attribution::method::Results;
+use crate::attribution::method::average::Mean;
 use crate::error::{RequestError, RequestErrorKind};
 
 /// The mean of what the composite propagates along the straight path from a baseline to the sample, times their
@@ -38,25 +40,13 @@ impl Default for IntegratedGradients {
 }
 
 impl IntegratedGradients {
-    pub(super) fn attribute(&self, trace: &Trace<'_>, request: &Request) -> Result<Attributions, RequestError> {
-        let inputs = trace.inputs();
+    pub(super) fn results<'a>(&'a self, execution: Execution<'a>) -> Result<impl Results + 'a, RequestError> {
+        let inputs = execution.base().inputs();
         let baseline = self.baseline(inputs)?;
-        let from = |sample: usize| baseline.row(if baseline.batch() == 1 { 0 } else { sample });
-        // The last step is the sample itself.
-        let perturb = |copy: usize, copies: &mut Vec<f32>| {
-            let part = (copy + 1) as f32 / self.steps as f32;
-            for sample in 0..inputs.batch() {
-                let ends = inputs.row(sample).iter().zip(from(sample));
-                copies.extend(ends.map(|(x, start)| start + part * (x - start)));
-            }
-        };
-        let mut found = average::mean(trace, request, self.steps - 1, &perturb)?;
-        for item in &mut found.items {
-            let Some(attribution) = &mut item.input else { continue };
-            let ends = inputs.row(item.sample).iter().zip(from(item.sample));
-            attribution.data_mut().iter_mut().zip(ends).for_each(|(value, (x, start))| *value *= x - start);
-        }
-        Ok(found)
+        let path = Path { inputs, baseline, steps: self.steps };
+        let mean = Mean::new(execution, self.steps - 1, Box::new(move |copy, copies| path.step(copy, copies)));
+        let path = Path { inputs, baseline: self.baseline(inputs)?, steps: self.steps };
+        Ok(Integrated { mean, path })
     }
 
     /// The baseline, `[1, ...]` or `[N, ...]`, checked with the steps.
@@ -78,5 +68,46 @@ impl IntegratedGradients {
                 Ok(given.clone())
             }
         }
+    }
+}
+
+/// The straight paths of some samples.
+struct Path<'a> {
+    /// Where they end, `[N, ...]`.
+    inputs: &'a Tensor,
+    /// Where they start, `[1, ...]` or `[N, ...]`.
+    baseline: Tensor,
+    steps: usize,
+}
+
+impl Path<'_> {
+    fn ends(&self, sample: usize) -> impl Iterator<Item = (&f32, &f32)> {
+        let from = if self.baseline.batch() == 1 { 0 } else { sample };
+        self.inputs.row(sample).iter().zip(self.baseline.row(from))
+    }
+
+    /// Appends the samples of a step; the last one is the samples themselves.
+    fn step(&self, step: usize, copies: &mut Vec<f32>) {
+        let part = (step + 1) as f32 / self.steps as f32;
+        for sample in 0..self.inputs.batch() {
+            copies.extend(self.ends(sample).map(|(x, start)| start + part * (x - start)));
+        }
+    }
+}
+
+struct Integrated<'a> {
+    mean: Mean<'a>,
+    path: Path<'a>,
+}
+
+impl Results for Integrated<'_> {
+    fn next(&mut self) -> Result<Vec<Attribution>, RequestError> {
+        let mut items = self.mean.next()?;
+        for item in &mut items {
+            let Some(attribution) = &mut item.input else { continue };
+            let values = attribution.data_mut().iter_mut().zip(self.path.ends(item.sample));
+            values.for_each(|(value, (x, start))| *value *= x - start);
+        }
+        Ok(items)
     }
 }

@@ -2,8 +2,9 @@
 
 use glocal_compute::Tensor;
 
-use crate::attribution::method::{average, normal::standard_normal};
-use crate::attribution::{Attributions, Request, Trace};
+use crate::attribution::execute::Execution;
+use crate::attribution::method::average::Mean;
+use crate::attribution::method::normal::standard_normal;
 use crate::error::{RequestError, RequestErrorKind};
 
 /// The mean of what the composite propagates for noisy copies of a sample, and for the sample itself.
@@ -39,11 +40,11 @@ impl Default for SmoothGrad {
 }
 
 impl SmoothGrad {
-    pub(super) fn attribute(&self, trace: &Trace<'_>, request: &Request) -> Result<Attributions, RequestError> {
-        self.check(trace)?;
-        let inputs = trace.inputs();
+    pub(super) fn results<'a>(&'a self, execution: Execution<'a>) -> Result<Mean<'a>, RequestError> {
+        let inputs = execution.base().inputs();
+        self.check(inputs)?;
         let scales: Vec<f32> = (0..inputs.batch()).map(|row| self.noise_level * range(inputs.row(row))).collect();
-        let perturb = |pass: usize, copies: &mut Vec<f32>| {
+        let perturb = move |pass: usize, copies: &mut Vec<f32>| {
             let made = match &self.noise {
                 Noise::Seeded(seed) => standard_normal(*seed, pass as u32, inputs.row_len()),
                 Noise::Given(given) => given.row(pass).to_vec(),
@@ -55,10 +56,10 @@ impl SmoothGrad {
                 copies.extend(inputs.row(row).iter().zip(noise).map(|(x, noise)| x + scale * noise));
             }
         };
-        average::mean(trace, request, self.passes - 1, &perturb)
+        Ok(Mean::new(execution, self.passes - 1, Box::new(perturb)))
     }
 
-    fn check(&self, trace: &Trace<'_>) -> Result<(), RequestError> {
+    fn check(&self, inputs: &Tensor) -> Result<(), RequestError> {
         if !(self.noise_level >= 0.0 && self.noise_level.is_finite()) {
             return Err(RequestErrorKind::Parameter { name: "noise", expected: "a number of at least 0" }.into());
         }
@@ -66,7 +67,6 @@ impl SmoothGrad {
             return Err(RequestErrorKind::Parameter { name: "passes", expected: "a whole number of at least 1" }.into());
         }
         let Noise::Given(given) = &self.noise else { return Ok(()) };
-        let inputs = trace.inputs();
         let of = |rows| [&[self.passes - 1, rows], inputs.sample_shape()].concat();
         if given.shape() != of(1) && given.shape() != of(inputs.batch()) {
             let (expected, given) = (of(inputs.batch()), given.shape().to_vec());

@@ -6,13 +6,20 @@
 
 use glocal_compute::ComputeError;
 
-use super::inner_values;
 use crate::canonizer::affine::AffineOp;
+use crate::canonizer::inner_values;
 use crate::canonizer::rewrite::{Change, rewrite};
 use crate::canonizer::scaling::{PerChannel, Scaling};
 use crate::error::ModelError;
 use crate::model::{Model, NodeId};
 use crate::op::OpKind;
+
+/// The largest value through whose reshapes and transposes scales are followed, in elements: they are followed for all
+/// of it.
+const LARGEST_MOVED: usize = 1 << 24;
+
+/// The most reshapes and transposes that scales are followed through.
+const MOST_MOVES: usize = 16;
 
 pub(super) fn apply(model: &Model) -> Result<Model, ModelError> {
     let inner = inner_values(model);
@@ -59,6 +66,11 @@ impl Preceding {
             let candidate = graph.node(below);
             let [next] = candidate.inputs.as_slice() else { break };
             if matches!(candidate.op.kind(), OpKind::Reshape | OpKind::Transpose) {
+                // What is moved takes as much memory as the values, and time for each step.
+                let elements: usize = candidate.shape.iter().product();
+                if elements > LARGEST_MOVED || moving.len() == MOST_MOVES {
+                    break;
+                }
                 moving.push(below);
             } else {
                 let Some(mut scaling) = Scaling::of(candidate)? else { break };

@@ -3,17 +3,20 @@
 
 use std::sync::Arc;
 
-use super::inner_values;
 use crate::canonizer::affine::AffineOp;
+use crate::canonizer::inner_values;
+use crate::canonizer::pattern::{activation, shifted};
 use crate::canonizer::rewrite::{Change, rewrite};
 use crate::canonizer::scaling::{PerChannel, Scaling};
 use crate::error::ModelError;
-use crate::model::{Model, NodeId};
+use crate::model::{Graph, Model, NodeId};
 use crate::op::Op;
+use crate::op::activation::Activation;
 
 pub(super) fn apply(model: &Model) -> Result<Model, ModelError> {
     let graph = model.graph();
-    let inner = inner_values(model);
+    let mut inner = inner_values(model);
+    begins_hard_sigmoid(graph).for_each(|NodeId(below)| inner[below] = false);
     // For each affine node, what follows it.
     let mut chains: Vec<Option<PerChannel>> = vec![None; graph.len()];
     let mut merged_into: Vec<Option<NodeId>> = vec![None; graph.len()];
@@ -42,5 +45,15 @@ pub(super) fn apply(model: &Model) -> Result<Model, ModelError> {
         (Some(op), _) => Change::Replace(Arc::clone(op)),
         (None, Some(affine)) if replacements[affine.index()].is_some() => Change::Absorb,
         _ => Change::Keep,
+    })
+}
+
+/// The nodes whose value is shifted by half of what it is then clipped to: products look for such a gate.
+fn begins_hard_sigmoid(graph: &Graph) -> impl Iterator<Item = NodeId> {
+    graph.nodes().filter_map(|(id, _)| match activation(graph, id)? {
+        (shift, Activation::Clip { min: 0.0, max }) => {
+            shifted(graph, shift).filter(|(_, offset)| *offset == max / 2.0).map(|(below, _)| below)
+        }
+        _ => None,
     })
 }

@@ -108,7 +108,10 @@ pub(super) fn gemm(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError
         Some(bias) if bias.len() == units && bias.rank() <= 2 && bias.shape().last() == Some(&units) => {
             Some(scaled(bias.reshape([units])?, beta)?)
         }
-        Some(bias) if bias.len() == 1 => Some(Tensor::full([units], bias.data()[0] * beta)?),
+        Some(bias) if bias.len() == 1 => {
+            reader.check_room(units.saturating_mul(size_of::<f32>()))?;
+            Some(Tensor::full([units], bias.data()[0] * beta)?)
+        }
         Some(_) => return Err(wrong("C", "one number for each output unit")),
     };
     reader.output(Dense { parameters: Parameters::new(weight, bias) }, vec![x])
@@ -117,8 +120,15 @@ pub(super) fn gemm(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError
 /// A matrix `[C, K]` as `[K, C]`.
 pub(super) fn transpose(matrix: &Tensor) -> Result<Tensor, ModelError> {
     let &[rows, columns] = matrix.shape() else { return Err(wrong("B", "a constant of two axes")) };
-    let data =
-        (0..columns).flat_map(|column| (0..rows).map(move |row| matrix.data()[row * columns + column])).collect();
+    if matrix.is_empty() {
+        // However many columns of nothing.
+        return Ok(Tensor::new([columns, rows], Vec::new())?);
+    }
+    // A list that grows on its way would take twice the memory for a moment.
+    let mut data = Vec::with_capacity(matrix.len());
+    for column in 0..columns {
+        data.extend((0..rows).map(|row| matrix.data()[row * columns + column]));
+    }
     Ok(Tensor::new([columns, rows], data)?)
 }
 

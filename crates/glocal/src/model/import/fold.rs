@@ -9,6 +9,7 @@ use glocal_onnx::Attribute;
 use crate::error::ModelError;
 use crate::model::import::layout::range;
 use crate::model::import::reader::{NodeReader, unsupported, wrong};
+use crate::model::import::room::as_constant;
 use crate::model::import::value::{Constant, ConstantData, Size, Value, is_float};
 
 /// The most elements that a folded constant may have beyond those of its operands: each node may double what the one before
@@ -34,10 +35,11 @@ pub(super) fn fold(reader: &mut NodeReader<'_>) -> Result<Option<Value>, ModelEr
     for operand in reader.operands().iter().flatten() {
         match operand {
             Value::Constant(constant) => operands.push(constant.clone()),
-            Value::Node(_) => return Ok(None),
+            Value::Node(_) | Value::Samples(_) => return Ok(None),
         }
     }
     let Some(first) = operands.first() else { return Ok(None) };
+    keeps_batch(reader, &operands)?;
     let folded = match reader.op_type() {
         "Identity" => Some(first.clone()),
         "Shape" => {
@@ -60,6 +62,24 @@ pub(super) fn fold(reader: &mut NodeReader<'_>) -> Result<Option<Value>, ModelEr
         Some(constant) => Ok(Some(Value::Constant(constant))),
         None => Err(unsupported("this op on constants")),
     }
+}
+
+/// Refuses what would put anything else where axis 0 of a constant stands for the batch.
+fn keeps_batch(reader: &NodeReader<'_>, operands: &[Constant]) -> Result<(), ModelError> {
+    let Some(sampled) = operands.iter().find(|operand| operand.depends_on_sample()) else { return Ok(()) };
+    let rank = sampled.shape().len();
+    let stays = match reader.op_type() {
+        "Identity" | "Cast" => true,
+        "Unsqueeze" => {
+            let axes = reader.list(1, "axes")?;
+            axes.is_some_and(|axes| axes.iter().all(|&axis| axis > 0))
+        }
+        "Add" | "Mul" => operands.iter().all(|operand| {
+            operand.shape().len() < rank || (operand.shape().len() == rank && operand.shape().first() == Some(&1))
+        }),
+        _ => false,
+    };
+    if stays { Ok(()) } else { Err(unsupported("this op on indices of samples")) }
 }
 
 fn shape_of(reader: &NodeReader<'_>, sizes: Vec<Size>) -> Result<Constant, ModelError> {
@@ -85,7 +105,10 @@ fn constant(reader: &NodeReader<'_>) -> Result<Constant, ModelError> {
     let names = ["value", "value_int", "value_ints", "value_float", "value_floats"];
     for attribute in names.into_iter().filter_map(|name| reader.attribute(name)) {
         match attribute {
-            Attribute::Tensor(tensor) => return Constant::from_onnx(tensor.clone()),
+            Attribute::Tensor(tensor) => {
+                reader.check_room(2 * as_constant(tensor))?;
+                return Constant::from_onnx(tensor.clone());
+            }
             Attribute::Int(value) => return Ok(integers(&[*value], vec![])),
             Attribute::Ints(values) => return Ok(integers(values, vec![values.len()])),
             Attribute::Float(value) => return floats(&[*value], vec![]),

@@ -50,20 +50,31 @@ pub(super) fn split(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelErro
     Ok(outputs)
 }
 
+/// The operands of a `Slice`, all of the same length.
+pub(super) struct Bounds {
+    pub(super) starts: Vec<i64>,
+    pub(super) ends: Vec<i64>,
+    pub(super) axes: Vec<i64>,
+    pub(super) steps: Vec<i64>,
+}
+
+impl Bounds {
+    pub(super) fn read(reader: &NodeReader<'_>) -> Result<Self, ModelError> {
+        let starts = reader.list(1, "starts")?.ok_or_else(|| wrong("starts", "given"))?;
+        let ends = reader.list(2, "ends")?.ok_or_else(|| wrong("ends", "given"))?;
+        let axes = reader.list(3, "axes")?.unwrap_or_else(|| (0..starts.len() as i64).collect());
+        let steps = reader.integers(4, "steps")?.unwrap_or_else(|| vec![1; starts.len()]);
+        if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
+            return Err(wrong("starts, ends, axes and steps", "of the same length"));
+        }
+        Ok(Self { starts, ends, axes, steps })
+    }
+}
+
 pub(super) fn slice(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
     let x = reader.activation(0)?;
     let shape = reader.shape(x).to_vec();
-    let list = |index, name| match reader.integers(index, name)? {
-        Some(values) => Ok(Some(values)),
-        None => reader.ints(name),
-    };
-    let starts = list(1, "starts")?.ok_or_else(|| wrong("starts", "given"))?;
-    let ends = list(2, "ends")?.ok_or_else(|| wrong("ends", "given"))?;
-    let axes = list(3, "axes")?.unwrap_or_else(|| (0..starts.len() as i64).collect());
-    let steps = reader.integers(4, "steps")?.unwrap_or_else(|| vec![1; starts.len()]);
-    if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
-        return Err(wrong("starts, ends, axes and steps", "of the same length"));
-    }
+    let Bounds { starts, ends, axes, steps } = Bounds::read(reader)?;
     let mut ranges = whole(&shape);
     for index in 0..starts.len() {
         let all_of_batch =
@@ -86,7 +97,8 @@ pub(super) fn range(start: i64, end: i64, step: i64, size: usize) -> Option<Slic
     let (start, end) = match step {
         0 => return None,
         1.. => (start.clamp(0, size), end.clamp(0, size)),
-        _ => (start.clamp(0, (size - 1).max(0)), end.clamp(-1, size - 1)),
+        // An axis without elements has no last one.
+        _ => (start.clamp(size.min(1) - 1, size - 1), end.clamp(-1, size - 1)),
     };
     let way = if step > 0 { end - start } else { start - end };
     let count = if way > 0 { (way as u64).div_ceil(step.unsigned_abs()) } else { 0 };
@@ -96,10 +108,7 @@ pub(super) fn range(start: i64, end: i64, step: i64, size: usize) -> Option<Slic
 pub(super) fn pad(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
     let x = reader.activation(0)?;
     let rank = reader.shape(x).len() + 1;
-    let pads = match reader.integers(1, "pads")? {
-        Some(pads) => pads,
-        None => reader.ints("pads")?.ok_or_else(|| wrong("pads", "given"))?,
-    };
+    let pads = reader.list(1, "pads")?.ok_or_else(|| wrong("pads", "given"))?;
     let value = match reader.floats(2, "constant_value")? {
         Some(value) if value.len() == 1 => value.data()[0],
         Some(_) => return Err(wrong("constant_value", "one number")),
@@ -138,6 +147,9 @@ pub(super) fn reshape(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelEr
                 Some(constant) => constant.sizes().ok_or_else(|| wrong("shape", "integers"))?.to_vec(),
                 None => return Err(wrong("shape", "a constant")),
             };
+            if target == [Size::Fixed(-1)] && !shape.is_empty() {
+                return Ok(vec![Value::Samples(x)]);
+            }
             reshaped(&shape, &target, zero_is_zero)?
         }
         "Flatten" => match reader.int("axis")?.unwrap_or(1) {
@@ -146,10 +158,7 @@ pub(super) fn reshape(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelEr
             _ => return Err(unsupported("a flatten that mixes samples or keeps several axes")),
         },
         op_type => {
-            let axes = match reader.integers(1, "axes")? {
-                Some(axes) => Some(axes),
-                None => reader.ints("axes")?,
-            };
+            let axes = reader.list(1, "axes")?;
             if op_type == "Squeeze" { squeezed(reader, &shape, axes)? } else { unsqueezed(reader, &shape, axes)? }
         }
     };
@@ -174,7 +183,7 @@ fn reshaped(shape: &[usize], target: &[Size], zero_is_zero: bool) -> Result<Vec<
                 *shape.get(index).ok_or_else(|| wrong("shape", "within the input's rank"))?
             }
             Size::Fixed(size) => usize::try_from(size).map_err(|_| wrong("shape", "a list of sizes"))?,
-            Size::Batch(_) => return Err(mixes()),
+            Size::Batch(_) | Size::Sample { .. } => return Err(mixes()),
         });
     }
     let known = sample.iter().try_fold(1usize, |count, &size| count.checked_mul(size)).ok_or_else(mixes)?;

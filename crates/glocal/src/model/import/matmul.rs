@@ -49,6 +49,7 @@ fn unstacked(weight: Tensor) -> Result<Tensor, ModelError> {
 /// `x · W`: a dense layer over the last axis.
 fn right(reader: &mut NodeReader<'_>, x: NodeId, weight: &Tensor) -> Result<Vec<Value>, ModelError> {
     match weight.rank() {
+        0 => Err(wrong("B", "a constant of one axis or more")),
         1 => {
             let shape = reader.shape(x).split_last().map_or(Vec::new(), |(_, outer)| outer.to_vec());
             let parameters = Parameters::new(weight.reshape([1, weight.len()])?, None);

@@ -75,8 +75,12 @@ pub(super) fn instance_or_group(reader: &mut NodeReader<'_>) -> Result<Vec<Value
     let parameter = |index, name| -> Result<Tensor, ModelError> {
         let given = reader.floats(index, name)?.filter(|given| given.shape() == [count]);
         let given = given.ok_or_else(|| wrong(name, "a constant of one number a channel (a group before opset 21)"))?;
-        let repeat = |&value: &f32| std::iter::repeat_n(value, channels / count);
-        let data = given.data().iter().flat_map(repeat).collect();
+        // There may be far more channels than groups.
+        reader.take_room(channels.saturating_mul(size_of::<f32>()))?;
+        let mut data = Vec::with_capacity(channels);
+        for &value in given.data() {
+            data.extend(std::iter::repeat_n(value, channels / count));
+        }
         Ok(Tensor::new([&[1, channels], vec![1; positions.len()].as_slice()].concat(), data)?)
     };
     let (scale, shift) = (Some(parameter(1, "scale")?), Some(parameter(2, "B")?));

@@ -138,6 +138,7 @@ impl<'a> NodeReader<'a> {
     pub(super) fn activation(&self, index: usize) -> Result<NodeId, ModelError> {
         match self.operand(index) {
             Some(Value::Node(id)) => Ok(*id),
+            Some(Value::Samples(_)) => Err(unsupported("an operand whose samples are mixed")),
             _ => Err(unsupported(format!("a constant or missing operand {index}"))),
         }
     }
@@ -147,7 +148,7 @@ impl<'a> NodeReader<'a> {
         match self.operand(index) {
             None => Ok(None),
             Some(Value::Constant(constant)) => Ok(Some(constant)),
-            Some(Value::Node(_)) => Err(wrong(name, "a constant")),
+            Some(Value::Node(_) | Value::Samples(_)) => Err(wrong(name, "a constant")),
         }
     }
 
@@ -164,10 +165,18 @@ impl<'a> NodeReader<'a> {
         let Some(constant) = self.constant(index, name)? else { return Ok(None) };
         let fixed = |size: &Size| match size {
             Size::Fixed(value) => Some(*value),
-            Size::Batch(_) => None,
+            Size::Batch(_) | Size::Sample { .. } => None,
         };
         let sizes = constant.sizes().and_then(|sizes| sizes.iter().map(fixed).collect::<Option<Vec<_>>>());
         sizes.map(Some).ok_or_else(|| wrong(name, "a constant of integers that do not depend on the batch"))
+    }
+
+    /// A list of integers that is a constant operand, and was an attribute in older opsets.
+    pub(super) fn list(&self, index: usize, name: &'static str) -> Result<Option<Vec<i64>>, ModelError> {
+        match self.integers(index, name)? {
+            Some(values) => Ok(Some(values)),
+            None => self.ints(name),
+        }
     }
 
     /// The shape of one sample of a node's value.
@@ -213,6 +222,11 @@ impl<'a> NodeReader<'a> {
     /// Books memory that an op is about to take besides that of its operands.
     pub(super) fn take_room(&self, bytes: usize) -> Result<(), ModelError> {
         self.room.take(bytes)
+    }
+
+    /// Fails when there is no room for so many bytes.
+    pub(super) fn check_room(&self, bytes: usize) -> Result<(), ModelError> {
+        self.room.check(bytes)
     }
 
     /// Adds the node that is the ONNX node's only output.

@@ -20,6 +20,9 @@ const LONGEST_AXIS: usize = 1 << 17;
 const TABLE_BYTES: usize = 128;
 
 pub(super) fn gather(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
+    if let Some(Value::Samples(x)) = reader.operand(0) {
+        return gather_samples(reader, *x);
+    }
     let x = reader.activation(0)?;
     let shape = reader.shape(x).to_vec();
     let axis = reader.sample_axis(reader.int("axis")?.unwrap_or(0), shape.len() + 1)?;
@@ -45,6 +48,31 @@ pub(super) fn gather(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelErr
     let shape = [&shape[..axis - 1], index_shape.as_slice(), &shape[axis..]].concat();
     let chosen = reader.add(op, vec![x])?;
     reader.output(Reshape { shape }, vec![chosen])
+}
+
+/// Elements of all samples in one list, by indices that give each sample its own: PyTorch's strided views.
+fn gather_samples(reader: &mut NodeReader<'_>, x: NodeId) -> Result<Vec<Value>, ModelError> {
+    let mixes = || unsupported("an indexing that mixes samples");
+    let count: usize = reader.shape(x).iter().product();
+    let indices = reader.constant(1, "indices")?.ok_or_else(|| wrong("indices", "given"))?;
+    let own = |size: &Size| match *size {
+        Size::Sample { stride, offset } if stride == count as i64 => {
+            usize::try_from(offset).ok().filter(|&offset| offset < count)
+        }
+        _ => None,
+    };
+    let elements: Option<Vec<usize>> = indices.sizes().and_then(|sizes| sizes.iter().map(own).collect());
+    let ([1, sample @ ..], Some(elements), 0) = (indices.shape(), elements, reader.int("axis")?.unwrap_or(0)) else {
+        return Err(mixes());
+    };
+    let sample = sample.to_vec();
+    let mut list = reader.add(Reshape { shape: vec![count] }, vec![x])?;
+    if !elements.iter().copied().eq(0..count) {
+        reader.take_room(elements.len().saturating_mul(TABLE_BYTES))?;
+        let axes = vec![(1, Resampling::choose(count, elements)?)];
+        list = reader.add(Resample { purpose: Purpose::Gather, axes }, vec![list])?;
+    }
+    reader.output(Reshape { shape: sample }, vec![list])
 }
 
 pub(super) fn expand(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
@@ -88,7 +116,7 @@ fn per_axis(
         match (axis, size) {
             (0, Size::Batch(1) | Size::Fixed(1)) => {}
             (0, _) => return Err(unsupported("a repetition of the batch")),
-            (_, Size::Batch(_)) => return Err(unsupported("a size that depends on the batch")),
+            (_, Size::Batch(_) | Size::Sample { .. }) => return Err(unsupported("a size that depends on the batch")),
             (_, Size::Fixed(target)) => {
                 let target = usize::try_from(*target).ok().filter(|&target| target > 0);
                 let repeats = target.and_then(|target| repeats(shape[axis - 1], target));

@@ -7,6 +7,7 @@ use glocal_onnx::{Attribute, Data, Graph, Tensor};
 
 use crate::error::ModelError;
 use crate::model::import::reader::unsupported;
+use crate::model::import::value::Size;
 
 /// Memory for each byte of constants in the file, what they are decoded to included. One step of constant arithmetic
 /// is only booked when it is done, which may take as much again.
@@ -53,6 +54,13 @@ impl Room {
         self.take(name.saturating_mul(2).saturating_add(NODE_BYTES))
     }
 
+    /// Fails when there is no room for so much, which is not booked yet.
+    pub(super) fn check(&self, bytes: usize) -> Result<(), ModelError> {
+        self.take(bytes)?;
+        self.give_back(bytes);
+        Ok(())
+    }
+
     /// Takes back what is free again.
     pub(super) fn give_back(&self, bytes: usize) {
         self.0.set(self.0.get().saturating_add(bytes));
@@ -62,6 +70,12 @@ impl Room {
 /// Bytes of a constant in the file.
 fn stored(tensor: &Tensor) -> usize {
     tensor.data.len().saturating_mul(tensor.element_type.size().unwrap_or(1))
+}
+
+/// Bytes of a constant once it is one of the import.
+pub(super) fn as_constant(tensor: &Tensor) -> usize {
+    let size = if matches!(tensor.data, Data::F32(_)) { size_of::<f32>() } else { size_of::<Size>() };
+    tensor.data.len().saturating_mul(size)
 }
 
 /// Bytes of a constant in memory.

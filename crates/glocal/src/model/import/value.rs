@@ -13,6 +13,9 @@ use crate::model::NodeId;
 pub(super) enum Value {
     /// The output of one of our nodes.
     Node(NodeId),
+    /// The samples of one of our nodes one after the other, as one list: what exporters make of a batch before they index it
+    /// by sample. Only an indexing that gives each sample its own elements takes it.
+    Samples(NodeId),
     /// A constant.
     Constant(Constant),
 }
@@ -38,13 +41,20 @@ pub(super) enum ConstantData {
     },
 }
 
-/// An integer that may be a multiple of the batch size, which is not known before the model runs.
+/// An integer that may depend on the batch size, or on the sample, which are not known before the model runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Size {
     /// A number.
     Fixed(i64),
     /// The batch size times a number.
     Batch(i64),
+    /// The index of the sample times `stride`, plus `offset`: axis 0 of the constant, of size 1 here, stands for the batch.
+    Sample {
+        /// The distance from one sample to the next.
+        stride: i64,
+        /// The value for sample 0.
+        offset: i64,
+    },
 }
 
 impl Value {
@@ -81,6 +91,11 @@ impl Constant {
             }
             _ => Err(ModelErrorKind::UnsupportedUse { what: "a constant of strings".to_owned() }.into()),
         }
+    }
+
+    /// Whether axis 0 stands for the batch.
+    pub(super) fn depends_on_sample(&self) -> bool {
+        self.sizes().is_some_and(|sizes| sizes.iter().any(|size| matches!(size, Size::Sample { .. })))
     }
 
     /// The shape, batch included if it has one.
@@ -150,7 +165,7 @@ impl Constant {
             ConstantData::Integer { shape, elements } => {
                 let fixed = |size: &Size| match size {
                     Size::Fixed(value) => Some(*value as f32),
-                    Size::Batch(_) => None,
+                    Size::Batch(_) | Size::Sample { .. } => None,
                 };
                 Tensor::new(shape.as_slice(), elements.iter().map(fixed).collect::<Option<_>>()?).ok()
             }

@@ -109,10 +109,7 @@ pub(super) fn reduce(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelErr
     let x = reader.activation(0)?;
     let shape = reader.shape(x).to_vec();
     let rank = shape.len() + 1;
-    let given = match reader.integers(1, "axes")? {
-        Some(axes) => Some(axes),
-        None => reader.ints("axes")?,
-    };
+    let given = reader.list(1, "axes")?;
     let keep_axes = reader.flag("keepdims", true)?;
     let nothing = reader.flag("noop_with_empty_axes", false)?;
     let given = given.filter(|axes| !axes.is_empty());

@@ -1,6 +1,7 @@
 //! How far apart the values of two models may be that compute the same function in single precision.
 
 use glocal::model::Model;
+use glocal::op::activation::Activation;
 use glocal::op::arithmetic::Sum;
 use glocal::op::{Op, OpClass, OpKind, Part, Structure};
 use glocal_compute::Tensor;
@@ -58,6 +59,14 @@ pub fn bounds(model: &Model, values: &[Tensor]) -> Vec<Tensor> {
             }
             (Structure::MultiplyConstant(factor), [error]) => times(error, &size(factor)),
             (Structure::AddConstant(offset), [error]) => plus(error, &scaled(&size(offset), rounding)),
+            (Structure::Activation(Activation::Power { exponent }), [error]) => {
+                let own = scaled(&size(&values[id.index()]), rounding);
+                plus(&power(inputs[0], error, exponent), &own)
+            }
+            (Structure::Product, [a, b]) => {
+                let crossed = plus(&times(&size(inputs[0]), b), &times(&size(inputs[1]), a));
+                plus(&crossed, &times(a, b))
+            }
             (_, [error]) if node.op.kind().is(OpClass::Activation) => {
                 plus(&scaled(error, STEEPEST), &scaled(&size(&values[id.index()]), rounding))
             }
@@ -71,6 +80,16 @@ pub fn bounds(model: &Model, values: &[Tensor]) -> Vec<Tensor> {
         bounds.push(bound);
     }
     bounds
+}
+
+/// How far `x` to a power may be off when `x` is: the error times the steepest slope in its range.
+fn power(x: &Tensor, error: &Tensor, exponent: f32) -> Tensor {
+    let of = |(&x, &error): (&f32, &f32)| {
+        let slope =
+            |at: f32| if exponent.fract() == 0.0 || at > 0.0 { at.abs().powf(exponent - 1.0) } else { f32::INFINITY };
+        if error == 0.0 { 0.0 } else { exponent.abs() * slope(x - error).max(slope(x + error)) * error }
+    };
+    Tensor::new(x.shape(), x.data().iter().zip(error.data()).map(of).collect()).unwrap()
 }
 
 /// How many products an output of the op adds up.

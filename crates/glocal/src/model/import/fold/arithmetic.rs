@@ -49,7 +49,7 @@ fn unary(op_type: &str, x: &Constant) -> Option<Constant> {
                 "Neg" => |x| combine("Sub", Size::Fixed(0), *x),
                 "Not" => |x| match x {
                     Size::Fixed(value) => Some(Size::Fixed(i64::from(*value == 0))),
-                    Size::Batch(_) => None,
+                    Size::Batch(_) | Size::Sample { .. } => None,
                 },
                 _ => return None,
             };
@@ -94,7 +94,7 @@ fn binary(
 }
 
 fn combine(op_type: &str, a: Size, b: Size) -> Option<Size> {
-    use Size::{Batch, Fixed};
+    use Size::{Batch, Fixed, Sample};
     Some(match (op_type, a, b) {
         ("Add", Fixed(a), Fixed(b)) => Fixed(a.checked_add(b)?),
         ("Sub", Fixed(a), Fixed(b)) => Fixed(a.checked_sub(b)?),
@@ -111,6 +111,12 @@ fn combine(op_type: &str, a: Size, b: Size) -> Option<Size> {
         // A batch is at least 1, so that no multiple of it is what marks an open size.
         ("Equal", Batch(a), Fixed(b)) | ("Equal", Fixed(b), Batch(a)) if a > 0 && b <= 0 => Fixed(0),
         ("Add", Batch(a), Batch(b)) => Batch(a.checked_add(b)?),
+        ("Add", Sample { stride, offset }, Fixed(b)) | ("Add", Fixed(b), Sample { stride, offset }) => {
+            Sample { stride, offset: offset.checked_add(b)? }
+        }
+        ("Mul", Sample { stride, offset }, Fixed(b)) | ("Mul", Fixed(b), Sample { stride, offset }) => {
+            Sample { stride: stride.checked_mul(b)?, offset: offset.checked_mul(b)? }
+        }
         ("Mul", Batch(a), Fixed(b)) | ("Mul", Fixed(a), Batch(b)) => Batch(a.checked_mul(b)?),
         ("Div", Batch(a), Fixed(b)) if a.checked_rem(b) == Some(0) => Batch(a.checked_div(b)?),
         _ => return None,
@@ -148,6 +154,11 @@ pub(super) fn choose(operands: &[Constant]) -> Result<Option<Constant>, ModelErr
 
 /// `Range` over integers.
 pub(super) fn range(operands: &[Constant]) -> Result<Option<Constant>, ModelError> {
+    // One number for each sample of the batch.
+    let one = |index: usize| operands.get(index).and_then(Constant::sizes).and_then(|sizes| sizes.first().copied());
+    if (one(0), one(1), one(2)) == (Some(Size::Fixed(0)), Some(Size::Batch(1)), Some(Size::Fixed(1))) {
+        return Ok(Some(Constant::integers(vec![1], vec![Size::Sample { stride: 1, offset: 0 }])));
+    }
     let number = |index: usize| match operands.get(index)?.sizes()? {
         [Size::Fixed(value)] => Some(*value),
         _ => None,

@@ -2,7 +2,7 @@
 
 use crate::error::ModelError;
 use crate::model::import::fold::check_growth;
-use crate::model::import::layout::range;
+use crate::model::import::layout::{Bounds, range};
 use crate::model::import::reader::{NodeReader, wrong};
 use crate::model::import::value::{Constant, ConstantData, Size};
 
@@ -16,7 +16,7 @@ fn counted(axis: i64, rank: usize) -> Result<usize, ModelError> {
 fn fixed(sizes: &[Size]) -> Option<Vec<i64>> {
     let fixed = |size: &Size| match size {
         Size::Fixed(value) => Some(*value),
-        Size::Batch(_) => None,
+        Size::Batch(_) | Size::Sample { .. } => None,
     };
     sizes.iter().map(fixed).collect()
 }
@@ -53,17 +53,7 @@ pub(super) fn gather(reader: &NodeReader<'_>, data: &Constant) -> Result<Option<
 }
 
 pub(super) fn slice(reader: &NodeReader<'_>, data: &Constant) -> Result<Option<Constant>, ModelError> {
-    let list = |index, name| match reader.integers(index, name)? {
-        Some(values) => Ok(Some(values)),
-        None => reader.ints(name),
-    };
-    let starts = list(1, "starts")?.ok_or_else(|| wrong("starts", "given"))?;
-    let ends = list(2, "ends")?.ok_or_else(|| wrong("ends", "given"))?;
-    let axes = list(3, "axes")?.unwrap_or_else(|| (0..starts.len() as i64).collect());
-    let steps = reader.integers(4, "steps")?.unwrap_or_else(|| vec![1; starts.len()]);
-    if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
-        return Err(wrong("starts, ends, axes and steps", "of the same length"));
-    }
+    let Bounds { starts, ends, axes, steps } = Bounds::read(reader)?;
     let mut sliced = data.clone();
     for index in 0..starts.len() {
         let axis = counted(axes[index], data.shape().len())?;
@@ -122,10 +112,7 @@ pub(super) fn concat(reader: &NodeReader<'_>, operands: &[Constant]) -> Result<C
 /// `Reshape`, `Flatten`, `Squeeze` and `Unsqueeze`.
 pub(super) fn reshape(reader: &NodeReader<'_>, data: &Constant) -> Result<Option<Constant>, ModelError> {
     let shape = data.shape();
-    let axes = || match reader.integers(1, "axes")? {
-        Some(axes) => Ok(Some(axes)),
-        None => reader.ints("axes"),
-    };
+    let axes = || reader.list(1, "axes");
     let target: Vec<usize> = match reader.op_type() {
         "Reshape" => {
             let zero_is_zero = reader.flag("allowzero", false)?;
