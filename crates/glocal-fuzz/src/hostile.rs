@@ -1,6 +1,7 @@
 //! Files that attack on purpose: one thing wrong with each, and said so by its name.
 
 mod build;
+mod folding;
 mod format;
 mod graphs;
 mod large;
@@ -20,7 +21,7 @@ pub struct Hostile {
 /// The files of `corpus/`. Every one must end in an error.
 #[must_use]
 pub fn corpus() -> Vec<Hostile> {
-    [format::files(), values::files(), graphs::files()].concat()
+    [format::files(), values::files(), graphs::files(), folding::files()].concat()
 }
 
 /// Larger files that would take much memory or time, each with its name. Some are models like any other.

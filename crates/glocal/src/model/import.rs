@@ -22,7 +22,6 @@ use std::sync::Arc;
 use glocal_compute::Backend;
 
 use crate::error::{ModelError, ModelErrorKind};
-use crate::model::graph::LARGEST_RANK;
 use crate::model::layer_name::{self, Traces};
 use crate::model::{Graph, Model, NodeId};
 use crate::op::OpKind;
@@ -89,6 +88,7 @@ impl Model {
             }
             importer.room.take(room::as_constant(&tensor))?;
             let constant = Constant::from_onnx(tensor)?.named(&name);
+            constant.check_shape()?;
             importer.values.insert(name, Value::Constant(constant));
         }
         for node in &nodes {
@@ -176,10 +176,10 @@ impl Importer {
             }
         }
         let folded = outputs.iter().any(|output| matches!(output, Value::Constant(_)));
-        let too_deep =
-            |output: &Value| matches!(output, Value::Constant(constant) if constant.shape().len() > LARGEST_RANK);
-        if outputs.iter().any(too_deep) {
-            return Err(unsupported(format!("a constant of more than {LARGEST_RANK} axes")));
+        for output in outputs {
+            if let Value::Constant(constant) = output {
+                constant.check_shape()?;
+            }
         }
         if folded {
             let shared = kept.values().any(|&count| count > 0);

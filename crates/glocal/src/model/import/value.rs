@@ -7,6 +7,11 @@ use glocal_onnx::{Data, ElementType};
 
 use crate::error::{ModelError, ModelErrorKind};
 use crate::model::NodeId;
+use crate::model::graph::LARGEST_RANK;
+use crate::model::import::reader::unsupported;
+
+/// The most steps along the other axes of a constant without elements.
+const LONGEST_EMPTY: usize = 1 << 16;
 
 /// What a name stands for.
 #[derive(Debug, Clone)]
@@ -104,6 +109,20 @@ impl Constant {
             ConstantData::Float(tensor) => tensor.shape(),
             ConstantData::Integer { shape, .. } => shape,
         }
+    }
+
+    /// Refuses a shape of more axes than any network needs, and one without elements whose other axes are long: what
+    /// walks along them would never end.
+    pub(super) fn check_shape(&self) -> Result<(), ModelError> {
+        let shape = self.shape();
+        if shape.len() > LARGEST_RANK {
+            return Err(unsupported(format!("a constant of more than {LARGEST_RANK} axes")));
+        }
+        let walk = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size.max(1)));
+        if self.len() == 0 && walk.is_none_or(|walk| walk > LONGEST_EMPTY) {
+            return Err(unsupported(format!("a constant {:?} of shape {shape:?}, without elements,", self.name)));
+        }
+        Ok(())
     }
 
     /// The number of elements.
