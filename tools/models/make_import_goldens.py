@@ -470,6 +470,26 @@ def activations_written_out(b):
     return b.add("Concat", parts, axis=1)
 
 
+@case([3, 4], 18)
+def reductions_of_nothing(b):
+    # onnxruntime squares the elements; for ReduceL1 and ReduceL2 it differs from the specification.
+    return b.add("ReduceSumSquare", ["x"], noop_with_empty_axes=1)
+
+
+@case([4], 13)
+def constants_cast_to_truth(b):
+    parts = [b.constant([0.5, 0.0, -2.0, 1.0], np.float32), b.constant([5, 0, -1, 1])]
+    truths = [b.add("Cast", [b.add("Cast", [part], to=TensorProto.BOOL)], to=TensorProto.FLOAT) for part in parts]
+    return b.add("Concat", [b.add("Mul", ["x", truth]) for truth in truths], axis=1)
+
+
+@case([3, 7], 18)
+def resize_keeping_aspect(b):
+    x = b.add("Unsqueeze", ["x", b.constant([1])])
+    return b.add("Resize", [x, "", "", b.constant([3, 8])], axes=[2, 3], mode="linear",
+                 keep_aspect_ratio_policy="not_smaller")
+
+
 @case([5], 9, 13)
 def softmax_and_reshape(b):
     x = b.add("Softmax", [b.add("MatMul", ["x", b.weight(5, 4)])])

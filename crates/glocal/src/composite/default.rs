@@ -54,11 +54,21 @@ fn is_gate(graph: &Graph, id: NodeId) -> bool {
             let below = node.inputs.first().map(|&below| graph.node(below).op.structure());
             matches!(below, Some(Structure::AddConstant(offset)) if offset.data() == [max / 2.0])
         }
+        // 1 − gate
+        Structure::AddConstant(one) if one.data() == [1.0] => node.inputs.first().is_some_and(|&below| {
+            let negated = graph.node(below);
+            let is_negated = matches!(negated.op.structure(), Structure::Sum(sum) if sum.subtracted == [true]);
+            is_negated && negated.inputs.first().is_some_and(|&gate| is_gate(graph, gate))
+        }),
         Structure::MultiplyConstant(constant) => constant.len() == 1 && constant.data()[0] > 0.0 && below(),
         Structure::Identity => below(),
         _ => {
-            let moves = [OpKind::Reshape, OpKind::Transpose, OpKind::Expand, OpKind::Resize];
-            moves.contains(&node.op.kind()) && below()
+            use OpKind::{Concat, Expand, Gather, Reshape, Resize, Slice, Transpose};
+            match node.op.kind() {
+                Reshape | Transpose | Expand | Resize | Slice | Gather => below(),
+                Concat => node.inputs.iter().all(|&input| is_gate(graph, input)),
+                _ => false,
+            }
         }
     }
 }

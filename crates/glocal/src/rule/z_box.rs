@@ -41,6 +41,18 @@ impl ZBox {
 }
 
 impl Bound {
+    /// Whether this, as the lower bound, and `high` enclose zero in every channel, with more than it alone.
+    pub(crate) fn encloses_zero_with(&self, high: &Self) -> bool {
+        let values = |bound: &Self, channels: usize| match bound {
+            Self::All(value) => vec![*value; channels],
+            Self::Channels(values) => values.clone(),
+        };
+        let count = |bound: &Self| if let Self::Channels(values) = bound { values.len() } else { 1 };
+        let channels = count(self).max(count(high));
+        let (low, high) = (values(self, channels), values(high, channels));
+        low.len() == high.len() && low.iter().zip(&high).all(|(&low, &high)| low <= 0.0 && 0.0 <= high && low < high)
+    }
+
     /// The bound as a tensor that broadcasts to `[1, C, ...]` of an input with `channels` and `rank` axes, batch
     /// included.
     fn tensor(&self, channels: usize, rank: usize) -> Result<Tensor, ComputeError> {

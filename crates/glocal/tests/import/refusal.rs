@@ -231,6 +231,16 @@ fn unsupported_nodes_are_named_with_what_is_wrong() {
             "antialiasing",
         ),
         (
+            "a resize that keeps the aspect of the batch",
+            image().integers("to", &[1, 3, 3, 3]).node(
+                "n",
+                "Resize",
+                "x _ _ to -> y",
+                &[("keep_aspect_ratio_policy", text("not_larger"))],
+            ),
+            "the batch",
+        ),
+        (
             "a resize of samples",
             image().integers("to", &[2, 3, 6, 6]).node("n", "Resize", "x _ _ to -> y", &[]),
             "the batch",

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use glocal::composite::Composite;
 use glocal::model::{Graph, Model, Node, NodeId};
 use glocal::op::activation::{Activation, Identity};
-use glocal::op::arithmetic::{AddConstant, MultiplyConstant, Product};
-use glocal::op::layout::{Reshape, Transpose};
+use glocal::op::arithmetic::{AddConstant, MultiplyConstant, Product, Sum};
+use glocal::op::layout::{Concat, Reshape, Slice, Transpose};
 use glocal::op::matrix_product::MatrixProduct;
 use glocal::op::reduce::{Fold, Reduce};
 use glocal::op::softmax::Softmax;
 use glocal::op::{Op, OpKind};
-use glocal_compute::{CpuBackend, Tensor};
+use glocal_compute::{CpuBackend, SliceRange, Tensor};
 
 fn push(graph: &mut Graph, op: impl Op + 'static, inputs: &[NodeId]) -> NodeId {
     let name = format!("node {}", graph.len());
@@ -104,6 +104,38 @@ fn gates_are_found_by_structure() {
                 push(graph, Product, &[gate, x])
             }),
             signal(1),
+        ),
+        (
+            "a gate of several, split",
+            rule(|graph, x| {
+                let gate = push(graph, sigmoid, &[x]);
+                let gate = push(graph, Concat { axis: 1 }, &[gate, gate]);
+                let whole = |count| SliceRange { start: 0, step: 1, count };
+                let ranges = vec![SliceRange { start: 3, step: 1, count: 3 }, whole(4), whole(4)];
+                let gate = push(graph, Slice { ranges }, &[gate]);
+                push(graph, Product, &[x, gate])
+            }),
+            signal(0),
+        ),
+        (
+            "what a gate leaves",
+            rule(|graph, x| {
+                let gate = push(graph, sigmoid, &[x]);
+                let negated = push(graph, Sum { subtracted: vec![true] }, &[gate]);
+                let rest = push(graph, AddConstant { constant: number(1.0) }, &[negated]);
+                push(graph, Product, &[x, rest])
+            }),
+            signal(0),
+        ),
+        (
+            "joined with what is no gate",
+            rule(|graph, x| {
+                let gate = push(graph, sigmoid, &[x]);
+                let both = push(graph, Concat { axis: 1 }, &[gate, x]);
+                let twice = push(graph, Concat { axis: 1 }, &[x, x]);
+                push(graph, Product, &[twice, both])
+            }),
+            halves.clone(),
         ),
         ("no gate", rule(|graph, x| push(graph, Product, &[x, x])), halves.clone()),
         (

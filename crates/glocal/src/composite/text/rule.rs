@@ -48,12 +48,13 @@ pub(super) fn rule(fields: &Fields) -> Result<Arc<dyn Rule>, RequestError> {
             }
             Arc::new(Gamma { gamma, stabilizer: fields.stabilizer()?, zero_bias: zero_bias()? })
         }
-        "z-box" => Arc::new(ZBox {
-            low: fields.bound("low")?,
-            high: fields.bound("high")?,
-            stabilizer: fields.stabilizer()?,
-            zero_bias: zero_bias()?,
-        }),
+        "z-box" => {
+            let (low, high) = (fields.bound("low")?, fields.bound("high")?);
+            if !low.encloses_zero_with(&high) {
+                return Err(expected("low and high", "low ≤ 0 ≤ high, not both 0, in every channel"));
+            }
+            Arc::new(ZBox { low, high, stabilizer: fields.stabilizer()?, zero_bias: zero_bias()? })
+        }
         "w-square" => Arc::new(WSquare { stabilizer: fields.stabilizer()?, zero_bias: zero_bias()? }),
         "flat" => Arc::new(Flat { stabilizer: fields.stabilizer()? }),
         "norm" => Arc::new(Norm { stabilizer: fields.stabilizer()? }),

@@ -114,7 +114,12 @@ pub(super) fn reduce(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelErr
     let nothing = reader.flag("noop_with_empty_axes", false)?;
     let given = given.filter(|axes| !axes.is_empty());
     if given.is_none() && nothing {
-        return reader.output(Identity, vec![x]);
+        // No axis is folded; what is done to each element still is.
+        return match reader.op_type() {
+            "ReduceL1" | "ReduceL2" => reader.output(Activation::Absolute, vec![x]),
+            "ReduceSumSquare" => reader.output(Activation::Power { exponent: 2.0 }, vec![x]),
+            _ => reader.output(Identity, vec![x]),
+        };
     }
     let Some(given) = given else { return Err(unsupported("a reduction over all axes, which would mix samples,")) };
     let mut axes = given.iter().map(|&axis| reader.sample_axis(axis, rank)).collect::<Result<Vec<_>, _>>()?;

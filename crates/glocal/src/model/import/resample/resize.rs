@@ -132,17 +132,23 @@ fn sizes(reader: &NodeReader<'_>, x: NodeId, old: bool) -> Result<Vec<(usize, Ax
             }
         }
     }
-    let scales = resized.iter().map(|(_, axis)| axis.scale);
+    // The batch takes part with a scale of 1 where it is among the axes.
+    let of_batch = axes.contains(&0).then_some(1.0);
+    let scales = resized.iter().map(|(_, axis)| axis.scale).chain(of_batch);
     let common = match policy {
         "stretch" => None,
         "not_larger" => scales.reduce(f32::min),
         "not_smaller" => scales.reduce(f32::max),
         _ => return Err(wrong("keep_aspect_ratio_policy", "stretch, not_larger or not_smaller")),
     };
+    if of_batch.is_some() && common.is_some_and(|scale| scale != 1.0) {
+        return Err(unsupported("a resize of the batch"));
+    }
     for (_, axis) in &mut resized {
         if let Some(scale) = common {
             *axis = Axis { to: (axis.from as f32 * scale).round().max(1.0) as usize, scale, ..*axis };
         }
     }
-    Ok(resized.into_iter().filter(|(_, axis)| axis.from != axis.to).collect())
+    // An axis may keep its size and still be sampled elsewhere.
+    Ok(resized.into_iter().filter(|(_, axis)| axis.scale != 1.0).collect())
 }
