@@ -19,10 +19,11 @@ use crate::model::{Model, NodeId};
 /// shift channels, into the affine ops before or after them.
 ///
 /// A node that others were merged into from behind answers to the names of all layers it stands for: their last value is
-/// its own. What was merged into the op after it, and a reshape or transposition between the two, has no value of its own
+/// its own. The names of the ONNX values before that one are not found. What was merged into the op after it, and a reshape or transposition between the two, has no value of its own
 /// any more, and its names are not found. A normalisation between two affine ops merges into the one before. One that
 /// cannot be merged exactly stays: where several ops take its value or it is the output, behind anything but an affine op
-/// and before a convolution whose padding the shift would leak into.
+/// and before a convolution whose padding the shift would leak into; and where a model normalises its own input, which
+/// rules that ask for the range of an op's input rely on.
 ///
 /// # Errors
 /// Only when a rewritten node no longer fits its inputs, which would be a fault of the canonizer.

@@ -70,15 +70,23 @@ pub(super) fn rewrite(model: &Model, change: impl Fn(NodeId, &Node) -> Change) -
             Change::Replace(op) | Change::Become(op, _) => kept.op = Arc::clone(op),
             Change::Unname => {
                 kept.is_step = true;
-                (kept.layers, kept.values) = (Vec::new(), Vec::new());
+                (kept.layers, kept.merged_names, kept.values) = (Vec::new(), Vec::new(), Vec::new());
             }
             Change::Keep | Change::Absorb | Change::Vanish => {}
         }
-        for other in absorbed[id.index()].iter().map(|other| old.node(*other)) {
+        // Another op that others were merged into has the last one's value: the ONNX values before it are gone, while
+        // layers are known by what they have become.
+        let merged = matches!(changes[id.index()], Change::Replace(_));
+        let others = || absorbed[id.index()].iter().map(|other| old.node(*other));
+        for other in others() {
+            if merged {
+                kept.values.clear();
+            }
             kept.layers.extend(other.layers.iter().cloned());
             kept.values.extend(other.values.iter().cloned());
-            kept.values.push(other.name.clone());
         }
+        let names = others().flat_map(|other| std::iter::once(&other.name).chain(&other.merged_names));
+        kept.merged_names.extend(names.cloned());
         moved[id.index()] = graph.push(kept).map_err(|cause| ModelError::from(cause).at(&node.name, &node.op_type))?;
     }
     Ok(model.with_graph(graph, |id| moved[id.index()]))

@@ -150,7 +150,6 @@ impl Preset {
         let composite = composite
             .with(Selector::Class(OpClass::Activation), Pass)
             .with(Selector::Class(OpClass::Sum), Norm { stabilizer })
-            .with(Selector::Kind(OpKind::AddConstant), Norm { stabilizer })
             .with(Selector::Class(OpClass::AveragePool), Norm { stabilizer })
             .with(Selector::Kind(OpKind::ReduceSum), Norm { stabilizer })
             .with(Selector::Class(OpClass::Normalization), Pass);

@@ -220,6 +220,7 @@ mod tests {
                 inputs: vec![top],
                 name,
                 is_step: false,
+                merged_names: Vec::new(),
                 op_type: String::new(),
                 values: Vec::new(),
                 layers,

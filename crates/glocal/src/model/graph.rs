@@ -49,6 +49,8 @@ pub struct Node {
     pub is_step: bool,
     /// The ONNX op it came from.
     pub op_type: String,
+    /// The names of the ONNX nodes that were merged into it, each of which finds it.
+    pub merged_names: Vec<String>,
     /// The names of the ONNX values that it computes.
     pub values: Vec<String>,
     /// The layers whose output it is, the layer of its own op first: a merged batch normalisation adds its own.
@@ -89,6 +91,7 @@ impl Graph {
             inputs: Vec::new(),
             name: name.to_owned(),
             is_step: false,
+            merged_names: Vec::new(),
             op_type: "Input".to_owned(),
             values: vec![name.to_owned()],
             layers: Vec::new(),
@@ -126,7 +129,7 @@ impl Graph {
         let id = NodeId(self.nodes.len());
         let own = Some((Claim::Own, node.name.clone())).filter(|(_, name)| !node.is_step && !name.is_empty());
         let layers = node.layers.iter().map(|layer| (Claim::Layer, layer.as_str().to_owned()));
-        let values = node.values.iter().map(|value| (Claim::Value, value.clone()));
+        let values = node.merged_names.iter().chain(&node.values).map(|value| (Claim::Value, value.clone()));
         let names: Vec<(Claim, String)> = layers.chain(own).chain(values).collect();
         self.nodes.push(node);
         for (claim, name) in names {

@@ -153,8 +153,10 @@ impl Op for AddConstant {
         Ok(Box::new(crate::op::activation::Unchanged))
     }
 
+    /// One number for all elements shifts as a batch normalisation does, and passes relevance as one: the same constant
+    /// written for each channel is read as such.
     fn default_rule(&self) -> DefaultRule {
-        DefaultRule::Norm
+        if self.constant.len() == 1 { DefaultRule::Pass } else { DefaultRule::Norm }
     }
 
     fn offset(&self) -> Option<&Tensor> {

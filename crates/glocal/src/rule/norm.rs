@@ -25,7 +25,9 @@ impl Rule for Norm {
     }
 
     fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
-        let linear = op.affine().is_some() || matches!(op.default_rule(), DefaultRule::Norm | DefaultRule::Follow);
+        let linear = op.affine().is_some()
+            || op.offset().is_some()
+            || matches!(op.default_rule(), DefaultRule::Norm | DefaultRule::Follow);
         if linear { Ok(()) } else { Err("a linear op") }
     }
 

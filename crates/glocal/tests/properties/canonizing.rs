@@ -107,11 +107,18 @@ proptest! {
                 prop_assert!(named.insert(name.to_owned()), "{} twice\n{}", name, what());
             }
         }
-        // Values and ONNX names go where layer names go.
+        // ONNX names go where layer names go. The name of an ONNX value means that value, or nothing.
         for (id, node) in model.graph().nodes().skip(1) {
             let [layer, value] = [node.layers[0].as_str(), node.values[0].as_str()];
             let found = canonized.layer(layer).ok();
-            prop_assert_eq!(found, canonized.layer(value).ok(), "{}", value);
+            if let Ok(valued) = canonized.layer(value) {
+                prop_assert_eq!(found, Some(valued), "{}", value);
+                let off = apart(&after[valued.index()], &before[id.index()], &bounds[id.index()]);
+                prop_assert!(off <= 1.0, "{value} is {off} bounds off\n{}", what());
+            } else if let Some(found) = found {
+                let last = canonized.graph().node(found).layers.iter().map(|name| model.layer(name.as_str()).unwrap()).max();
+                prop_assert!(last > Some(id), "{} is lost though it is the last value\n{}", value, what());
+            }
             prop_assert_eq!(found, canonized.layer(&node.name).ok(), "{}", node.name);
             prop_assert_eq!(found.is_some(), named.contains(layer), "{} of node {}", layer, id);
         }

@@ -6,6 +6,7 @@ use glocal::composite::Composite;
 use glocal::model::{Graph, Model, Node, NodeId};
 use glocal::op::activation::{Activation, Identity};
 use glocal::op::arithmetic::{AddConstant, MultiplyConstant, Product, Sum};
+use glocal::op::batch_normalization::BatchNormalization;
 use glocal::op::layout::{Concat, Reshape, Slice, Transpose};
 use glocal::op::matrix_product::MatrixProduct;
 use glocal::op::reduce::{Fold, Reduce};
@@ -23,6 +24,7 @@ fn push(graph: &mut Graph, op: impl Op + 'static, inputs: &[NodeId]) -> NodeId {
             values: vec![name.clone()],
             name,
             is_step: false,
+            merged_names: Vec::new(),
             layers: Vec::new(),
             shape: Vec::new(),
         })
@@ -51,6 +53,18 @@ fn rule(build: impl FnOnce(&mut Graph, NodeId) -> NodeId) -> String {
 fn squeezed(graph: &mut Graph, x: NodeId, gate: Activation) -> NodeId {
     let mean = push(graph, Reduce { fold: Fold::GlobalAveragePool, axes: vec![2, 3], keep_axes: true }, &[x]);
     push(graph, gate, &[mean])
+}
+
+/// The same constant is the same addition, however it is written.
+#[test]
+fn one_number_passes_relevance_as_one_for_each_channel_does() {
+    let shifted = rule(|graph, x| push(graph, AddConstant { constant: number(0.5) }, &[x]));
+    let scale = Tensor::full([3], 1.0).unwrap();
+    let shift = Tensor::full([3], 0.5).unwrap();
+    let by_channel = rule(|graph, x| push(graph, BatchNormalization { scale, shift }, &[x]));
+    assert_eq!((shifted.as_str(), by_channel.as_str()), ("Pass", "Pass"));
+    let elements = Tensor::full([1, 3, 4, 4], 0.5).unwrap();
+    assert!(rule(|graph, x| push(graph, AddConstant { constant: elements }, &[x])).starts_with("Norm"));
 }
 
 #[test]

@@ -18,6 +18,7 @@ fn push(graph: &mut Graph, inputs: &[NodeId]) -> NodeId {
         inputs: inputs.to_vec(),
         name: format!("node {}", graph.len()),
         is_step: false,
+        merged_names: Vec::new(),
         op_type: String::new(),
         values: Vec::new(),
         layers: Vec::<LayerName>::new(),

@@ -84,6 +84,7 @@ impl Builder {
             inputs: inputs.to_vec(),
             name: format!("/{name}"),
             is_step: false,
+            merged_names: Vec::new(),
             op_type: "Op".to_owned(),
             values: vec![format!("{name}_output")],
             layers: vec![LayerName::new(name)],

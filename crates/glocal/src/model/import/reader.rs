@@ -211,6 +211,7 @@ impl<'a> NodeReader<'a> {
             inputs,
             name: if self.node.name.is_empty() { first_output } else { self.node.name.clone() },
             is_step: true,
+            merged_names: Vec::new(),
             op_type: self.node.op_type.clone(),
             values: Vec::new(),
             layers: Vec::new(),
