@@ -219,7 +219,12 @@ impl Propagate for Prepared {
                 }
                 total = Some(match (total, &term.x) {
                     (None, None) => share,
-                    (None, Some(x)) => backend.multiply_rows(&share, &rows_of(x, rows), x)?,
+                    // From zero, so that no element is a negative zero: whether a term that adds zero was skipped, which the
+                    // other samples decide, must not show in any bit.
+                    (None, Some(x)) => {
+                        let zeros = Tensor::zeros(share.shape())?;
+                        backend.add_multiplied_rows(zeros, &share, &rows_of(x, rows), x)?
+                    }
                     (Some(total), None) => backend.zip(&total, &share, Zip::Add)?,
                     (Some(total), Some(x)) => backend.add_multiplied_rows(total, &share, &rows_of(x, rows), x)?,
                 });

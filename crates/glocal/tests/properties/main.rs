@@ -114,16 +114,22 @@ fn difference(a: &Attribution, b: &Attribution) -> Option<String> {
     if layers(a) != layers(b) {
         return Some(format!("layers {:?} and {:?}", layers(a), layers(b)));
     }
-    let bits = |x: &Tensor| x.data().iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-    let same = |a: &Tensor, b: &Tensor| a.shape() == b.shape() && bits(a) == bits(b);
+    let other = |a: &Tensor, b: &Tensor| {
+        if a.shape() != b.shape() {
+            return Some(format!("shapes {:?} and {:?}", a.shape(), b.shape()));
+        }
+        let mut pairs = a.data().iter().zip(b.data()).enumerate();
+        let (index, (a, b)) = pairs.find(|(_, (a, b))| a.to_bits() != b.to_bits())?;
+        Some(format!("element {index} is {a:e} and {b:e}"))
+    };
     for (name, relevance) in &a.layers {
-        if !same(relevance, &b.layers[name]) {
-            return Some(format!("layer {name}"));
+        if let Some(what) = other(relevance, &b.layers[name]) {
+            return Some(format!("layer {name}: {what}"));
         }
     }
     match (&a.input, &b.input) {
         (None, None) => None,
-        (Some(a), Some(b)) if same(a, b) => None,
+        (Some(a), Some(b)) => other(a, b).map(|what| format!("the input: {what}")),
         _ => Some("the input".to_owned()),
     }
 }
