@@ -18,6 +18,7 @@ mod progress;
 mod session;
 mod stored;
 mod table;
+mod unused;
 
 use std::process::ExitCode;
 

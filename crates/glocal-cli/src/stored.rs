@@ -19,6 +19,7 @@ use glocal_kit::store::{CompositeManifest, Manifest, ModelManifest, Sources, Sto
 pub use misuse::StoreMisuse;
 
 use crate::failure::Failure;
+use crate::unused;
 
 /// What the classes of a store are called.
 #[derive(Debug, Args)]
@@ -124,7 +125,7 @@ impl Stored {
         given.data.samples = data.len() as u64;
         store.check(&given)?;
         let preprocess = Preprocess::from_toml(&stored.preprocess)?;
-        let attributor = Attributor::new(Arc::clone(model), composite)?;
+        let attributor = unused::attributor(Arc::clone(model), composite)?;
         Ok(Self { store, sources, attributor, data, preprocess })
     }
 

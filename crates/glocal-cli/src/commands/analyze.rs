@@ -8,7 +8,6 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use glocal::attribution::Attributor;
 use glocal::concept::{Normalization, Score, Scoring};
 use glocal::model::Model;
 use glocal::op::OpKind;
@@ -24,6 +23,7 @@ use crate::output::OutputFolder;
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::stored::StoreMisuse;
+use crate::unused;
 
 /// Room for the activations of a batch; what rules prepare takes a few times as much.
 const ACTIVATION_BYTES: usize = 128 << 20;
@@ -126,7 +126,7 @@ impl Analyze {
         let classes = self.samples.classes(&loaded)?;
         let given = self.samples.preprocess()?;
         let layers = chosen_layers(&loaded.model, &self.layers)?;
-        let scan = Scan::new(Attributor::new(loaded.model.clone(), composite)?, &layers, self.scan_options())?;
+        let scan = Scan::new(unused::attributor(loaded.model.clone(), composite)?, &layers, self.scan_options())?;
         let data = data::open(&self.data)?;
         let preprocess = preprocess_for(data.as_ref(), given, loaded.model.input_shape())?;
         // A folder that cannot be written is found out before the data set is read.

@@ -23,6 +23,7 @@ use crate::pictures::Pictures;
 use crate::predictions::Predictions;
 use crate::progress::Progress;
 use crate::session::Session;
+use crate::unused;
 use region::RegionArguments;
 use summary::{Concept, Layer, Sample, Summary};
 
@@ -116,7 +117,7 @@ impl Concepts {
             layers
                 .push((layer.clone(), region.as_ref().map(|region| on_layer(region, layer, &node.shape)).transpose()?));
         }
-        let attributor = Attributor::new(Arc::clone(model), composite)?;
+        let attributor = unused::attributor(Arc::clone(model), composite)?;
         let files = InputFiles::open(std::slice::from_ref(&self.input), preprocess, model.input_shape())?;
         let request = Request {
             conditions: vec![Condition { target: self.target.target(), layers: Vec::new() }],

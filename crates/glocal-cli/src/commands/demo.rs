@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use glocal::attribution::Attributor;
 use glocal::composite::Composite;
 use glocal::search::{Scan, ScanOptions};
 use glocal_compute::CpuBackend;
@@ -25,6 +24,7 @@ use crate::misuse::Misuse;
 use crate::output::OutputFolder;
 use crate::session::Session;
 use crate::stored::Stored;
+use crate::unused;
 
 /// The rules of the demo. Flat in the first layer would smear relevance over the black around these small garments.
 const COMPOSITE: &str = "epsilon-plus";
@@ -78,7 +78,7 @@ impl Demo {
         let composite: Composite = COMPOSITE.parse()?;
         let mut layers = chosen_layers(&loaded.model, &["all".to_owned()])?;
         layers.extend(MEETINGS.map(str::to_owned));
-        let scan = Scan::new(Attributor::new(loaded.model.clone(), composite)?, &layers, ScanOptions::default())?;
+        let scan = Scan::new(unused::attributor(loaded.model.clone(), composite)?, &layers, ScanOptions::default())?;
         let source = Source {
             model: path(assets::MODEL),
             model_hash: loaded.hash.to_string(),

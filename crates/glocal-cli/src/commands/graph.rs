@@ -22,6 +22,7 @@ use crate::output::{OutputFile, has_extension};
 use crate::predictions::Predictions;
 use crate::session::Session;
 use crate::stored::{StoreMisuse, Stored};
+use crate::unused;
 use root::RootArguments;
 use summary::Summary;
 
@@ -194,7 +195,7 @@ impl Graph {
             .transpose()?;
         let default = stored.as_ref().map_or(DEFAULT_COMPOSITE, |stored| stored.sources.composite.as_str());
         let (composite, _) = self.composite.read_or(default)?;
-        let attributor = Attributor::new(Arc::clone(&loaded.model), composite)?;
+        let attributor = unused::attributor(Arc::clone(&loaded.model), composite)?;
         let of_store = || stored.as_ref().map(|stored| stored.preprocess().clone());
         let (sample, input) = self.sample(preprocess.or_else(of_store), &loaded)?;
         let model_name = self.model.model.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -1,7 +1,5 @@
 //! `glocal inspect`: what a model consists of, and the rule of each node.
 
-mod unused;
-
 use clap::Args;
 use glocal::composite::{Composite, Origin, Resolved};
 use glocal::model::{LayerName, Node, NodeId};
@@ -10,10 +8,10 @@ use glocal_kit::loading::{LoadedModel, parameter_count};
 use serde_json::{Value, json};
 
 use crate::args::{ModelArguments, read_composite};
-use crate::commands::inspect::unused::UnusedEntry;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::table::{Align, printable, table};
+use crate::unused::UnusedEntry;
 
 /// List a model's layers with ops, shapes and, on request, rules
 #[derive(Debug, Args)]

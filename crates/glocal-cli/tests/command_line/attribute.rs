@@ -282,3 +282,17 @@ fn conditions_are_accounted_for_one_by_one_from_any_start() {
         assert!(balance["layers"].as_array().unwrap().iter().all(|layer| layer["beside"] == 0.0));
     }
 }
+
+/// A misspelt layer must not go unnoticed; the results are those of the rules that did find their layers.
+#[test]
+fn entries_that_no_layer_takes_are_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = rows(folder.path(), &[0, 1]);
+    let of = |rule: &str| glocal(&["attribute", &model(), input.to_str().unwrap(), "--rule", rule, "--json"]);
+    let misspelt = of("layer = \"features.00\", rule = \"epsilon\"");
+    assert_eq!(misspelt.code, Some(0), "{}", misspelt.stderr);
+    let warned = ["warning: ", "layer features.00", "matches no node", "features.0"];
+    assert!(warned.iter().all(|words| misspelt.stderr.contains(words)), "{}", misspelt.stderr);
+    serde_json::from_str::<serde_json::Value>(&misspelt.stdout).unwrap();
+    of("layer = \"features.0\", rule = \"epsilon\"").succeeded();
+}

@@ -24,6 +24,7 @@ use crate::output::file_name_part;
 use crate::predictions::Predictions;
 use crate::progress::Progress;
 use crate::session::Session;
+use crate::unused;
 
 /// Room for the activations of the samples that are run together.
 const ACTIVATION_BYTES: usize = 32 << 20;
@@ -82,7 +83,7 @@ impl Attribute {
         }
         let mut kept = BTreeSet::new();
         record.retain(|name| kept.insert(name.clone()));
-        let attributor = Attributor::new(Arc::clone(model), composite)?;
+        let attributor = unused::attributor(Arc::clone(model), composite)?;
         let files = InputFiles::open(&self.inputs, preprocess, model.input_shape())?;
         let pairing = match self.pairing {
             PairingArgument::Product => Pairing::Product,

@@ -1,8 +1,22 @@
 //! Entries of a composite that give no node of the model its rule: worth telling, as a layer's name may be misspelt.
 
+use std::sync::Arc;
+
+use glocal::attribution::Attributor;
 use glocal::composite::{Composite, Entry, Resolved, Unused};
 use glocal::model::Model;
 use serde_json::{Value, json};
+
+use crate::failure::Failure;
+
+/// The model with the rules of `composite`; entries that no node takes are warned of on stderr.
+pub fn attributor(model: impl Into<Arc<Model>>, composite: Composite) -> Result<Attributor, Failure> {
+    let attributor = Attributor::new(model, composite)?;
+    for unused in UnusedEntry::all(attributor.composite(), attributor.resolved(), attributor.model()) {
+        eprintln!("warning: an entry of the composite gives no layer its rule: {}", unused.text());
+    }
+    Ok(attributor)
+}
 
 /// An entry that gives no node its rule.
 pub struct UnusedEntry<'a> {
