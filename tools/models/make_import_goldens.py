@@ -490,6 +490,24 @@ def resize_keeping_aspect(b):
                  keep_aspect_ratio_policy="not_smaller")
 
 
+@case([6], 13, 18)
+def constants_reduced_tiled_and_compared(b):
+    table = b.constant([[1.5, -2.0, 0.5], [3.0, 0.25, -4.0]], np.float32)
+    counts = b.constant([[2, 5, 1], [4, 0, 3]])
+    axes = lambda op, axis: b.listed(op, table, "axes", [axis], keepdims=0)
+    over_rows = [axes(op, 1) for op in ("ReduceSum", "ReduceMean", "ReduceProd", "ReduceMax", "ReduceMin")]
+    over_rows += [axes(op, 1) for op in ("ReduceL1", "ReduceL2", "ReduceSumSquare")]
+    over_all = b.add("Reshape", [b.add("ReduceSum", [counts], keepdims=1), b.constant([1])])
+    six = lambda constant: b.add("Tile", [constant, b.constant([3])])
+    factors = [six(b.add("Reshape", [part, b.constant([2])])) for part in over_rows]
+    factors.append(b.add("Tile", [b.add("Cast", [over_all], to=TensorProto.FLOAT), b.constant([6])]))
+    factors.append(b.add("Reshape", [b.add("Pow", [table, counts]), b.constant([6])]))
+    less = b.add("Less", [table, b.add("Cast", [counts], to=TensorProto.FLOAT)])
+    more = b.add("Or", [b.add("GreaterOrEqual", [counts, b.constant([[3]])]), b.add("And", [less, less])])
+    factors.append(b.add("Reshape", [b.add("Cast", [more], to=TensorProto.FLOAT), b.constant([6])]))
+    return b.add("Concat", [b.add("Mul", ["x", factor]) for factor in factors], axis=1)
+
+
 @case([5], 9, 13)
 def softmax_and_reshape(b):
     x = b.add("Softmax", [b.add("MatMul", ["x", b.weight(5, 4)])])

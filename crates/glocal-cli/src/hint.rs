@@ -141,7 +141,8 @@ pub fn request(error: &RequestError) -> Option<String> {
             let names: Vec<&str> = Preset::ALL.iter().map(|preset| preset.name()).collect();
             return Some(format!("the composites are {}", names.join(", ")));
         }
-        RequestErrorKind::UnknownName { what: "rule" | "op kind" | "op class" | ENTRY_KEY, .. } => {
+        RequestErrorKind::UnknownName { what: "rule" | "op kind" | "op class" | ENTRY_KEY, .. }
+        | RequestErrorKind::Entry { .. } => {
             "an entry is layer = \"features.*\" (or kind, class), rule = \"gamma\", gamma = 0.25"
         }
         RequestErrorKind::UnknownName { .. } | RequestErrorKind::Parameter { .. } => {

@@ -7,6 +7,8 @@
 //! A rule for affine ops is at its shortest a table of terms, which `rule::terms` evaluates and keeps the accounts of:
 //! [`Magnitude`]. A rule that is no such table implements [`Propagate`] itself: [`SquaredShares`].
 
+use std::borrow::Cow;
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,8 +38,8 @@ impl Rule for Magnitude {
         format!("Magnitude(epsilon={:e})", self.stabilizer.epsilon)
     }
 
-    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
-        if op.affine().is_some() { Ok(()) } else { Err("a convolution or dense layer") }
+    fn accepts(&self, op: &dyn Op, _: &[&[usize]], _: &[usize]) -> Result<(), Cow<'static, str>> {
+        if op.affine().is_some() { Ok(()) } else { Err("a convolution or dense layer".into()) }
     }
 
     fn prepare(
@@ -77,8 +79,8 @@ impl Rule for SquaredShares {
         format!("SquaredShares(epsilon={:e})", self.stabilizer.epsilon)
     }
 
-    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
-        if op.affine().is_some() { Ok(()) } else { Err("a convolution or dense layer") }
+    fn accepts(&self, op: &dyn Op, _: &[&[usize]], _: &[usize]) -> Result<(), Cow<'static, str>> {
+        if op.affine().is_some() { Ok(()) } else { Err("a convolution or dense layer".into()) }
     }
 
     fn prepare(

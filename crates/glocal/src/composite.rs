@@ -128,7 +128,8 @@ impl Composite {
                 }
                 None => (default::default_rule(graph, node)?, Origin::Default),
             };
-            rule.accepts(node.op.as_ref()).map_err(|needs| RequestErrorKind::WrongRule {
+            let inputs: Vec<&[usize]> = node.inputs.iter().map(|&input| graph.node(input).shape.as_slice()).collect();
+            rule.accepts(node.op.as_ref(), &inputs, &node.shape).map_err(|needs| RequestErrorKind::WrongRule {
                 node: node.display_name().to_owned(),
                 rule: rule.describe(),
                 needs,

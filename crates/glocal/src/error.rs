@@ -13,11 +13,23 @@ pub use layer::LayerError;
 pub use model::{ModelError, ModelErrorKind};
 pub use run::{RunError, RunErrorKind};
 
+/// What [`unlikeness`] is of names that have nothing in common.
+const UNLIKE: usize = 1000;
+
 /// The `count` of `names` that are nearest to `name`, nearest first.
 pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>, count: usize) -> Vec<String> {
-    let mut ranked: Vec<(usize, &str)> = names.map(|other| (distance(name, other), other)).collect();
+    let mut ranked: Vec<(usize, &str)> = names.map(|other| (unlikeness(name, other), other)).collect();
     ranked.sort_unstable();
     ranked.into_iter().take(count).map(|(_, other)| other.to_owned()).collect()
+}
+
+/// How much of a name must be edited to get the other, or the end of it that follows a separator: `conv1` is nearer to
+/// `net.conv2` than to `c`.
+fn unlikeness(name: &str, other: &str) -> usize {
+    let after = other.match_indices(['.', '/']).map(|(index, separator)| &other[index + separator.len()..]);
+    let part = |end: &str| distance(name, end) * UNLIKE / name.chars().count().max(end.chars().count()).max(1);
+    // An end alone is a little less like it than all of a name.
+    after.map(|end| part(end) + 1).chain([part(other)]).min().unwrap_or(UNLIKE)
 }
 
 /// The number of single-character edits between two names.

@@ -25,6 +25,7 @@ mod w_square;
 mod z_box;
 mod z_plus;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use glocal_compute::{Backend, ComputeError, Tensor};
@@ -52,11 +53,12 @@ pub trait Rule: fmt::Debug + Send + Sync {
     /// epsilon=1e-6)`. Two rules with the same description do the same.
     fn describe(&self) -> String;
 
-    /// Whether the rule can be applied to `op`; else what it needs.
+    /// Whether the rule can be applied to `op` with inputs and an output of these shapes (batch left out everywhere);
+    /// else what it needs. A composite asks before any work.
     ///
     /// # Errors
     /// A few words that complete "the rule needs ...".
-    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str>;
+    fn accepts(&self, op: &dyn Op, inputs: &[&[usize]], output: &[usize]) -> Result<(), Cow<'static, str>>;
 
     /// Computes everything that depends on `inputs` (`[N, ...]` each) and `output` (`[N, ...]`) alone.
     ///

@@ -1,5 +1,6 @@
 //! A request or composite that makes no sense for the model.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::error::{LayerError, RunError};
@@ -30,7 +31,7 @@ pub enum RequestErrorKind {
         /// The rule.
         rule: String,
         /// What the rule needs.
-        needs: &'static str,
+        needs: Cow<'static, str>,
     },
     /// A concept or target does not exist.
     Concept {
@@ -144,6 +145,13 @@ pub enum RequestErrorKind {
         /// What was expected.
         expected: &'static str,
     },
+    /// A value in the text of a composite is none that its key can have.
+    Entry {
+        /// The key.
+        name: &'static str,
+        /// What was expected.
+        expected: &'static str,
+    },
     /// The text of a composite is no TOML, or not of its form.
     Text {
         /// What the parser says, with the line.
@@ -244,7 +252,9 @@ impl fmt::Display for RequestError {
                 write!(f, "no {what} is called {name:?}")?;
                 if nearest.is_empty() { Ok(()) } else { write!(f, "; the nearest are {}", nearest.join(", ")) }
             }
-            RequestErrorKind::Parameter { name, expected } => write!(f, "{name} must be {expected}"),
+            RequestErrorKind::Parameter { name, expected } | RequestErrorKind::Entry { name, expected } => {
+                write!(f, "{name} must be {expected}")
+            }
             RequestErrorKind::Text { message } => write!(f, "the composite's TOML cannot be read: {message}"),
             RequestErrorKind::Run(cause) => cause.fmt(f),
         }

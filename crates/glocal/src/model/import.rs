@@ -25,8 +25,8 @@ use crate::error::{ModelError, ModelErrorKind};
 use crate::model::layer_name::{self, Traces};
 use crate::model::{Graph, Model, NodeId};
 use crate::op::OpKind;
-use interface::{input_shape, needed, output_name};
-use reader::{NodeReader, unsupported};
+use interface::{declared_batch, input_shape, needed, output_name};
+use reader::{FileFacts, NodeReader, unsupported};
 use room::Room;
 use value::{Constant, Value};
 
@@ -65,10 +65,12 @@ impl Model {
         }
         let output = output_name(&onnx.graph, options)?;
         let (input, shape) = input_shape(&onnx.graph, options)?;
+        let batch = declared_batch(&onnx.graph);
         let room = Room::of(&onnx.graph);
         let glocal_onnx::Graph { nodes, initializers, .. } = onnx.graph;
         let mut importer = Importer {
             opset,
+            batch,
             graph: Graph::new(&input, shape),
             values: BTreeMap::from([(input, Value::Node(NodeId(0)))]),
             uses: BTreeMap::from([(output.clone(), 1)]),
@@ -106,6 +108,8 @@ impl Model {
 /// The state of reading one model.
 struct Importer {
     opset: i64,
+    /// The batch that the file declares, when the exporter fixed it.
+    batch: Option<i64>,
     graph: Graph,
     values: BTreeMap<String, Value>,
     /// How often each value that the output depends on is still taken.
@@ -133,7 +137,8 @@ impl Importer {
             });
         }
         let parameter = operands.iter().flatten().find_map(Value::constant_name).map(str::to_owned);
-        let mut reader = NodeReader::new(node, operands, self.opset, &self.uses, &self.room, &mut self.graph);
+        let file = FileFacts { opset: self.opset, batch: self.batch };
+        let mut reader = NodeReader::new(node, operands, file, &self.uses, &self.room, &mut self.graph);
         let outputs = read_op(&mut reader)?;
         reader.finish()?;
         drop(reader);

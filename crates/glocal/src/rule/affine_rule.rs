@@ -1,5 +1,7 @@
 //! What the rules for affine ops have in common: each is a table of terms.
 
+use std::borrow::Cow;
+
 use glocal_compute::{Backend, ComputeError, Tensor};
 
 use crate::op::{Op, Part, Propagate, single};
@@ -25,6 +27,12 @@ pub(super) trait AffineRule: std::fmt::Debug + Send + Sync {
     /// The table, for an input `x` `[N, ...]`.
     fn branches(&self, x: &Tensor) -> Result<Vec<Branch>, ComputeError>;
 
+    /// Whether it can be applied to samples of this shape; else what it needs. Default: to any.
+    fn fits(&self, sample: &[usize]) -> Result<(), Cow<'static, str>> {
+        let _ = sample;
+        Ok(())
+    }
+
     /// The bias of a term, left out when the rule says so.
     fn bias(&self, part: Part) -> Option<Part> {
         (!self.zero_bias()).then_some(part)
@@ -37,8 +45,11 @@ impl<R: AffineRule> Rule for R {
         format!("{}({}{}{zero_bias})", self.name(), self.parameters(), self.stabilizer().describe())
     }
 
-    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
-        if op.affine().is_some() { Ok(()) } else { Err("a convolution or dense layer") }
+    fn accepts(&self, op: &dyn Op, inputs: &[&[usize]], _: &[usize]) -> Result<(), Cow<'static, str>> {
+        match (op.affine(), inputs) {
+            (Some(_), [input]) => self.fits(input),
+            _ => Err("a convolution or dense layer".into()),
+        }
     }
 
     fn prepare(

@@ -1,5 +1,7 @@
 //! Gradient: the vector-Jacobian product of the op itself.
 
+use std::borrow::Cow;
+
 use glocal_compute::{Backend, ComputeError, Tensor};
 
 use crate::op::{Op, Propagate};
@@ -17,7 +19,7 @@ impl Rule for Gradient {
         "Gradient".to_owned()
     }
 
-    fn accepts(&self, _: &dyn Op) -> Result<(), &'static str> {
+    fn accepts(&self, _: &dyn Op, _: &[&[usize]], _: &[usize]) -> Result<(), Cow<'static, str>> {
         Ok(())
     }
 

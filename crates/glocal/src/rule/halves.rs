@@ -1,5 +1,7 @@
 //! Halves: both factors of a product count the same.
 
+use std::borrow::Cow;
+
 use glocal_compute::backend::Map;
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
@@ -24,10 +26,10 @@ impl Rule for Halves {
         format!("Halves({})", self.stabilizer.describe())
     }
 
-    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
+    fn accepts(&self, op: &dyn Op, _: &[&[usize]], _: &[usize]) -> Result<(), Cow<'static, str>> {
         match op.kind() {
             OpKind::Product | OpKind::MatrixProduct => Ok(()),
-            _ => Err("a product of two activations"),
+            _ => Err("a product of two activations".into()),
         }
     }
 

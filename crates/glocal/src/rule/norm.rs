@@ -1,5 +1,7 @@
 //! Norm: each input by its share of the output, for linear ops without parameters.
 
+use std::borrow::Cow;
+
 use glocal_compute::backend::{Map, Zip};
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
@@ -24,11 +26,11 @@ impl Rule for Norm {
         format!("Norm({})", self.stabilizer.describe())
     }
 
-    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
+    fn accepts(&self, op: &dyn Op, _: &[&[usize]], _: &[usize]) -> Result<(), Cow<'static, str>> {
         let linear = op.affine().is_some()
             || op.offset().is_some()
             || matches!(op.default_rule(), DefaultRule::Norm | DefaultRule::Follow);
-        if linear { Ok(()) } else { Err("a linear op") }
+        if linear { Ok(()) } else { Err("a linear op".into()) }
     }
 
     fn prepare(

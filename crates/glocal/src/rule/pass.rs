@@ -1,5 +1,7 @@
 //! Pass: relevance unchanged.
 
+use std::borrow::Cow;
+
 use glocal_compute::{Backend, ComputeError, Tensor};
 
 use crate::op::activation::Unchanged;
@@ -18,13 +20,11 @@ impl Rule for Pass {
         "Pass".to_owned()
     }
 
-    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
-        use crate::op::OpKind as Kind;
-        match op.kind() {
-            Kind::Sum | Kind::Subtract | Kind::Product | Kind::MatrixProduct | Kind::Concat => {
-                Err("an op with one input")
-            }
-            _ => Ok(()),
+    fn accepts(&self, _: &dyn Op, inputs: &[&[usize]], output: &[usize]) -> Result<(), Cow<'static, str>> {
+        match inputs {
+            [input] if *input == output => Ok(()),
+            [input] => Err(format!("an input of the output's shape; they are {input:?} and {output:?}").into()),
+            _ => Err("an op with one input".into()),
         }
     }
 

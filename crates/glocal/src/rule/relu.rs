@@ -1,5 +1,7 @@
 //! The gradient's relatives: other ways back through a ReLU.
 
+use std::borrow::Cow;
+
 use glocal_compute::backend::Map;
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
@@ -41,7 +43,7 @@ impl Rule for DeconvNet {
         "DeconvNet".to_owned()
     }
 
-    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
+    fn accepts(&self, op: &dyn Op, _: &[&[usize]], _: &[usize]) -> Result<(), Cow<'static, str>> {
         needs_relu(op)
     }
 
@@ -61,7 +63,7 @@ impl Rule for GuidedBackprop {
         "GuidedBackprop".to_owned()
     }
 
-    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
+    fn accepts(&self, op: &dyn Op, _: &[&[usize]], _: &[usize]) -> Result<(), Cow<'static, str>> {
         needs_relu(op)
     }
 
@@ -82,7 +84,7 @@ impl Rule for BetaSmooth {
         format!("BetaSmooth(beta={})", self.beta)
     }
 
-    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
+    fn accepts(&self, op: &dyn Op, _: &[&[usize]], _: &[usize]) -> Result<(), Cow<'static, str>> {
         needs_relu(op)
     }
 
@@ -99,8 +101,8 @@ impl Rule for BetaSmooth {
     }
 }
 
-fn needs_relu(op: &dyn Op) -> Result<(), &'static str> {
-    if op.kind() == OpKind::Relu { Ok(()) } else { Err("a ReLU") }
+fn needs_relu(op: &dyn Op) -> Result<(), Cow<'static, str>> {
+    if op.kind() == OpKind::Relu { Ok(()) } else { Err("a ReLU".into()) }
 }
 
 /// `R` or `R⁺`, times a weight of each sample.

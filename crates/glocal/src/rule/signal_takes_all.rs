@@ -1,5 +1,7 @@
 //! SignalTakesAll: a gate decides how much passes, and is given nothing for it.
 
+use std::borrow::Cow;
+
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
 use crate::op::{Budget, Op, OpKind, Propagate};
@@ -20,11 +22,11 @@ impl Rule for SignalTakesAll {
         format!("SignalTakesAll(signal={})", self.signal)
     }
 
-    fn accepts(&self, op: &dyn Op) -> Result<(), &'static str> {
+    fn accepts(&self, op: &dyn Op, _: &[&[usize]], _: &[usize]) -> Result<(), Cow<'static, str>> {
         if op.kind() != OpKind::Product {
-            return Err("a product of two activations, element by element");
+            return Err("a product of two activations, element by element".into());
         }
-        if self.signal < 2 { Ok(()) } else { Err("a signal that is factor 0 or 1") }
+        if self.signal < 2 { Ok(()) } else { Err("a signal that is factor 0 or 1".into()) }
     }
 
     fn prepare(

@@ -1,5 +1,7 @@
 //! ZBox: for inputs that lie in a known box, as pixels do.
 
+use std::borrow::Cow;
+
 use glocal_compute::{ComputeError, Tensor};
 
 use crate::op::{Part, attribute};
@@ -53,16 +55,24 @@ impl Bound {
         low.len() == high.len() && low.iter().zip(&high).all(|(&low, &high)| low <= 0.0 && 0.0 <= high && low < high)
     }
 
+    /// Whether there is a bound for each of so many channels.
+    fn fits(&self, channels: usize) -> Result<(), Cow<'static, str>> {
+        match self {
+            Self::Channels(values) if values.len() != channels => {
+                let given = values.len();
+                Err(format!("one bound for all, or one for each of the {channels} channels; {given} were given").into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The bound as a tensor that broadcasts to `[1, C, ...]` of an input with `channels` and `rank` axes, batch
     /// included.
     fn tensor(&self, channels: usize, rank: usize) -> Result<Tensor, ComputeError> {
+        self.fits(channels).map_err(|needs| attribute("ZBox", "bounds", needs.into_owned()))?;
         let values = match self {
             Self::All(value) => vec![*value],
-            Self::Channels(values) if values.len() == channels => values.clone(),
-            Self::Channels(values) => {
-                let reason = format!("{} bounds for an input of {channels} channels", values.len());
-                return Err(attribute("ZBox", "bounds", reason));
-            }
+            Self::Channels(values) => values.clone(),
         };
         let mut shape = vec![1; rank.max(2)];
         shape[1] = values.len();
@@ -91,8 +101,14 @@ impl AffineRule for ZBox {
         self.zero_bias
     }
 
+    fn fits(&self, sample: &[usize]) -> Result<(), Cow<'static, str>> {
+        let channels = channels(sample);
+        self.low.fits(channels)?;
+        self.high.fits(channels)
+    }
+
     fn branches(&self, x: &Tensor) -> Result<Vec<Branch>, ComputeError> {
-        let channels = x.sample_shape().first().copied().unwrap_or(1);
+        let channels = channels(x.sample_shape());
         let constant = |bound: &Bound| bound.tensor(channels, x.rank()).map(InputPart::Constant);
         let term = |sign, input, part| Term { sign, input, weight: part, bias: self.bias(part) };
         let terms = vec![
@@ -102,4 +118,9 @@ impl AffineRule for ZBox {
         ];
         Ok(vec![Branch { coefficient: 1.0, gate: Gate::All, terms }])
     }
+}
+
+/// The number of channels of samples of a shape.
+fn channels(sample: &[usize]) -> usize {
+    sample.first().copied().unwrap_or(1)
 }

@@ -95,8 +95,8 @@ fn a_gate_gets_nothing() {
     assert_eq!((handed[0].data(), handed[0].shape()), (&[0.0, 0.0][..], &[1, 2, 1][..]));
     assert_eq!(handed[1].data(), relevance.data());
     assert_eq!(prepared.account(&backend, &relevance, &Rows::identity(1)).unwrap(), Budget::Kept);
-    assert!(SignalTakesAll { signal: 2 }.accepts(&Product).is_err());
-    assert!(rule.accepts(&MatrixProduct).is_err());
+    assert!(SignalTakesAll { signal: 2 }.accepts(&Product, &[&[1, 2], &[1, 2]], &[1, 2]).is_err());
+    assert!(rule.accepts(&MatrixProduct, &[&[2, 2], &[2, 2]], &[2, 2]).is_err());
 }
 
 /// What a matrix product's halves keep is what the stabilizer took.

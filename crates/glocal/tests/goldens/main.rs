@@ -149,7 +149,7 @@ impl Oracle {
             .as_array()
             .unwrap()
             .iter()
-            .map(|condition| self.condition(model, condition.as_array().unwrap(), &case["mask_map"]))
+            .map(|condition| self.condition(model, condition.as_array().unwrap()))
             .collect();
         let initial = match case["init_rel"]["kind"].as_str() {
             None => Initial::Value,
@@ -245,7 +245,7 @@ impl Oracle {
         Ok(failures)
     }
 
-    fn condition(&self, model: &Model, entries: &[Value], mask_map: &Value) -> Condition {
+    fn condition(&self, model: &Model, entries: &[Value]) -> Condition {
         let mut condition = Condition { target: Target::Everything, layers: Vec::new() };
         let numbers = |ids: &Value| -> Vec<usize> {
             ids.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as usize).collect()
@@ -269,7 +269,6 @@ impl Oracle {
                     Selection::neurons(neurons)
                 }
             };
-            let _ = mask_map;
             condition.layers.push((node, selection));
         }
         condition

@@ -37,6 +37,15 @@ impl Builder {
         Self { model }
     }
 
+    /// Fixes the batch of the input, as exporters do.
+    pub fn batch(self, size: usize) -> Self {
+        self.change(|model| {
+            if let Some(shape) = &mut model.graph.inputs[0].shape {
+                shape[0] = Dimension::Fixed(size);
+            }
+        })
+    }
+
     pub fn opset(mut self, version: i64) -> Self {
         self.model.opset_imports.insert(String::new(), version);
         self

@@ -4,6 +4,7 @@
 
 mod exporters;
 mod graph;
+mod meaning;
 mod opsets;
 mod oracle;
 mod refusal;

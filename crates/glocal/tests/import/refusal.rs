@@ -98,6 +98,31 @@ fn unsupported_nodes_are_named_with_what_is_wrong() {
             "reshape",
         ),
         ("a reshape by an activation", image().node("n", "Reshape", "x x -> y", &[]), "shape must be a constant"),
+        (
+            "a power that adds an axis",
+            vector().floats("e", &[1, 1, 1]).node("n", "Pow", "x e -> y", &[]),
+            "shape [1, 1, 1]",
+        ),
+        (
+            "a slope that adds an axis",
+            vector().floats("e", &[1, 1, 1]).node("n", "PRelu", "x e -> y", &[]),
+            "shape [1, 1, 1]",
+        ),
+        (
+            "a bound that adds an axis",
+            vector().floats("e", &[1, 1, 1]).node("n", "Max", "x e -> y", &[]),
+            "shape [1, 1, 1]",
+        ),
+        (
+            "a repetition of a batch of 4",
+            vector().batch(4).integers("r", &[4, 1]).node("n", "Tile", "x r -> y", &[]),
+            "a repetition of the batch",
+        ),
+        (
+            "a reshape to another batch than the file's",
+            vector().batch(4).integers("shape", &[2, -1]).node("n", "Reshape", "x shape -> y", &[]),
+            "mixes samples",
+        ),
         ("a flatten of everything", image().node("n", "Flatten", "x -> y", &[("axis", int(0))]), "flatten"),
         ("a flatten of some axes", image().node("n", "Flatten", "x -> y", &[("axis", int(2))]), "flatten"),
         ("a softmax over the batch", vector().node("n", "Softmax", "x -> y", &[("axis", int(0))]), "axis 0"),

@@ -165,3 +165,25 @@ fn a_scan_needs_a_sample_for_each_input() {
     }
     assert!(scan.observe(&x, &ids(3), &[], &Cancel::default()).is_ok());
 }
+
+/// Rules that do not fit a layer are found before any work, with the layer's name and what the rule needs.
+#[test]
+fn rules_that_do_not_fit_are_found_when_they_are_assigned() {
+    let entry = |entry: &str| format!("extends = \"epsilon-plus\"\n[[rules]]\n{entry}");
+    let cases = [
+        ("kind = \"dense\"\nrule = \"pass\"", "an input of the output's shape"),
+        ("kind = \"max-pool\"\nrule = \"pass\"", "an input of the output's shape"),
+        ("kind = \"sum\"\nrule = \"pass\"", "an op with one input"),
+        ("kind = \"relu\"\nrule = \"z-plus\"", "a convolution or dense layer"),
+        (
+            "kind = \"convolution\"\nfirst = true\nrule = \"z-box\"\nlow = [-1, -1]\nhigh = [1, 1]",
+            "one bound for all, or one for each of the 3 channels; 2 were given",
+        ),
+    ];
+    for (rule, needs) in cases {
+        let composite = glocal::Composite::from_toml(&entry(rule)).unwrap();
+        let error = Attributor::new(merged("resnet_tiny"), composite).unwrap_err();
+        let is_wrong_rule = matches!(error.kind(), RequestErrorKind::WrongRule { .. });
+        assert!(is_wrong_rule && error.to_string().contains(needs), "{rule}: {error}");
+    }
+}

@@ -110,7 +110,7 @@ fn number(value: &toml::Value) -> Option<f32> {
 }
 
 pub(super) fn expected(name: &'static str, expected: &'static str) -> RequestError {
-    RequestErrorKind::Parameter { name, expected }.into()
+    RequestErrorKind::Entry { name, expected }.into()
 }
 
 /// The error of a name that is none of `names`.

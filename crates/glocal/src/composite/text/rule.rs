@@ -56,7 +56,11 @@ pub(super) fn rule(fields: &Fields) -> Result<Arc<dyn Rule>, RequestError> {
             Arc::new(ZBox { low, high, stabilizer: fields.stabilizer()?, zero_bias: zero_bias()? })
         }
         "w-square" => Arc::new(WSquare { stabilizer: fields.stabilizer()?, zero_bias: zero_bias()? }),
-        "flat" => Arc::new(Flat { stabilizer: fields.stabilizer()? }),
+        "flat" => {
+            // It has no bias in any case.
+            let _ = zero_bias()?;
+            Arc::new(Flat { stabilizer: fields.stabilizer()? })
+        }
         "norm" => Arc::new(Norm { stabilizer: fields.stabilizer()? }),
         "halves" => Arc::new(Halves { stabilizer: fields.stabilizer()? }),
         "signal-takes-all" => {

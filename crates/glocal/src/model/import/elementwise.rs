@@ -61,7 +61,9 @@ pub(super) fn activation(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, Mode
         "Log" => Activation::Logarithm,
         "Abs" => Activation::Absolute,
         "Pow" => match reader.floats(1, "the exponent")? {
-            Some(exponent) if exponent.len() == 1 => Activation::Power { exponent: exponent.data()[0] },
+            Some(exponent) if exponent.len() == 1 => {
+                Activation::Power { exponent: aligned(reader, x, &exponent)?.data()[0] }
+            }
             _ => return Err(unsupported("a power with other than one constant exponent")),
         },
         _ => {
@@ -73,7 +75,7 @@ pub(super) fn activation(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, Mode
                     _ => Err(wrong(name, "one number")),
                 }
             };
-            Activation::Clip { min: bound(1, "min", f32::NEG_INFINITY)?, max: bound(2, "max", f32::INFINITY)? }
+            clip(bound(1, "min", f32::NEG_INFINITY)?, bound(2, "max", f32::INFINITY)?)
         }
     };
     reader.output(op, vec![x])
@@ -135,21 +137,25 @@ pub(super) fn bound(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelErro
             continue;
         }
         let constant = reader.floats(index, "the operand")?.filter(|constant| constant.len() == 1);
-        let bound = constant.ok_or_else(|| wrong("the operand", "one number"))?.data()[0];
+        let constant = constant.ok_or_else(|| wrong("the operand", "one number"))?;
+        let bound = aligned(reader, x, &constant)?.data()[0];
         if is_maximum { min = min.max(bound) } else { max = max.min(bound) }
     }
-    reader.output(Activation::Clip { min, max }, vec![x])
+    reader.output(clip(min, max), vec![x])
+}
+
+/// What keeps its input within bounds; without an upper one, at zero, it is a ReLU, and rules for those are for it.
+fn clip(min: f32, max: f32) -> Activation {
+    if (min, max) == (0.0, f32::INFINITY) { Activation::Relu } else { Activation::Clip { min, max } }
 }
 
 pub(super) fn p_relu(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError> {
     let x = reader.activation(0)?;
     let slope = reader.floats(1, "slope")?.ok_or_else(|| wrong("slope", "a constant"))?;
+    let slope = aligned(reader, x, &slope)?;
     match slope.data() {
         [alpha] => reader.output(Activation::LeakyRelu { alpha: *alpha }, vec![x]),
-        _ => {
-            let slope = aligned(reader, x, &slope)?;
-            reader.output(PRelu { slope }, vec![x])
-        }
+        _ => reader.output(PRelu { slope }, vec![x]),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod arithmetic;
 mod movement;
+mod reduction;
 
 use glocal_onnx::{Attribute, ElementType};
 
@@ -53,9 +54,11 @@ pub(super) fn fold(reader: &mut NodeReader<'_>) -> Result<Option<Value>, ModelEr
         "Transpose" => Some(movement::transpose(reader, first)?),
         "Expand" => movement::expand(first, &operands)?,
         "Slice" => movement::slice(reader, first)?,
+        "Tile" => movement::tile(first, &operands)?,
         "ConstantOfShape" => movement::constant_of_shape(reader, first)?,
         "Range" => arithmetic::range(&operands)?,
         "Where" => arithmetic::choose(&operands)?,
+        op_type if op_type.starts_with("Reduce") => reduction::reduce(reader, first)?,
         op_type => arithmetic::element_wise(op_type, &operands)?,
     };
     match folded {

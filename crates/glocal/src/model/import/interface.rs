@@ -32,6 +32,14 @@ pub(super) fn output_name(graph: &glocal_onnx::Graph, options: &ImportOptions) -
     }
 }
 
+/// The batch that the file declares for its input, when it is a number.
+pub(super) fn declared_batch(graph: &glocal_onnx::Graph) -> Option<i64> {
+    match graph.data_inputs().next()?.shape.as_deref()?.first()? {
+        Dimension::Fixed(size) => i64::try_from(*size).ok(),
+        Dimension::Named(_) | Dimension::Unknown => None,
+    }
+}
+
 /// The name of the model's input and the shape of one sample.
 pub(super) fn input_shape(
     graph: &glocal_onnx::Graph,

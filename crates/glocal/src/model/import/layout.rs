@@ -150,7 +150,7 @@ pub(super) fn reshape(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelEr
             if target == [Size::Fixed(-1)] && !shape.is_empty() {
                 return Ok(vec![Value::Samples(x)]);
             }
-            reshaped(&shape, &target, zero_is_zero)?
+            reshaped(reader, &shape, &target, zero_is_zero)?
         }
         "Flatten" => match reader.int("axis")?.unwrap_or(1) {
             1 => vec![shape.iter().product()],
@@ -166,7 +166,12 @@ pub(super) fn reshape(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelEr
 }
 
 /// The shape of one sample after a reshape to `target`, batch included.
-fn reshaped(shape: &[usize], target: &[Size], zero_is_zero: bool) -> Result<Vec<usize>, ModelError> {
+fn reshaped(
+    reader: &NodeReader<'_>,
+    shape: &[usize],
+    target: &[Size],
+    zero_is_zero: bool,
+) -> Result<Vec<usize>, ModelError> {
     let mixes = || unsupported("a reshape that mixes samples");
     let count: usize = shape.iter().product();
     let [batch, rest @ ..] = target else { return Err(mixes()) };
@@ -190,12 +195,11 @@ fn reshaped(shape: &[usize], target: &[Size], zero_is_zero: bool) -> Result<Vec<
     if let Some(index) = open {
         sample[index] = count.checked_div(known).unwrap_or(0);
     }
-    // The batch: named as itself, copied, left open while the sample is complete, or fixed at 1 by the exporter.
-    let batch_stays = match batch {
-        Size::Batch(1) | Size::Fixed(1) => true,
+    let batch_stays = match *batch {
         Size::Fixed(0) => !zero_is_zero,
+        // Left open while the sample is complete.
         Size::Fixed(-1) => open.is_none(),
-        _ => false,
+        size => reader.is_batch(size),
     };
     let fits = sample.iter().try_fold(1usize, |count, &size| count.checked_mul(size)) == Some(count);
     if batch_stays && fits { Ok(sample) } else { Err(mixes()) }

@@ -13,11 +13,19 @@ use crate::model::import::value::{Constant, Size, Value};
 use crate::model::{Graph, Node, NodeId};
 use crate::op::{Op, Structure};
 
+/// What the file says of all of its nodes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FileFacts {
+    pub(super) opset: i64,
+    /// The batch, when the exporter fixed it.
+    pub(super) batch: Option<i64>,
+}
+
 /// One ONNX node on its way into the graph.
 pub(super) struct NodeReader<'a> {
     node: &'a glocal_onnx::Node,
     operands: Vec<Option<Value>>,
-    opset: i64,
+    file: FileFacts,
     /// How often each value is still taken.
     uses: &'a BTreeMap<String, usize>,
     room: &'a Room,
@@ -29,12 +37,12 @@ impl<'a> NodeReader<'a> {
     pub(super) fn new(
         node: &'a glocal_onnx::Node,
         operands: Vec<Option<Value>>,
-        opset: i64,
+        file: FileFacts,
         uses: &'a BTreeMap<String, usize>,
         room: &'a Room,
         graph: &'a mut Graph,
     ) -> Self {
-        Self { node, operands, opset, uses, room, graph, read: RefCell::default() }
+        Self { node, operands, file, uses, room, graph, read: RefCell::default() }
     }
 
     pub(super) fn op_type(&self) -> &'a str {
@@ -42,7 +50,17 @@ impl<'a> NodeReader<'a> {
     }
 
     pub(super) fn opset(&self) -> i64 {
-        self.opset
+        self.file.opset
+    }
+
+    /// Whether a size of axis 0 is the batch: named as itself, or as the number that the exporter fixed it at. 1 is that
+    /// even where the input's batch is open: exporters trace one sample.
+    pub(super) fn is_batch(&self, size: Size) -> bool {
+        match size {
+            Size::Batch(count) => count == 1,
+            Size::Fixed(size) => size == 1 || self.file.batch == Some(size),
+            Size::Sample { .. } => false,
+        }
     }
 
     /// Fails when the node has attributes that nobody asked for.

@@ -93,6 +93,9 @@ pub(super) fn tile(reader: &mut NodeReader<'_>) -> Result<Vec<Value>, ModelError
     if repeats.len() != reader.shape(x).len() + 1 {
         return Err(wrong("repeats", "one number for each axis"));
     }
+    if repeats[0] != 1 {
+        return Err(unsupported("a repetition of the batch"));
+    }
     let repeats: Vec<Size> = repeats.into_iter().map(Size::Fixed).collect();
     let repeats = per_axis(reader, x, &repeats, |_, repeats| Some(repeats))?;
     Ok(vec![Value::Node(repeated(reader, x, &repeats)?)])
@@ -114,7 +117,7 @@ fn per_axis(
     for (index, size) in target.iter().enumerate() {
         let axis = missing + index;
         match (axis, size) {
-            (0, Size::Batch(1) | Size::Fixed(1)) => {}
+            (0, size) if reader.is_batch(*size) => {}
             (0, _) => return Err(unsupported("a repetition of the batch")),
             (_, Size::Batch(_) | Size::Sample { .. }) => return Err(unsupported("a size that depends on the batch")),
             (_, Size::Fixed(target)) => {

@@ -72,9 +72,9 @@ fn binary(
             Ok(combined.map(|elements| Constant::integers(shape, elements)))
         }
         (ConstantData::Float(a), ConstantData::Float(b)) => {
-            if op_type == "Equal" {
-                let same = pairs.map(|[at_a, at_b]| Size::Fixed(i64::from(a.data()[at_a] == b.data()[at_b])));
-                return Ok(Some(Constant::integers(shape, same.collect())));
+            if let Some(compare) = comparison::<f32>(op_type) {
+                let truth = pairs.map(|[at_a, at_b]| Size::Fixed(i64::from(compare(&a.data()[at_a], &b.data()[at_b]))));
+                return Ok(Some(Constant::integers(shape, truth.collect())));
             }
             let function: fn(f32, f32) -> f32 = match op_type {
                 "Add" => |a, b| a + b,
@@ -89,8 +89,26 @@ fn binary(
             let data = pairs.by_ref().map(|[at_a, at_b]| function(a.data()[at_a], b.data()[at_b])).collect();
             Ok(Some(Constant::float(Tensor::new(shape, data)?)))
         }
+        // The one op on floats whose exponents may be integers.
+        (ConstantData::Float(a), ConstantData::Integer { .. }) if op_type == "Pow" => {
+            let Some(b) = b.as_float() else { return Ok(None) };
+            let data = pairs.map(|[at_a, at_b]| a.data()[at_a].powf(b.data()[at_b])).collect();
+            Ok(Some(Constant::float(Tensor::new(shape, data)?)))
+        }
         _ => Ok(None),
     }
+}
+
+/// An op that compares two numbers.
+fn comparison<T: PartialOrd>(op_type: &str) -> Option<fn(&T, &T) -> bool> {
+    Some(match op_type {
+        "Equal" => T::eq,
+        "Less" => T::lt,
+        "LessOrEqual" => T::le,
+        "Greater" => T::gt,
+        "GreaterOrEqual" => T::ge,
+        _ => return None,
+    })
 }
 
 fn combine(op_type: &str, a: Size, b: Size) -> Option<Size> {
@@ -107,7 +125,11 @@ fn combine(op_type: &str, a: Size, b: Size) -> Option<Size> {
         }
         ("Max", Fixed(a), Fixed(b)) => Fixed(a.max(b)),
         ("Min", Fixed(a), Fixed(b)) => Fixed(a.min(b)),
-        ("Equal", Fixed(a), Fixed(b)) => Fixed(i64::from(a == b)),
+        ("And", Fixed(a), Fixed(b)) => Fixed(i64::from(a != 0 && b != 0)),
+        ("Or", Fixed(a), Fixed(b)) => Fixed(i64::from(a != 0 || b != 0)),
+        (op_type, Fixed(a), Fixed(b)) if comparison::<i64>(op_type).is_some() => {
+            Fixed(i64::from(comparison(op_type)?(&a, &b)))
+        }
         // A batch is at least 1, so that no multiple of it is what marks an open size.
         ("Equal", Batch(a), Fixed(b)) | ("Equal", Fixed(b), Batch(a)) if a > 0 && b <= 0 => Fixed(0),
         ("Add", Batch(a), Batch(b)) => Batch(a.checked_add(b)?),

@@ -7,7 +7,7 @@ use crate::model::import::reader::{NodeReader, wrong};
 use crate::model::import::value::{Constant, ConstantData, Size};
 
 /// The axis that `axis` means among `rank`.
-fn counted(axis: i64, rank: usize) -> Result<usize, ModelError> {
+pub(super) fn counted(axis: i64, rank: usize) -> Result<usize, ModelError> {
     let axis = if axis < 0 { axis.checked_add(rank as i64).unwrap_or(-1) } else { axis };
     usize::try_from(axis).ok().filter(|&axis| axis < rank).ok_or_else(|| wrong("axis", "one of the operand's axes"))
 }
@@ -197,6 +197,27 @@ pub(super) fn expand(data: &Constant, operands: &[Constant]) -> Result<Option<Co
     let count = check_growth(elements(&broadcast.shape), std::slice::from_ref(data))?;
     let positions = (0..count).map(|index| broadcast.position(data.shape(), index));
     data.select(broadcast.shape.clone(), positions).map(Some)
+}
+
+pub(super) fn tile(data: &Constant, operands: &[Constant]) -> Result<Option<Constant>, ModelError> {
+    let Some(repeats) = operands.get(1).and_then(Constant::sizes).and_then(fixed) else { return Ok(None) };
+    let repeats: Option<Vec<usize>> = repeats.into_iter().map(|count| usize::try_from(count).ok()).collect();
+    let sizes = data.shape();
+    let repeats = repeats.filter(|repeats| repeats.len() == sizes.len());
+    let repeats = repeats.ok_or_else(|| wrong("repeats", "a count for each axis"))?;
+    let shape: Option<Vec<usize>> = sizes.iter().zip(&repeats).map(|(size, count)| size.checked_mul(*count)).collect();
+    let count = check_growth(shape.as_deref().and_then(elements), std::slice::from_ref(data))?;
+    let shape = shape.unwrap_or_default();
+    let position = |mut index: usize| {
+        let (mut position, mut stride) = (0, 1);
+        for (&size, &tiled) in sizes.iter().zip(&shape).rev() {
+            position += index % tiled % size * stride;
+            index /= tiled;
+            stride *= size;
+        }
+        position
+    };
+    data.select(shape.clone(), (0..count).map(position)).map(Some)
 }
 
 pub(super) fn constant_of_shape(reader: &NodeReader<'_>, shape: &Constant) -> Result<Option<Constant>, ModelError> {
