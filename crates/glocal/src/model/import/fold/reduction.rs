@@ -13,8 +13,10 @@ const BYTES_READ_PER_BYTE: usize = 64;
 /// From here on a f64 is no integer any more.
 const LARGEST_WHOLE: f64 = (1_u64 << 53) as f64;
 
-/// What a reduction makes of the numbers that it folds.
-fn folding(op_type: &str) -> Option<fn(&mut dyn Iterator<Item = f64>, usize) -> f64> {
+/// What a reduction makes of the numbers that it folds, and their count.
+type Folding = fn(&mut dyn Iterator<Item = f64>, usize) -> f64;
+
+fn folding(op_type: &str) -> Option<Folding> {
     Some(match op_type {
         "ReduceSum" => |line, _| line.sum(),
         "ReduceMean" => |line, count| line.sum::<f64>() / count as f64,
