@@ -21,6 +21,7 @@ pub mod pool;
 pub mod reduce;
 pub mod resample;
 pub mod softmax;
+mod sparse;
 
 use std::fmt;
 

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::model::NodeId;
 
 /// The work that a request takes, as it is planned. Counts are exact, multiply-adds and bytes rough: relevance that goes down in
-/// patches (see [`Patch`](crate::op::Patch)) counts as that of whole layers.
+/// patches (see [`Patch`](crate::op::Patch)), or in few channels, counts as that of whole layers.
 ///
 /// For methods with several ways down, this is one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]

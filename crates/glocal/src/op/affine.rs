@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use glocal_compute::backend::{Map, PackedWeight, Zip};
-use glocal_compute::{Backend, ComputeError, Tensor};
+use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
 use crate::op::{Op, Patch};
 
@@ -163,6 +163,16 @@ impl Parameters {
         }
         list.push((part, made.clone()));
         Ok(made)
+    }
+
+    /// The changed weights of some outputs, `[outputs, ...]`.
+    pub(crate) fn of_outputs(
+        &self,
+        backend: &dyn Backend,
+        part: Part,
+        outputs: &[usize],
+    ) -> Result<Tensor, ComputeError> {
+        part.of(backend, &backend.gather_rows(&self.weight, &Rows::new(outputs))?)
     }
 
     /// The changed bias; `None` without one.

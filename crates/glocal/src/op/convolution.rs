@@ -6,6 +6,7 @@ use glocal_compute::backend::PackedWeight;
 use glocal_compute::{Backend, ComputeError, ConvolutionGeometry, Rows, Tensor};
 
 use crate::op::affine::broadcast_bias;
+use crate::op::sparse::transpose_rows;
 use crate::op::{
     Affine, DefaultRule, Grown, Op, OpKind, Parameters, Part, Patch, Patches, Propagate, Structure, Within, attribute,
     elements, single,
@@ -97,7 +98,14 @@ impl Affine for Convolution {
         input_shape: &[usize],
     ) -> Result<Tensor, ComputeError> {
         let spatial = input_shape.get(1..).unwrap_or(&[]);
-        backend.convolution_input_gradient(r, &self.packed(backend, weight)?, spatial)
+        let dense = |r: &Tensor| backend.convolution_input_gradient(r, &self.packed(backend, weight)?, spatial);
+        if self.geometry.group != 1 {
+            return dense(r);
+        }
+        transpose_rows(backend, r, 0, dense, |r, channels| {
+            let weights = self.parameters.of_outputs(backend, weight, channels)?;
+            backend.convolution_input_gradient(r, &backend.pack_convolution(&weights, &self.geometry)?, spatial)
+        })
     }
 
     fn patches(&self, output: &Patch, input_shape: &[usize], output_shape: &[usize]) -> Option<Patches> {

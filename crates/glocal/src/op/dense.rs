@@ -7,6 +7,7 @@ use glocal_compute::{Backend, ComputeError, Tensor};
 
 use crate::op::affine::broadcast_bias;
 use crate::op::convolution::Transposed;
+use crate::op::sparse::transpose_rows;
 use crate::op::{Affine, DefaultRule, Op, OpKind, Parameters, Part, Propagate, Structure, attribute, elements, single};
 
 /// `[N, ..., C] → [N, ..., K]` with weights `[K, C]` and a bias `[K]`; `alpha`, `beta` and `transB` of `Gemm` are
@@ -88,7 +89,11 @@ impl Affine for Dense {
         weight: Part,
         _: &[usize],
     ) -> Result<Tensor, ComputeError> {
-        backend.dense_input_gradient(r, &self.packed(backend, weight)?)
+        let dense = |r: &Tensor| backend.dense_input_gradient(r, &self.packed(backend, weight)?);
+        transpose_rows(backend, r, r.rank().saturating_sub(2), dense, |r, units| {
+            let weights = self.parameters.of_outputs(backend, weight, units)?;
+            backend.dense_input_gradient(r, &backend.pack_dense(&weights)?)
+        })
     }
 
     fn parameter_count(&self) -> usize {

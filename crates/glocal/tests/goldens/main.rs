@@ -14,21 +14,7 @@ use glocal::attribution::{Attributor, Condition, Initial, Pairing, Request, Scop
 use glocal::concept::Selection;
 use glocal::model::Model;
 use serde_json::Value;
-use support::{Oracle, composite, tolerance};
-
-/// The models of the oracle.
-const MODELS: [&str; 10] = [
-    "mlp",
-    "vgg_tiny",
-    "resnet_tiny",
-    "inception_tiny",
-    "mobile_tiny",
-    "conv1d_tiny",
-    "conv3d_tiny",
-    "conv_zoo",
-    "unet_tiny",
-    "parallel_linear",
-];
+use support::{MODELS, Oracle, composite, tolerance};
 
 #[test]
 fn relevance_equals_the_reference_rules() {

@@ -14,6 +14,20 @@ use glocal_compute::{CpuBackend, Tensor};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
+/// All models of the oracle.
+pub const MODELS: [&str; 10] = [
+    "mlp",
+    "vgg_tiny",
+    "resnet_tiny",
+    "inception_tiny",
+    "mobile_tiny",
+    "conv1d_tiny",
+    "conv3d_tiny",
+    "conv_zoo",
+    "unet_tiny",
+    "parallel_linear",
+];
+
 /// One model of the oracle.
 pub struct Oracle {
     pub name: String,

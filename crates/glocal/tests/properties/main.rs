@@ -34,20 +34,7 @@ use glocal::model::{Model, NodeId};
 use glocal_compute::Tensor;
 use proptest::prelude::{ProptestConfig, Strategy, any};
 use safetensors::SafeTensors;
-
-/// All models of the oracle.
-const ALL_MODELS: [&str; 10] = [
-    "mlp",
-    "vgg_tiny",
-    "resnet_tiny",
-    "inception_tiny",
-    "mobile_tiny",
-    "conv1d_tiny",
-    "conv3d_tiny",
-    "conv_zoo",
-    "unet_tiny",
-    "parallel_linear",
-];
+use support::MODELS as ALL_MODELS;
 
 /// Those with a row of classes at the end.
 const MODELS: [&str; 7] =
