@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use glocal_compute::{Backend, ComputeError, Rows, SliceRange, Tensor};
+use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
 /// Rows with at most one in so many channels that are not zero are propagated with their weights alone, if they have many
 /// positions.
@@ -34,10 +34,9 @@ pub(crate) fn transpose_rows(
     let mut data = Vec::new();
     let mut shape = Vec::new();
     for (channels, rows) in groups {
-        let some = backend.gather_rows(r, &Rows::new(rows.as_slice()))?;
         let share = match channels {
-            None => dense(&some)?,
-            Some(channels) => sparse(&only(backend, &some, channel_axis, &channels)?, &channels)?,
+            None => dense(&backend.gather_rows(r, &Rows::new(rows.as_slice()))?)?,
+            Some(channels) => sparse(&only(r, &rows, channel_axis, &channels)?, &channels)?,
         };
         let len = share.row_len();
         data.resize(r.batch() * len, 0.0);
@@ -75,17 +74,18 @@ fn few_channels(sample: &[f32], shape: &[usize], channel_axis: usize) -> Option<
     (!few.is_empty()).then_some(few)
 }
 
-/// Some channels of rows.
-fn only(backend: &dyn Backend, r: &Tensor, channel_axis: usize, channels: &[usize]) -> Result<Tensor, ComputeError> {
-    let part = |&channel: &usize| {
-        let range = |(axis, &size): (usize, &usize)| match axis == channel_axis {
-            true => SliceRange { start: channel, step: 1, count: 1 },
-            false => SliceRange { start: 0, step: 1, count: size },
-        };
-        backend.slice(r, &r.sample_shape().iter().enumerate().map(range).collect::<Vec<_>>())
-    };
-    let parts = channels.iter().map(part).collect::<Result<Vec<_>, _>>()?;
-    backend.concat(&parts.iter().collect::<Vec<_>>(), channel_axis + 1)
+/// Some channels of some rows.
+fn only(r: &Tensor, rows: &[usize], channel_axis: usize, channels: &[usize]) -> Result<Tensor, ComputeError> {
+    let mut shape = r.shape().to_vec();
+    let (count, inner) = (shape[channel_axis + 1], shape[channel_axis + 2..].iter().product::<usize>());
+    (shape[0], shape[channel_axis + 1]) = (rows.len(), channels.len());
+    let mut data = Vec::with_capacity(shape.iter().product());
+    for &row in rows {
+        for outer in r.row(row).chunks_exact((count * inner).max(1)) {
+            channels.iter().for_each(|channel| data.extend_from_slice(&outer[channel * inner..(channel + 1) * inner]));
+        }
+    }
+    Tensor::new(shape, data)
 }
 
 #[cfg(test)]
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
     use crate::op::convolution::Convolution;
     use crate::op::dense::Dense;
-    use crate::op::{Affine, Op, Parameters, Part};
+    use crate::op::{Affine, Parameters, Part};
 
     /// Hands every element of the channels on, times its channel plus one, and notes which rows it was given.
     fn scaled(channel_axis: usize, r: &Tensor) -> (Tensor, Vec<(Vec<usize>, usize)>) {
