@@ -5,15 +5,8 @@ use glocal::op::OpKind;
 use image::RgbImage;
 
 use super::{ConceptFindings, Findings, LayerFindings, ReferenceFindings, View};
-use crate::picture::{ColorMap, Heatmap, HeatmapStyle, OverlayStyle, PictureError, overlay};
+use crate::picture::{ColorMap, Heatmap, HeatmapStyle, OverlayStyle, PictureError, is_photograph, overlay};
 use crate::report::{ConceptCard, ConservationRow, Explanation, LayerSection, Picture, Prediction, Reference};
-
-/// How weak relevance fades out over samples that are no photographs: relevance is coarser there, and the default would
-/// show it as haze.
-const COARSE_EXPONENT: f32 = 0.8;
-
-/// Pictures whose shorter side is at least this long are photographs, and kept as such.
-const PHOTOGRAPH_SIDE: u32 = 128;
 
 /// How findings are shown.
 #[derive(Debug, Clone)]
@@ -76,10 +69,7 @@ impl Findings {
     /// # Errors
     /// Never for findings as they were made.
     pub fn overlay_picture(&self, color_map: &ColorMap) -> Result<RgbImage, PictureError> {
-        let mut style = OverlayStyle { color_map: color_map.clone(), ..OverlayStyle::default() };
-        if !is_photograph(&self.sample.picture) {
-            style.exponent = COARSE_EXPONENT;
-        }
+        let style = OverlayStyle { color_map: color_map.clone(), ..OverlayStyle::over(&self.sample.picture) };
         overlay(&self.sample.picture, &self.of_sample(&self.heatmap)?, &style)
     }
 
@@ -195,10 +185,6 @@ fn reference(found: &ReferenceFindings, id: usize, illustration: &Illustration<'
         region: Some(picture(&masked, format!("channel {id} in sample {}", entry.sample.0))?),
         caption: format!("{class} {}", caption_number(entry.score)),
     })
-}
-
-fn is_photograph(image: &RgbImage) -> bool {
-    image.width().min(image.height()) >= PHOTOGRAPH_SIDE
 }
 
 fn picture(image: &RgbImage, description: String) -> Result<Picture, PictureError> {
