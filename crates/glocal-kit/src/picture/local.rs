@@ -66,16 +66,11 @@ pub struct LocalConcept<'a> {
 }
 
 impl LocalRow<'_> {
-    /// The scale of a row's colors: the largest size of relevance that any of its heatmaps has inside of the region (in all
-    /// of the picture where that is 0), so that its concepts compare there and what they have elsewhere hides nothing.
-    fn largest(&self) -> f32 {
+    /// The scale of a row's colors, so that its concepts compare inside of the region and what they have elsewhere hides nothing:
+    /// the largest of its heatmaps' [scales](scale) there, or in all of the picture where that is 0.
+    fn scale(&self) -> f32 {
         let largest = |pixels: Option<&[bool]>| {
-            let of = |concept: &LocalConcept<'_>| {
-                let inside = |place: &usize| pixels.is_none_or(|pixels| pixels.get(*place) == Some(&true));
-                let sizes = concept.heatmap.iter().map(|value| value.abs()).enumerate();
-                sizes.filter(|(place, size)| size.is_finite() && inside(place)).map(|(_, size)| size).fold(0.0, f32::max)
-            };
-            self.concepts.iter().map(of).fold(0.0, f32::max)
+            self.concepts.iter().map(|concept| scale(concept.heatmap, pixels)).fold(0.0, f32::max)
         };
         let pixels = self.region.as_ref().map(|(region, _)| region.pixels());
         match largest(pixels.as_deref()) {
@@ -85,23 +80,34 @@ impl LocalRow<'_> {
     }
 }
 
+/// The size of relevance that no more than a hundredth of the pixels inside exceed. Single pixels often stand out of
+/// heatmaps of photographs, and would leave everything else pale.
+fn scale(heatmap: &[f32], pixels: Option<&[bool]>) -> f32 {
+    let inside = |place: usize| pixels.is_none_or(|pixels| pixels.get(place) == Some(&true));
+    let sizes = heatmap.iter().map(|value| value.abs()).enumerate();
+    let mut sizes: Vec<f32> =
+        sizes.filter(|(place, size)| size.is_finite() && inside(*place)).map(|(_, size)| size).collect();
+    sizes.sort_unstable_by(f32::total_cmp);
+    let exceeding = sizes.len() / 100;
+    sizes.iter().rev().nth(exceeding).copied().unwrap_or(0.0)
+}
+
 impl LocalPicture<'_> {
-    /// Draws the sheet. All overlays of a row share one scale, the target's heatmap has its own.
+    /// Draws the sheet. All overlays of a row share one scale, the target's heatmap has its own; beyond it colors are full.
     ///
     /// # Errors
     /// When a heatmap does not have a value for each pixel of the sample, or the sheet would be too large.
     pub fn draw(&self) -> Result<RgbImage, PictureError> {
         let (width, height) = self.sample.dimensions();
-        let side = (CELL * (f64::from(width.max(height)) / f64::from(width.min(height).max(1))).sqrt()).min(LONGEST) as u32;
+        let side =
+            (CELL * (f64::from(width.max(height)) / f64::from(width.min(height).max(1))).sqrt()).min(LONGEST) as u32;
         let plain = fit(self.sample, side)?;
         let outlines: Vec<Option<Outline>> = (self.rows.iter().enumerate())
-            .map(|(index, row)| {
-                row.region.as_ref().map(|(region, _)| Outline::new(region, plain.dimensions(), index))
-            })
+            .map(|(index, row)| row.region.as_ref().map(|(region, _)| Outline::new(region, plain.dimensions(), index)))
             .collect();
 
         let mut sample = plain.clone();
-        let mut heatmap = self.overlaid(self.heatmap, None, side)?;
+        let mut heatmap = self.overlaid(self.heatmap, scale(self.heatmap, None), side)?;
         for outline in outlines.iter().flatten() {
             outline.draw(&mut sample);
             outline.draw(&mut heatmap);
@@ -120,15 +126,17 @@ impl LocalPicture<'_> {
             if row.concepts.is_empty() {
                 continue;
             }
-            let largest = row.largest();
+            let largest = row.scale();
             let mut cells = Vec::with_capacity(row.concepts.len());
             for concept in &row.concepts {
-                let mut image = self.overlaid(concept.heatmap, Some(largest), side)?;
+                let mut image = self.overlaid(concept.heatmap, largest, side)?;
                 if let Some(outline) = outline {
                     outline.draw(&mut image);
                 }
                 cells.push(Cell::new(image, concept.label.as_str()));
             }
+            // Lines of the same length, as far as they go.
+            let columns = cells.len().div_ceil(cells.len().div_ceil(columns));
             let mark = outline.as_ref().map(|_| Outline::color(index));
             blocks.push(Block { mark, ..Block::wrapped(row.title.as_str(), cells, columns) });
         }
@@ -145,10 +153,11 @@ impl LocalPicture<'_> {
     }
 
     /// A heatmap over the sample, at the size of cells.
-    fn overlaid(&self, heatmap: &[f32], largest: Option<f32>, side: u32) -> Result<RgbImage, PictureError> {
+    fn overlaid(&self, heatmap: &[f32], largest: f32, side: u32) -> Result<RgbImage, PictureError> {
         let (width, height) = self.sample.dimensions();
         let heatmap = Heatmap::new(heatmap, width as usize, height as usize)?;
-        let style = OverlayStyle { color_map: self.color_map.clone(), largest, ..OverlayStyle::over(self.sample) };
+        let (color_map, largest) = (self.color_map.clone(), Some(largest));
+        let style = OverlayStyle { color_map, largest, ..OverlayStyle::over(self.sample) };
         fit(&overlay(self.sample, &heatmap, &style)?, side)
     }
 }
@@ -171,11 +180,19 @@ mod tests {
     #[test]
     fn a_rows_scale_is_that_of_its_region() {
         let region = Region::rectangle((0, 0, 1, 1), 2, 1).unwrap();
-        assert_eq!(row(Some(&region), &[&[-2.0, 9.0], &[1.0, 0.0]]).largest(), 2.0);
-        assert_eq!(row(None, &[&[-2.0, 9.0], &[1.0, 0.0]]).largest(), 9.0);
-        assert_eq!(row(Some(&region), &[&[0.0, 9.0]]).largest(), 9.0);
-        assert_eq!(row(Some(&region), &[&[f32::NAN, f32::INFINITY]]).largest(), 0.0);
-        assert_eq!(row(Some(&region), &[]).largest(), 0.0);
+        assert_eq!(row(Some(&region), &[&[-2.0, 9.0], &[1.0, 0.0]]).scale(), 2.0);
+        assert_eq!(row(None, &[&[-2.0, 9.0], &[1.0, 0.0]]).scale(), 9.0);
+        assert_eq!(row(Some(&region), &[&[0.0, 9.0]]).scale(), 9.0);
+        assert_eq!(row(Some(&region), &[&[f32::NAN, f32::INFINITY]]).scale(), 0.0);
+        assert_eq!(row(Some(&region), &[]).scale(), 0.0);
+    }
+
+    #[test]
+    fn a_hundredth_of_the_pixels_may_exceed_the_scale() {
+        let heatmap: Vec<f32> = (0..200).map(|value| -(value as f32)).collect();
+        assert_eq!(scale(&heatmap, None), 197.0);
+        assert_eq!(scale(&heatmap[..99], None), 98.0);
+        assert_eq!(scale(&[], None), 0.0);
     }
 
     #[test]
@@ -190,7 +207,11 @@ mod tests {
                 sample_label: "cat".into(),
                 heatmap: &heatmap,
                 heatmap_label: "heatmap".into(),
-                rows: vec![row(Some(&region), &[heatmap.as_slice(); 6]), row(None, &[heatmap.as_slice()]), row(Some(&region), &[])],
+                rows: vec![
+                    row(Some(&region), &[heatmap.as_slice(); 6]),
+                    row(None, &[heatmap.as_slice()]),
+                    row(Some(&region), &[]),
+                ],
                 notes: vec!["a note that is long enough to be wrapped ".repeat(8)],
                 color_map: ColorMap::default(),
             };

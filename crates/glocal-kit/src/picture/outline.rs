@@ -190,7 +190,9 @@ mod tests {
         for (width, height) in [(1, 1), (30, 4), (200, 100)] {
             let mut image = RgbImage::new(width, height);
             outline.label(&mut image, "I1").unwrap();
-            Outline::new(&region, (width, height), 7).label(&mut image, "a label that is longer than the picture").unwrap();
+            Outline::new(&region, (width, height), 7)
+                .label(&mut image, "a label that is longer than the picture")
+                .unwrap();
         }
     }
 }

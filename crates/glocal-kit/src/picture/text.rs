@@ -159,7 +159,9 @@ mod tests {
         let text = "a text of several words, and averyveryverylongwordthatfitsnowhere";
         let lines = lettering.wrapped(text, SIZE, 120);
         assert_eq!(lines.join(" "), text);
-        assert!(lines.len() > 2 && lines.iter().all(|line| line.starts_with("avery") || lettering.width(line, SIZE) <= 120));
+        assert!(
+            lines.len() > 2 && lines.iter().all(|line| line.starts_with("avery") || lettering.width(line, SIZE) <= 120)
+        );
         assert_eq!(lettering.wrapped(" \n ", SIZE, 120), [""; 0]);
     }
 

@@ -53,7 +53,8 @@ impl Pen {
 
     /// The bar of colors between the words for its ends, no wider than `room`.
     fn legend(&self, image: &mut RgbImage, colors: &[Color], (left, top): (u64, u64), room: u64) {
-        let [against, supporting] = ENDS.map(|word| u64::from(self.lettering.width(word, self.style.text)) + self.gap());
+        let [against, supporting] =
+            ENDS.map(|word| u64::from(self.lettering.width(word, self.style.text)) + self.gap());
         let bar = BAR.min(room.saturating_sub(against + supporting)).max(1);
         let (height, start) = (u64::from(self.style.text), left + against);
         let inset = self.line().saturating_sub(height) / 2;
