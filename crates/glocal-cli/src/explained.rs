@@ -99,7 +99,11 @@ impl Explained<'_> {
         };
         let layers = findings.layers.iter().map(|layer| {
             let concepts = layer.concepts.iter().map(concept_document).collect::<Vec<_>>();
-            json!({ "layer": layer.layer, "count": layer.count, "concepts": concepts })
+            let rest = layer
+                .rest
+                .as_ref()
+                .map(|rest| json!({ "count": rest.count, "supporting": rest.supporting, "opposing": rest.opposing }));
+            json!({ "layer": layer.layer, "count": layer.count, "concepts": concepts, "rest": rest })
         });
         json!({
             "sample": findings.sample.name,

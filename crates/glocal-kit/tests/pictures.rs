@@ -99,6 +99,7 @@ fn rows_and_columns_with_titles() {
         title: "Conditional heatmaps".into(),
         columns: ["Ärmel", "шов", "a title far too long for its column"].map(String::from).into(),
         rows: vec![row("channel 3", "bwr"), row("channel 14", "balanced"), row("channel 15", "coldnhot")],
+        ..Block::default()
     };
     check("rows.png", &ContactSheet { blocks: vec![block], ..ContactSheet::default() }.draw().unwrap());
 }

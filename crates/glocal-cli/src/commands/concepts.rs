@@ -45,7 +45,7 @@ stands the part of the channel's own relevance, sizes added, that lies in the re
 
 -o DIR writes for each layer SAMPLE__LAYER__concepts.png: the picture with its regions, the heatmap of the target, and for each
 region a row with the conditional heatmaps of its concepts (the first 16). A row has one scale: what a hundredth of the pixels
-in the region exceed, in the strongest of its heatmaps, has the full color. Besides, the conditional heatmap of each concept that is listed, and the heatmap of the target itself,
+in the region exceed, in the strongest of its heatmaps, has the full color (a quarter of that of the whole picture, if that is more). Besides, the conditional heatmap of each concept that is listed, and the heatmap of the target itself,
 each on its own scale as SAMPLE__LAYER__channel-ID__heatmap.png and ..._overlay.png. Existing files of those names are
 overwritten. --json lists concepts by layer, or with regions by layer and region.")]
 pub struct Concepts {

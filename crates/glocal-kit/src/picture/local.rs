@@ -6,6 +6,7 @@ use image::RgbImage;
 
 use super::error::PictureError;
 use super::frame::fit;
+use super::heatmap::prominent;
 use super::outline::Outline;
 use super::overlay::{OverlayStyle, overlay};
 use super::sheet::{Block, Cell, ContactSheet, Row, SheetStyle};
@@ -20,6 +21,9 @@ const LONGEST: f64 = 448.0;
 
 /// The width that rows of cells are filled to.
 const WIDTH: u32 = 1200;
+
+/// A third of the room that titles may take.
+const TITLE: u32 = 380;
 
 /// Room for the label of a cell.
 const LABEL: u32 = 150;
@@ -66,30 +70,23 @@ pub struct LocalConcept<'a> {
 }
 
 impl LocalRow<'_> {
-    /// The scale of a row's colors, so that its concepts compare inside of the region and what they have elsewhere hides nothing:
-    /// the largest of its heatmaps' [scales](scale) there, or in all of the picture where that is 0.
+    /// The scale of a row's colors, so that its concepts compare inside of the region: what is prominent there
+    /// in the strongest of its heatmaps; but a quarter of what is in all of the picture at least, so that a region with next to nothing
+    /// does not make everything else glare.
     fn scale(&self) -> f32 {
         let largest = |pixels: Option<&[bool]>| {
-            self.concepts.iter().map(|concept| scale(concept.heatmap, pixels)).fold(0.0, f32::max)
+            let inside = |place: usize| pixels.is_none_or(|pixels| pixels.get(place) == Some(&true));
+            let of = |concept: &LocalConcept<'_>| {
+                let values = concept.heatmap.iter().enumerate().filter(|(place, _)| inside(*place));
+                prominent(values.map(|(_, value)| *value))
+            };
+            self.concepts.iter().map(of).fold(0.0, f32::max)
         };
-        let pixels = self.region.as_ref().map(|(region, _)| region.pixels());
-        match largest(pixels.as_deref()) {
-            0.0 => largest(None),
-            inside => inside,
+        match &self.region {
+            Some((region, _)) => largest(Some(&region.pixels())).max(largest(None) / 4.0),
+            None => largest(None),
         }
     }
-}
-
-/// The size of relevance that no more than a hundredth of the pixels inside exceed. Single pixels often stand out of
-/// heatmaps of photographs, and would leave everything else pale.
-fn scale(heatmap: &[f32], pixels: Option<&[bool]>) -> f32 {
-    let inside = |place: usize| pixels.is_none_or(|pixels| pixels.get(place) == Some(&true));
-    let sizes = heatmap.iter().map(|value| value.abs()).enumerate();
-    let mut sizes: Vec<f32> =
-        sizes.filter(|(place, size)| size.is_finite() && inside(*place)).map(|(_, size)| size).collect();
-    sizes.sort_unstable_by(f32::total_cmp);
-    let exceeding = sizes.len() / 100;
-    sizes.iter().rev().nth(exceeding).copied().unwrap_or(0.0)
 }
 
 impl LocalPicture<'_> {
@@ -107,7 +104,7 @@ impl LocalPicture<'_> {
             .collect();
 
         let mut sample = plain.clone();
-        let mut heatmap = self.overlaid(self.heatmap, scale(self.heatmap, None), side)?;
+        let mut heatmap = self.overlaid(self.heatmap, None, side)?;
         for outline in outlines.iter().flatten() {
             outline.draw(&mut sample);
             outline.draw(&mut heatmap);
@@ -129,7 +126,7 @@ impl LocalPicture<'_> {
             let largest = row.scale();
             let mut cells = Vec::with_capacity(row.concepts.len());
             for concept in &row.concepts {
-                let mut image = self.overlaid(concept.heatmap, largest, side)?;
+                let mut image = self.overlaid(concept.heatmap, Some(largest), side)?;
                 if let Some(outline) = outline {
                     outline.draw(&mut image);
                 }
@@ -140,7 +137,7 @@ impl LocalPicture<'_> {
             let mark = outline.as_ref().map(|_| Outline::color(index));
             blocks.push(Block { mark, ..Block::wrapped(row.title.as_str(), cells, columns) });
         }
-        let style = SheetStyle { cell: side, label_room: LABEL, ..SheetStyle::default() };
+        let style = SheetStyle { cell: side, label_room: LABEL, title_room: TITLE, ..SheetStyle::default() };
         ContactSheet {
             title: self.title.clone(),
             blocks,
@@ -152,12 +149,12 @@ impl LocalPicture<'_> {
         .draw()
     }
 
-    /// A heatmap over the sample, at the size of cells.
-    fn overlaid(&self, heatmap: &[f32], largest: f32, side: u32) -> Result<RgbImage, PictureError> {
+    /// A heatmap over the sample, at the size of cells; without a scale on its own.
+    fn overlaid(&self, heatmap: &[f32], largest: Option<f32>, side: u32) -> Result<RgbImage, PictureError> {
         let (width, height) = self.sample.dimensions();
         let heatmap = Heatmap::new(heatmap, width as usize, height as usize)?;
-        let (color_map, largest) = (self.color_map.clone(), Some(largest));
-        let style = OverlayStyle { color_map, largest, ..OverlayStyle::over(self.sample) };
+        let largest = Some(largest.unwrap_or_else(|| heatmap.prominent()));
+        let style = OverlayStyle { color_map: self.color_map.clone(), largest, ..OverlayStyle::over(self.sample) };
         fit(&overlay(self.sample, &heatmap, &style)?, side)
     }
 }
@@ -180,19 +177,11 @@ mod tests {
     #[test]
     fn a_rows_scale_is_that_of_its_region() {
         let region = Region::rectangle((0, 0, 1, 1), 2, 1).unwrap();
-        assert_eq!(row(Some(&region), &[&[-2.0, 9.0], &[1.0, 0.0]]).scale(), 2.0);
+        assert_eq!(row(Some(&region), &[&[-3.0, 9.0], &[1.0, 0.0]]).scale(), 3.0);
         assert_eq!(row(None, &[&[-2.0, 9.0], &[1.0, 0.0]]).scale(), 9.0);
-        assert_eq!(row(Some(&region), &[&[0.0, 9.0]]).scale(), 9.0);
+        assert_eq!(row(Some(&region), &[&[0.0, 9.0]]).scale(), 2.25);
         assert_eq!(row(Some(&region), &[&[f32::NAN, f32::INFINITY]]).scale(), 0.0);
         assert_eq!(row(Some(&region), &[]).scale(), 0.0);
-    }
-
-    #[test]
-    fn a_hundredth_of_the_pixels_may_exceed_the_scale() {
-        let heatmap: Vec<f32> = (0..200).map(|value| -(value as f32)).collect();
-        assert_eq!(scale(&heatmap, None), 197.0);
-        assert_eq!(scale(&heatmap[..99], None), 98.0);
-        assert_eq!(scale(&[], None), 0.0);
     }
 
     #[test]

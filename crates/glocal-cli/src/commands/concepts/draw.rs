@@ -135,13 +135,16 @@ impl Plan {
                 "Percentages are shares: a channel's relevance, divided by the sum of the sizes of all channels' relevances."
             }
         };
-        let pixels = if regions { "pixels in the region" } else { "pixels" };
+        let (pixels, least) = match regions {
+            true => ("pixels in the region", " (a quarter of that of the whole picture, if that is more)"),
+            false => ("pixels", ""),
+        };
         vec![
             shares.to_owned(),
             format!(
                 "Heatmaps show where the relevance that flows through the channel alone comes from. Those of a row share one \
-                 scale: what a hundredth of the {pixels} exceed in the strongest of them has the full color. The target's \
-                 heatmap has its own."
+                 scale: what a hundredth of the {pixels} exceed in the strongest of them{least} has the full color. The \
+                 target's heatmap has its own."
             ),
             format!("Model {}, rules {composite}, Glocal {}.", self.model_name, env!("CARGO_PKG_VERSION")),
         ]
