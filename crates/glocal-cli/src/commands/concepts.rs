@@ -43,11 +43,13 @@ columns; its weight is the part of that area that lies in the region (or the mea
 pixels a position covers, the coarser this is. Shares are those of the region: of all channels' relevances in it. Beside them
 stands the part of the channel's own relevance, sizes added, that lies in the region: whether the concept lives there.
 
--o DIR writes for each layer SAMPLE__LAYER__concepts.png: the picture with its regions, the heatmap of the target, and for each
-region a row with the conditional heatmaps of its concepts (the first 16). A row has one scale: what a hundredth of the pixels
-in the region exceed, in the strongest of its heatmaps, has the full color (a quarter of that of the whole picture, if that is more). Besides, the conditional heatmap of each concept that is listed, and the heatmap of the target itself,
-each on its own scale as SAMPLE__LAYER__channel-ID__heatmap.png and ..._overlay.png. Existing files of those names are
-overwritten. --json lists concepts by layer, or with regions by layer and region.")]
+-o DIR writes for each layer SAMPLE__LAYER__concepts.png: the picture with its regions, the heatmap of the target, and for
+each region a row with the conditional heatmaps of its concepts (of the first 24 regions, the first 16 concepts or 320 in
+all). A row has one scale: what a hundredth of the pixels in the region exceed, in the strongest of its heatmaps, has the
+full color (a quarter of that of the whole picture, if that is more). Besides, the conditional heatmap of each concept
+that is listed, and the heatmap of the target itself, each on its own scale as SAMPLE__LAYER__channel-ID__heatmap.png and
+..._overlay.png. Existing files of those names are overwritten. --json lists concepts by layer, or with regions by layer
+and region.")]
 pub struct Concepts {
     #[command(flatten)]
     model: ModelArguments,

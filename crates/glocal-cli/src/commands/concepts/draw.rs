@@ -16,8 +16,11 @@ use crate::failure::Failure;
 use crate::output::file_name_part;
 use crate::pictures::Pictures;
 
-/// The most concepts of a region that a sheet shows.
-pub const SHEET_CONCEPTS: usize = 16;
+/// The most regions that a sheet shows, so that it is no larger than pictures may be.
+const SHEET_REGIONS: usize = 24;
+
+/// The most concepts of a region that a sheet shows, and of all regions together.
+const SHEET_CONCEPTS: (usize, usize) = (16, 320);
 
 /// A sample whose concepts are drawn.
 pub struct Drawn<'a> {
@@ -90,6 +93,8 @@ impl Plan {
         sample: &'s Drawn<'_>,
         heatmaps: &'s BTreeMap<usize, (Tensor, Vec<PathBuf>)>,
     ) -> LocalPicture<'s> {
+        let regions = layer.parts.len().clamp(1, SHEET_REGIONS);
+        let (each, all) = SHEET_CONCEPTS;
         let concept = |concept: &Concept| {
             let (heatmap, _) = heatmaps.get(&concept.id)?;
             let label = format!("channel {}   {}", concept.id, percent(concept.share));
@@ -106,7 +111,7 @@ impl Plan {
             LocalRow {
                 title,
                 region: region.map(|region| (&region.region, region.name.clone())),
-                concepts: part.concepts.iter().take(SHEET_CONCEPTS).filter_map(concept).collect(),
+                concepts: part.concepts.iter().take(each.min(all / regions)).filter_map(concept).collect(),
             }
         };
         LocalPicture {
@@ -115,7 +120,7 @@ impl Plan {
             sample_label: sample.name.to_owned(),
             heatmap: sample.heatmap.data(),
             heatmap_label: format!("heatmap of {}", sample.target),
-            rows: layer.parts.iter().map(row).collect(),
+            rows: layer.parts.iter().take(regions).map(row).collect(),
             notes: self.notes(),
             color_map: self.color_map.clone(),
         }
