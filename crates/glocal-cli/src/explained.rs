@@ -80,7 +80,11 @@ impl Explained<'_> {
             let concepts =
                 layer.concepts.iter().map(|concept| format!("{} ({:.1} %)", concept.id, concept.share * 100.0));
             let concepts = concepts.collect::<Vec<_>>().join(", ");
-            text += &format!("  most relevant channels of {}: {concepts}\n", layer.layer);
+            let others = layer.rest.as_ref().map(|rest| {
+                let size = (rest.supporting - rest.opposing) * 100.0;
+                format!("; all {} others {size:.1} %", rest.count)
+            });
+            text += &format!("  most relevant channels of {}: {concepts}{}\n", layer.layer, others.unwrap_or_default());
         }
         text
     }

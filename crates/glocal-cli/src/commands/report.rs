@@ -134,10 +134,13 @@ const MANY_LAYERS: usize = 6;
 /// The highest layer of the store below the output whose concepts have a place in the sample, as a rule the last convolution,
 /// and one half way down to the input, or two evenly spaced ones. Without such a layer, the highest of all.
 fn default_layers(manifest: &Manifest, model: &Model) -> Vec<String> {
-    let below = |name: &&str| model.layer(name).is_ok_and(|node| node != model.explained());
-    let below: Vec<&str> = manifest.layers.iter().map(|layer| layer.name.as_str()).filter(below).collect();
+    // In the order of the model, whatever that of the store.
+    let node = |name: &&str| model.layer(name).ok().filter(|node| *node != model.explained());
+    let names = manifest.layers.iter().map(|layer| layer.name.as_str());
+    let mut below: Vec<&str> = names.filter(|name| node(name).is_some()).collect();
+    below.sort_by_key(node);
     let positions = |name: &&str| -> usize {
-        let shape = model.layer(name).map(|node| model.graph().node(node).shape.as_slice());
+        let shape = node(name).map(|node| model.graph().node(node).shape.as_slice());
         shape.unwrap_or_default().iter().skip(1).product()
     };
     let highest = below.iter().rposition(|name| positions(name) > 1).or(below.len().checked_sub(1));

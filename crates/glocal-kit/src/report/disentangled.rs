@@ -25,8 +25,8 @@ pub(super) fn write(explanation: &Explanation, album: &Album<'_>) -> String {
         "<section>\n<h2>Of which concepts is this prediction made</h2>\n\
          <p class=\"how\">A concept is a part of a layer, such as a channel. Its <b>share</b> is its part of all relevance that \
          arrives in the layer, <i class=\"chip for\"></i> for the target or <i class=\"chip against\"></i> against it. Added without their \
-         signs, the shares of a layer make 100 %: all other concepts are the last of each row, with what is for and what \
-         against. Bars of a layer have one scale. The heatmaps show where in the sample a concept was found: the relevance \
+         signs, the shares of a layer make 100 %; the last of each row are all other concepts, what is for and what is against \
+         apart. Bars of a layer have one scale. The heatmaps show where in the sample a concept was found: the relevance \
          that flows through it alone.</p>\n\
          <div class=\"made\">\n<figure class=\"root\">{}<figcaption>{caption}</figcaption></figure>\n\
          <div class=\"levels\">\n{levels}</div>\n</div>\n</section>\n",
