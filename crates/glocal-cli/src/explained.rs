@@ -80,7 +80,11 @@ impl Explained<'_> {
             let concepts =
                 layer.concepts.iter().map(|concept| format!("{} ({:.1} %)", concept.id, concept.share * 100.0));
             let concepts = concepts.collect::<Vec<_>>().join(", ");
-            text += &format!("  most relevant channels of {}: {concepts}\n", layer.layer);
+            let others = layer.rest.as_ref().map(|rest| {
+                let size = (rest.supporting - rest.opposing) * 100.0;
+                format!("; all {} others {size:.1} %", rest.count)
+            });
+            text += &format!("  most relevant channels of {}: {concepts}{}\n", layer.layer, others.unwrap_or_default());
         }
         text
     }
@@ -99,7 +103,11 @@ impl Explained<'_> {
         };
         let layers = findings.layers.iter().map(|layer| {
             let concepts = layer.concepts.iter().map(concept_document).collect::<Vec<_>>();
-            json!({ "layer": layer.layer, "count": layer.count, "concepts": concepts })
+            let rest = layer
+                .rest
+                .as_ref()
+                .map(|rest| json!({ "count": rest.count, "supporting": rest.supporting, "opposing": rest.opposing }));
+            json!({ "layer": layer.layer, "count": layer.count, "concepts": concepts, "rest": rest })
         });
         json!({
             "sample": findings.sample.name,

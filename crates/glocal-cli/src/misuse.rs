@@ -33,6 +33,8 @@ pub enum Misuse {
     },
     /// A region or mask leaves nothing of the picture.
     EmptyRegion {
+        /// The region, as it was given.
+        region: String,
         /// The width of what the model sees.
         width: usize,
         /// The height of what the model sees.
@@ -40,6 +42,8 @@ pub enum Misuse {
     },
     /// A mask has another size than what the model sees.
     MaskSize {
+        /// The file.
+        mask: PathBuf,
         /// The mask's width and height.
         given: (u32, u32),
         /// Those of what the model sees.
@@ -79,11 +83,12 @@ impl fmt::Display for Misuse {
             Self::NoPositions { layer, shape } => {
                 write!(f, "a region needs a layer of shape [channels, height, width], {layer} has {shape:?}")
             }
-            Self::EmptyRegion { width, height } => {
-                write!(f, "the region leaves nothing of the {width}×{height} pixels that the model sees")
+            Self::EmptyRegion { region, width, height } => {
+                write!(f, "the region {region} leaves nothing of the {width}×{height} pixels that the model sees")
             }
-            Self::MaskSize { given: (width, height), expected: (columns, rows) } => {
-                write!(f, "the mask has {width}×{height} pixels, the model sees {columns}×{rows}")
+            Self::MaskSize { mask, given: (width, height), expected: (columns, rows) } => {
+                let mask = mask.display();
+                write!(f, "the mask {mask} has {width}×{height} pixels, the model sees {columns}×{rows}")
             }
             Self::OccupiedFolder { path } => {
                 write!(

@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use glocal_compute::Tensor;
-use glocal_kit::picture::{
-    ColorMap, Heatmap, HeatmapStyle, OverlayStyle, PictureError, encode_png, enlarge_to, overlay,
-};
+use glocal_kit::picture::{ColorMap, Heatmap, HeatmapStyle, OverlayStyle, encode_png, enlarge_to, overlay};
 use image::RgbImage;
 
 use crate::failure::Failure;
@@ -49,12 +47,13 @@ impl Pictures {
         }
         let mut files = Vec::new();
         for (kind, picture) in drawn {
-            files.push(self.folder.write(&format!("{name}__{kind}.png"), &png(&picture)?)?);
+            files.push(self.write(&format!("{name}__{kind}"), &enlarge_to(&picture, VISIBLE)?)?);
         }
         Ok(files)
     }
-}
 
-fn png(picture: &RgbImage) -> Result<Vec<u8>, PictureError> {
-    encode_png(&enlarge_to(picture, VISIBLE)?)
+    /// Writes a picture as it is: `NAME.png`.
+    pub fn write(&mut self, name: &str, picture: &RgbImage) -> Result<PathBuf, Failure> {
+        Ok(self.folder.write(&format!("{name}.png"), &encode_png(picture)?)?)
+    }
 }

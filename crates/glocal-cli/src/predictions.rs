@@ -69,6 +69,11 @@ impl Predictions {
         self.0.iter().map(line).collect()
     }
 
+    /// The most likely class.
+    pub fn best(&self) -> Option<usize> {
+        self.0.first().map(|prediction| prediction.class)
+    }
+
     /// A list for machines.
     pub fn document(&self) -> Value {
         let entry = |prediction: &Prediction| {

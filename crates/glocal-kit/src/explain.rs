@@ -4,6 +4,7 @@
 //! [report](crate::report) from them. Reference samples come from a [store](crate::store), and [`Explainer::views`] shows
 //! where in them a concept is.
 
+mod decompose;
 mod error;
 mod findings;
 mod illustrate;
@@ -13,14 +14,14 @@ mod view;
 use std::sync::Arc;
 
 use glocal::attribution::{Attributor, Cancel, Condition, Request};
-use glocal::concept::{Channel, Normalization, Selection, relevance};
+use glocal::concept::{Channel, Normalization, relevance};
 use glocal::conservation;
 use glocal::model::Model;
 use glocal::search::{Entry, Measure, TopK};
 use glocal_compute::Tensor;
 
 pub use error::{ExplainError, ExplainErrorKind};
-pub use findings::{ConceptFindings, Findings, LayerFindings, ReferenceFindings};
+pub use findings::{ConceptFindings, Findings, LayerFindings, ReferenceFindings, RestFindings};
 pub use illustrate::{Illustration, caption_number};
 pub use sample::Sample;
 pub use view::{ConceptView, Origin, Part, View, Wanted};
@@ -28,6 +29,7 @@ pub use view::{ConceptView, Origin, Part, View, Wanted};
 use crate::data::DataSet;
 use crate::preprocess::Preprocess;
 use crate::store::Store;
+use decompose::decompose;
 
 /// Room for the activations of the samples that are explained together.
 const ACTIVATION_BYTES: usize = 32 << 20;
@@ -106,26 +108,13 @@ impl Explainer<'_> {
 
         let mut layers = Vec::with_capacity(options.layers.len());
         for layer in &options.layers {
-            let Some(arrived) = whole.layers.get(layer) else {
-                layers.push(LayerFindings { layer: layer.clone(), count: 0, concepts: Vec::new() });
-                continue;
-            };
-            let shares = relevance(&Channel, arrived.data(), arrived.shape(), None, Normalization::Share)?;
-            let best = most_relevant(&shares, options.concepts);
-            let conditions =
-                best.iter().map(|&id| Condition::class(target).through(layer, Selection::channels([id]))).collect();
-            let conditional = Request { conditions, record: Vec::new(), ..request.clone() };
-            let balances = conservation::report(&trace, &conditional)?;
-            let items = trace.attribute(&conditional)?.items;
-            let concepts = best.iter().zip(items).zip(balances).map(|((&id, item), balance)| ConceptFindings {
-                id,
-                share: shares[id],
-                heatmap: item.heatmap().map_or_else(|| vec![0.0; size], Tensor::into_data),
-                balance,
-                by_relevance: Vec::new(),
-                by_activation: Vec::new(),
+            layers.push(match whole.layers.get(layer) {
+                Some(arrived) => {
+                    let shares = relevance(&Channel, arrived.data(), arrived.shape(), None, Normalization::Share)?;
+                    decompose(&trace, layer, &shares, options.concepts, &request, size)?
+                }
+                None => LayerFindings { layer: layer.clone(), count: 0, concepts: Vec::new(), rest: None },
             });
-            layers.push(LayerFindings { layer: layer.clone(), count: shares.len(), concepts: concepts.collect() });
         }
         let Some(balance) = conservation::report(&trace, &request)?.pop() else {
             return Err(ExplainErrorKind::Output { shape: vec![classes] }.into());
@@ -162,14 +151,6 @@ impl Explainer<'_> {
         }
         Ok(())
     }
-}
-
-/// The `count` concepts with the largest shares, largest first, without those that no relevance goes through.
-fn most_relevant(shares: &[f64], count: usize) -> Vec<usize> {
-    let mut ids: Vec<usize> = (0..shares.len()).filter(|&id| shares[id] != 0.0).collect();
-    ids.sort_by(|&a, &b| shares[b].total_cmp(&shares[a]).then(a.cmp(&b)));
-    ids.truncate(count);
-    ids
 }
 
 /// A batch `[N, ...]` of samples of one shape.

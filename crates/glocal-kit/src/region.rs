@@ -32,6 +32,17 @@ impl Region {
         fits.then_some(Self { weights, width, height })
     }
 
+    /// The width and height of the picture.
+    pub fn size(&self) -> (usize, usize) {
+        (self.width, self.height)
+    }
+
+    /// The pixels that the region is drawn around, in rows from the top: those with at least half of its largest weight.
+    pub fn pixels(&self) -> Vec<bool> {
+        let largest = self.weights.iter().copied().fold(0.0, f32::max);
+        self.weights.iter().map(|&weight| weight > 0.0 && weight >= largest / 2.0).collect()
+    }
+
     /// The weight of each position of a layer's grid of `rows` × `columns`: the mean weight of the pixels under it,
     /// where each position is taken to cover an equal part of the picture (pixels on a border count by their area).
     pub fn on_grid(&self, rows: usize, columns: usize) -> Vec<f32> {
@@ -80,6 +91,13 @@ mod tests {
         assert_eq!(region.on_grid(1, 3), [1.0, 0.5, 0.0]);
         // A finer grid than the picture: each pixel is split.
         assert_eq!(region.on_grid(1, 4), [1.0, 1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn faint_masks_have_pixels_too_and_black_is_never_inside() {
+        let drawn = |weights: &[f32]| Region::mask(weights.to_vec(), weights.len(), 1).unwrap().pixels();
+        assert_eq!(drawn(&[0.0, 0.1, 0.2, 0.0]), [false, true, true, false]);
+        assert_eq!(drawn(&[1.0, 0.4, 0.5, f32::MIN_POSITIVE]), [true, false, true, false]);
     }
 
     #[test]

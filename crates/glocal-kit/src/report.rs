@@ -13,6 +13,7 @@
 
 mod album;
 mod concepts;
+mod disentangled;
 mod explanation;
 mod page;
 pub(crate) mod text;
@@ -78,8 +79,25 @@ pub struct Prediction {
 pub struct LayerSection {
     /// Name of the layer.
     pub layer: String,
+    /// How many concepts it has.
+    pub count: usize,
     /// Concepts in the order of the page, the most relevant first.
     pub concepts: Vec<ConceptCard>,
+    /// All others together; `None` where there are none.
+    pub rest: Option<Rest>,
+}
+
+/// The concepts of a layer that have no card, so that the shares of the layer add up to the whole.
+#[derive(Debug, Clone)]
+pub struct Rest {
+    /// How many there are.
+    pub count: usize,
+    /// The sum of their positive shares, `0..=1`.
+    pub supporting: f32,
+    /// The sum of their negative shares, `-1..=0`.
+    pub opposing: f32,
+    /// The heatmap of relevance that flows through them together.
+    pub conditional_heatmap: Picture,
 }
 
 /// One concept: how much it matters, where it is, what it stands for.

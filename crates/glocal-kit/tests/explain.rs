@@ -159,6 +159,24 @@ fn findings_agree_with_attributions_and_the_store() {
             }
         }
     }
+    for layer in &findings.layers {
+        // The concepts and all others make the whole: in size by their shares, and by their heatmaps, as all relevance passes
+        // these layers.
+        let rest = layer.rest.as_ref().unwrap();
+        assert_eq!(rest.count, layer.count - layer.concepts.len());
+        let shown: f64 = layer.concepts.iter().map(|concept| concept.share.abs()).sum();
+        assert!((shown + rest.supporting - rest.opposing - 1.0).abs() < 1e-9);
+        let sum = |place: usize| layer.concepts.iter().map(|c| c.heatmap[place]).sum::<f32>() + rest.heatmap[place];
+        let added: Vec<f32> = (0..findings.heatmap.len()).map(sum).collect();
+        assert!(close(&added, &findings.heatmap), "{}", layer.layer);
+    }
+    let all = ExplainOptions { concepts: 1000, references: 1, ..options.clone() };
+    let all = explainer.explain(sample.clone(), &store, &all).unwrap();
+    for layer in all.layers {
+        let silent = layer.count - layer.concepts.len();
+        let rest = layer.rest.map(|rest| (rest.count, rest.supporting, rest.opposing));
+        assert_eq!(rest, (silent > 0).then_some((silent, 0.0, 0.0)), "{}", layer.layer);
+    }
     let arriving = findings.scores[findings.target];
     assert!((findings.balance.accounts[0].relevance_in - f64::from(arriving)).abs() < f64::from(TOLERANCE));
     let page = findings.illustrate(&Illustration::default()).unwrap();

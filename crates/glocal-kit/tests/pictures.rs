@@ -6,9 +6,10 @@
 use std::path::PathBuf;
 
 use glocal_kit::picture::{
-    Block, Cell, ColorMap, ContactSheet, Heatmap, HeatmapStyle, OpaqueMask, OverlayStyle, Row, SheetStyle, encode_png,
-    enlarge, overlay, reference_sheet,
+    Block, Cell, ColorMap, ContactSheet, Heatmap, HeatmapStyle, LocalConcept, LocalPicture, LocalRow, OpaqueMask,
+    OverlayStyle, Row, SheetStyle, encode_png, enlarge, overlay, reference_sheet,
 };
+use glocal_kit::region::Region;
 use image::{Rgb, RgbImage};
 
 /// Letters, reductions and exponents are computed in f32, whose rounding may differ between processors.
@@ -99,6 +100,41 @@ fn rows_and_columns_with_titles() {
         title: "Conditional heatmaps".into(),
         columns: ["Ärmel", "шов", "a title far too long for its column"].map(String::from).into(),
         rows: vec![row("channel 3", "bwr"), row("channel 14", "balanced"), row("channel 15", "coldnhot")],
+        ..Block::default()
     };
     check("rows.png", &ContactSheet { blocks: vec![block], ..ContactSheet::default() }.draw().unwrap());
+}
+
+#[test]
+fn local_analysis() {
+    let (sample, heatmaps) = (sample(0), [0.0, 3.0, 6.0].map(relevance));
+    let disc = |place: usize| (place % SIDE).abs_diff(12).pow(2) + (place / SIDE).abs_diff(10).pow(2) < 60;
+    let weights = (0..SIDE * SIDE).map(|place| f32::from(u8::from(disc(place)))).collect();
+    let regions =
+        [Region::mask(weights, SIDE, SIDE), Region::rectangle((0, 20, 12, 8), SIDE, SIDE)].map(Option::unwrap);
+    let row = |index: usize| LocalRow {
+        title: format!("I{} holds {}.0 % of the layer's relevance", index + 1, 60 - 40 * index),
+        region: Some((&regions[index], format!("I{}", index + 1))),
+        concepts: heatmaps
+            .iter()
+            .enumerate()
+            .map(|(id, heatmap)| LocalConcept { label: format!("channel {id}   +{}.5 %", 30 - 9 * id), heatmap })
+            .collect(),
+    };
+    let picture = LocalPicture {
+        title: "The most relevant of 8 channels of features.4, for disc".into(),
+        sample: &sample,
+        sample_label: "disc.png".into(),
+        heatmap: &heatmaps[0],
+        heatmap_label: "heatmap of disc".into(),
+        rows: (0..2).map(row).collect(),
+        notes: [
+            "Percentages are shares.",
+            "A longer note, which takes more than one line of this sheet and is wrapped to the width of all that stands above it.",
+        ]
+        .map(String::from)
+        .into(),
+        color_map: ColorMap::default(),
+    };
+    check("local.png", &picture.draw().unwrap());
 }

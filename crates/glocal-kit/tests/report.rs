@@ -4,7 +4,7 @@
 
 use glocal_kit::picture::{ColorMap, Heatmap, HeatmapStyle};
 use glocal_kit::report::{
-    ConceptCard, ConservationRow, Explanation, LayerSection, Picture, Prediction, Reference, Report,
+    ConceptCard, ConservationRow, Explanation, LayerSection, Picture, Prediction, Reference, Report, Rest,
 };
 use image::{Rgb, RgbImage};
 
@@ -35,7 +35,12 @@ fn report(name: &str) -> Report {
         by_relevance: (0..8).map(|rank| reference(40 * channel + rank)).collect(),
         by_activation: (4..12).map(|rank| reference(40 * channel + rank)).collect(),
     };
-    let layer = |layer: &str| LayerSection { layer: format!("{layer} {name}"), concepts: (0..3).map(card).collect() };
+    let layer = |layer: &str| LayerSection {
+        layer: format!("{layer} {name}"),
+        count: 40,
+        concepts: (0..3).map(card).collect(),
+        rest: Some(Rest { count: 37, supporting: 0.375, opposing: -0.125, conditional_heatmap: heatmap(300) }),
+    };
     let prediction = |score: f32, is_target| Prediction {
         name: name.to_owned(),
         score,
@@ -71,6 +76,17 @@ fn report(name: &str) -> Report {
     }
 }
 
+fn explanation_of(report: &mut Report) -> &mut Explanation {
+    report.explanation.as_mut().unwrap()
+}
+
+/// The rows of the figure that takes the prediction apart.
+fn levels(html: &str) -> Vec<&str> {
+    let (_, figure) = html.split_once("<div class=\"levels\">").unwrap();
+    let (figure, _) = figure.split_once("</div>\n</div>\n</section>").unwrap();
+    figure.split("<section>").skip(1).collect()
+}
+
 #[test]
 fn the_same_tree_gives_the_same_bytes() {
     assert_eq!(report("ankle boot").to_html(), report("ankle boot").to_html());
@@ -85,7 +101,7 @@ fn names_stay_text_whatever_they_contain() {
     let tags = |html: &str| html.matches('<').count();
     assert_eq!(tags(&html), tags(&report("ankle boot").to_html()));
     let escaped = "&lt;/title&gt;&lt;/style&gt;&quot;&#39;&gt;&lt;script&gt;alert(1)&lt;/script&gt;";
-    // Title twice, subtitle, fact, sample, target, predictions, layers and their links, concepts, captions, balance, notes.
+    // Title twice, subtitle, fact, sample, target, predictions, layers and their links, concepts twice, captions, balance, notes.
     assert!(html.matches(escaped).count() > 100, "{}", html.matches(escaped).count());
 }
 
@@ -139,8 +155,9 @@ fn a_picture_is_embedded_once_however_often_it_is_shown() {
     embedded.sort_unstable();
     embedded.dedup();
     assert_eq!(embedded.len(), all);
-    // Sample, heatmap, overlay; in each of two layers three concepts with a heatmap and twice eight samples with regions.
-    let shown = 3 + 2 * 3 * (1 + 2 * 8 * 2);
+    // Sample, heatmap, overlay; the root of the figure of all layers; in each of two layers three concepts and all others in
+    // that figure, and cards of three with a heatmap and twice eight samples with regions.
+    let shown = 3 + 1 + 2 * (3 + 1) + 2 * 3 * (1 + 2 * 8 * 2);
     let elements = ["class=\"picture\"", "class=\"picture pixels\""];
     assert_eq!(elements.map(|element| html.matches(element).count()).iter().sum::<usize>(), shown);
     assert!(all < shown);
@@ -151,14 +168,17 @@ fn all_parts_are_optional() {
     let empty = Report::default().to_html();
     assert!(empty.starts_with("<!DOCTYPE html>") && !empty.contains("<section"));
     let mut bare = report("boot");
-    let explanation = bare.explanation.as_mut().unwrap();
+    let explanation = explanation_of(&mut bare);
     explanation.predictions.clear();
     explanation.overlay = None;
     explanation.conservation.clear();
     explanation.concept_conservation.clear();
-    explanation.layers = vec![LayerSection { layer: "fc".into(), concepts: Vec::new() }];
+    explanation.layers = vec![LayerSection { layer: "fc".into(), count: 0, concepts: Vec::new(), rest: None }];
     let html = bare.to_html();
-    assert!(html.contains("<code>fc</code>") && !html.contains("<table") && !html.contains("<nav"));
+    assert!(html.contains("<code>fc</code>") && !html.contains("<table"));
+    explanation_of(&mut bare).layers.clear();
+    let html = bare.to_html();
+    assert!(!html.contains("class=\"made\"") && !html.contains("stand for"));
 }
 
 #[test]
@@ -192,6 +212,42 @@ fn what_was_dropped_has_a_column_where_there_is_any() {
     assert!(tables[0].contains(">arrives<") && !tables[0].contains(">mask<"));
     assert!(tables[1].contains(">reaches the pixels<") && tables[1].contains(">mask<"));
     assert!(!html.contains(">beside<"));
+}
+
+#[test]
+fn a_prediction_is_taken_apart_into_bars_of_one_scale_that_make_the_whole() {
+    let html = report("boot").to_html();
+    let levels = levels(&html);
+    assert_eq!(levels.len(), 2);
+    for level in levels {
+        // 0.3 + 0.1 + 0.1 for the concepts, 0.375 + 0.125 for all others.
+        let widths = level.split("style=\"width:").skip(1).map(|rest| rest.split('%').next().unwrap());
+        let widths: Vec<f64> = widths.map(|width| width.parse().unwrap()).collect();
+        assert_eq!(widths, [80.0, 26.7, 26.7, 100.0, 33.3]);
+        let whole = widths.iter().sum::<f64>() / 100.0 * 0.375;
+        assert!((whole - 1.0).abs() < 1e-3, "{whole}");
+        let sides: Vec<&str> = level.split("<i class=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+        assert_eq!(sides, ["for", "for", "against", "for", "against"]);
+        for words in ["3 of 40 concepts, 50.0 % of the whole", "all other 37 concepts", "+37.5 %", "−12.5 %", "−10.0 %"]
+        {
+            assert!(level.contains(words), "{words}");
+        }
+        assert_eq!(level.matches("class=\"picture").count(), 4);
+        assert!(level.matches(" alt=\"").count() + level.matches(" aria-label=\"").count() == 4);
+    }
+}
+
+#[test]
+fn what_is_left_is_named_by_its_number() {
+    let mut report = report("boot");
+    let layers = &mut explanation_of(&mut report).layers;
+    let rest = layers[0].rest.as_mut().unwrap();
+    (rest.count, rest.supporting, rest.opposing) = (1, 0.0, 0.0);
+    layers[1].rest = None;
+    let html = report.to_html();
+    let levels = levels(&html);
+    assert!(levels[0].contains("the other concept</b> <span>0.0 %</span>"), "{}", levels[0]);
+    assert!(!levels[1].contains("other") && levels[1].contains("<small>3 of 40 concepts</small>"));
 }
 
 #[test]

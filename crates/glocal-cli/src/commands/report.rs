@@ -18,10 +18,14 @@ use crate::output::OutputFile;
 use crate::session::Session;
 use crate::stored::{StoreMisuse, Stored, StoredClasses, parse_class};
 
-/// Explain a sample in one HTML page: prediction, heatmap, and its concepts with their reference samples
+/// Explain a sample in one HTML page: prediction, heatmap, the concepts it is made of, and their reference samples
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   glocal report model.onnx boot.png --store store -o report.html
+  glocal report model.onnx boot.png --store store --layer mixed.concat --layer block.sum --concepts 8 -o report.html
+
+The page takes the prediction apart in each of the layers: the conditional heatmaps of the most relevant concepts with their
+shares, and that of all others together, so that the shares, added without their signs, make 100 %.
 
 Rules and preprocessing are those that the store was made with. The page holds all its pictures and loads nothing.")]
 pub struct Report {
@@ -38,8 +42,9 @@ pub struct Report {
     /// The page; an existing one is replaced
     #[arg(short = 'o', long = "out", value_name = "FILE.html")]
     page: PathBuf,
-    /// The layers, in the order of the page [default: the highest of the store below the output, and one half way down]
-    #[arg(long, value_name = "LAYER,...", value_delimiter = ',')]
+    /// The layers, in the order of the page; repeatable [default: the highest of the store that has positions, and one half way
+    /// down, or of many layers two]
+    #[arg(long, visible_alias = "layer", value_name = "LAYER,...", value_delimiter = ',')]
     layers: Vec<String>,
     /// How many concepts of each layer are shown, the most relevant ones
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
@@ -123,17 +128,25 @@ impl Report {
     }
 }
 
-/// The highest layer of the store below the output, and the one half way down to the input.
+/// With so many layers of the store below the highest, two of them are shown beside it.
+const MANY_LAYERS: usize = 6;
+
+/// The highest layer of the store below the output whose concepts have a place in the sample, as a rule the last convolution,
+/// and one half way down to the input, or two evenly spaced ones. Without such a layer, the highest of all.
 fn default_layers(manifest: &Manifest, model: &Model) -> Vec<String> {
-    let explained = model.explained();
-    let below: Vec<&str> = manifest
-        .layers
-        .iter()
-        .map(|layer| layer.name.as_str())
-        .filter(|name| model.layer(name).is_ok_and(|node| node != explained))
-        .collect();
-    let highest = below.len().checked_sub(1);
-    let mut chosen: Vec<usize> = highest.into_iter().chain(highest.map(|highest| highest / 2)).collect();
+    // In the order of the model, whatever that of the store.
+    let node = |name: &&str| model.layer(name).ok().filter(|node| *node != model.explained());
+    let names = manifest.layers.iter().map(|layer| layer.name.as_str());
+    let mut below: Vec<&str> = names.filter(|name| node(name).is_some()).collect();
+    below.sort_by_key(node);
+    let positions = |name: &&str| -> usize {
+        let shape = node(name).map(|node| model.graph().node(node).shape.as_slice());
+        shape.unwrap_or_default().iter().skip(1).product()
+    };
+    let highest = below.iter().rposition(|name| positions(name) > 1).or(below.len().checked_sub(1));
+    let parts = if highest >= Some(MANY_LAYERS) { 3 } else { 2 };
+    let mut chosen: Vec<usize> =
+        highest.into_iter().flat_map(|highest| (1..=parts).rev().map(move |part| highest * part / parts)).collect();
     chosen.dedup();
     chosen.into_iter().map(|index| below[index].to_owned()).collect()
 }

@@ -185,14 +185,26 @@ fn a_folder_that_nobody_may_write_into_is_told() {
 fn regions_that_make_no_sense_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = rows(folder.path(), &[0]);
+    let out = folder.path().join("out");
     let concepts = |layer: &str, region: &[&str]| {
-        let call = ["concepts", &model(), inputs.to_str().unwrap(), "--layer", layer];
+        let call = ["concepts", &model(), inputs.to_str().unwrap(), "--layer", layer, "-o", out.to_str().unwrap()];
         glocal(&[&call[..], region].concat())
     };
-    concepts("features.4", &["--region", "16,0,4,4"]).was_wrong(&["16×16"]);
+    let beyond = ["--region", "16,0,4,4"];
+    concepts("features.4", &beyond).was_wrong(&["16,0,4,4", "16×16"]);
+    concepts("features.4", &["--region", "0,0,4,0"]).was_wrong(&["0,0,4,0", "16×16"]);
     concepts("classifier.0", &["--region", "0,0,4,4"]).was_wrong(&["classifier.0", "[16]"]);
-    let mask = picture(folder.path(), "mask.png", 20, 20);
-    concepts("features.4", &["--mask", &mask]).was_wrong(&["20×20", "16×16"]);
+    let other = picture(folder.path(), "other.png", 20, 20);
+    concepts("features.4", &["--mask", &other]).was_wrong(&["other.png", "20×20", "16×16"]);
+    let black = folder.path().join("black.png");
+    std::fs::write(&black, glocal_kit::picture::encode_png(&image::RgbImage::new(16, 16)).unwrap()).unwrap();
+    concepts("features.4", &["--mask", black.to_str().unwrap()]).was_wrong(&["black.png", "16×16"]);
+    concepts("features.4", &["--mask", "absent.png"]).was_wrong(&["absent.png"]);
+    // One that is wrong spoils the call wherever it stands, and nothing is written.
+    concepts("features.4", &[&["--region", "0,0,4,4", "--mask", &other][..], &beyond].concat())
+        .was_wrong(&["other.png"]);
+    concepts("features.4", &[&["--region", "0,0,4,4"][..], &beyond].concat()).was_wrong(&["16,0,4,4"]);
+    assert!(!out.exists());
 }
 
 #[test]
@@ -203,6 +215,7 @@ fn arguments_that_cannot_be_read_exit_alike() {
         &["attribute", "model.onnx", "x.npy", "--target", "1", "--predicted"],
         &["attribute", "model.onnx", "x.npy", "--batch", "0"],
         &["concepts", "model.onnx", "x.npy", "--layer", "a", "--region", "1,2,3"],
+        &["concepts", "model.onnx", "x.npy", "--layer", "a", "--region", "1,2,3,4", "--region", "1,2,3,-4"],
         &["inspect", "model.onnx", "--threads", "0"],
         &["attribut"],
     ] {

@@ -25,6 +25,14 @@ fn the_demo_explains_a_boot_and_keeps_its_store() {
     for words in ["is complete already", "image 0\n", "Ankle boot", "Open ", "glocal references "] {
         assert!(text.contains(words), "{words:?} is not in {text}");
     }
+    // A report by default shows the last convolution and two layers on the way down, whatever the order of the store.
+    let at = |name: &str| Path::new(out).join(name).to_str().unwrap().to_owned();
+    let (model, sample, store, page) = (at("model.onnx"), at("sample.png"), at("store"), at("page.html"));
+    let call = ["report", &model, &sample, "--store", &store, "--references", "1", "-o", &page, "--json"];
+    let layers = glocal(&call).document()["layers"].clone();
+    let names: Vec<_> = layers.as_array().unwrap().iter().map(|layer| layer["layer"].as_str().unwrap()).collect();
+    assert!(names.len() == 3 && names[0] == "head.conv", "{names:?}");
+
     // What it says to try works.
     let command = text.lines().find(|line| line.contains("glocal classes")).unwrap();
     let words: Vec<&str> = command.split_whitespace().skip(1).collect();

@@ -43,7 +43,11 @@ fn a_page_holds_everything_it_shows() {
             assert!((1..=8).contains(&references.len()), "{concept}");
             assert!(references.iter().all(|reference| reference[score].as_f64().unwrap() > 0.0), "{concept}");
         }
-        assert!(html.contains(&format!("<code>{}</code>", layer["layer"].as_str().unwrap())));
+        assert!(html.contains(&format!("<code>{}</code></a>", layer["layer"].as_str().unwrap())));
+        let rest = |key: &str| layer["rest"][key].as_f64().unwrap();
+        let whole = shares.iter().map(|share| share.abs()).sum::<f64>() + rest("supporting") - rest("opposing");
+        assert!((whole - 1.0).abs() < 1e-9, "{layer}");
+        assert_eq!(rest("count") + concepts.len() as f64, layer["count"].as_f64().unwrap());
     }
     let text = glocal(&call).succeeded();
     assert!(text.contains(&format!("report: {page}")), "{text}");
@@ -58,6 +62,10 @@ fn target_layers_and_numbers_are_as_asked_for() {
     let call = ["report", &model(), &data, "--store", &store, "-o", &page, "--row", "0", "--classes", &names, "--json"];
     let asked = ["--target", "<b>kind 2</b>", "--layers", "features.0", "--concepts", "2", "--references", "3"];
     let document = glocal(&[&call[..], &asked].concat()).document();
+    let repeated = ["--layer", "features.0", "--layer", "features.4", "--concepts", "1", "--references", "1"];
+    let layers = glocal(&[&call[..], &repeated].concat()).document()["layers"].clone();
+    let names: Vec<_> = layers.as_array().unwrap().iter().map(|layer| layer["layer"].as_str().unwrap()).collect();
+    assert_eq!(names, ["features.0", "features.4"]);
     assert_eq!(document["target"]["class"], 2);
     let layers = document["layers"].as_array().unwrap();
     let concepts = layers[0]["concepts"].as_array().unwrap();

@@ -33,6 +33,22 @@ pub struct LayerFindings {
     pub count: usize,
     /// The most relevant ones, the first the most.
     pub concepts: Vec<ConceptFindings>,
+    /// All others together; `None` where there are none.
+    pub rest: Option<RestFindings>,
+}
+
+/// The concepts of a layer beside the most relevant ones. With theirs, the sizes of its shares add up to 1, unless all
+/// relevance in the layer is 0.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RestFindings {
+    /// How many there are.
+    pub count: usize,
+    /// The sum of their positive shares.
+    pub supporting: f64,
+    /// The sum of their negative shares.
+    pub opposing: f64,
+    /// The relevance of each position of the sample that flows through them together.
+    pub heatmap: Vec<f32>,
 }
 
 /// A concept, and what it stands for.

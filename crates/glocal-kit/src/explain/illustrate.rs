@@ -4,16 +4,13 @@ use glocal::conservation::{Account, Balance};
 use glocal::op::OpKind;
 use image::RgbImage;
 
-use super::{ConceptFindings, Findings, LayerFindings, ReferenceFindings, View};
-use crate::picture::{ColorMap, Heatmap, HeatmapStyle, OverlayStyle, PictureError, overlay};
-use crate::report::{ConceptCard, ConservationRow, Explanation, LayerSection, Picture, Prediction, Reference};
+use super::{ConceptFindings, Findings, LayerFindings, ReferenceFindings, RestFindings, View};
+use crate::picture::{ColorMap, Heatmap, HeatmapStyle, OverlayStyle, PictureError, is_photograph, overlay};
+use crate::report::{ConceptCard, ConservationRow, Explanation, LayerSection, Picture, Prediction, Reference, Rest};
 
-/// How weak relevance fades out over samples that are no photographs: relevance is coarser there, and the default would
-/// show it as haze.
-const COARSE_EXPONENT: f32 = 0.8;
-
-/// Pictures whose shorter side is at least this long are photographs, and kept as such.
-const PHOTOGRAPH_SIDE: u32 = 128;
+/// How weak relevance fades out in conditional heatmaps over photographs: they lie in the same places of the sample, and differ
+/// in how much is where.
+const CONDITIONAL_EXPONENT: f32 = 0.9;
 
 /// How findings are shown.
 #[derive(Debug, Clone)]
@@ -76,10 +73,7 @@ impl Findings {
     /// # Errors
     /// Never for findings as they were made.
     pub fn overlay_picture(&self, color_map: &ColorMap) -> Result<RgbImage, PictureError> {
-        let mut style = OverlayStyle { color_map: color_map.clone(), ..OverlayStyle::default() };
-        if !is_photograph(&self.sample.picture) {
-            style.exponent = COARSE_EXPONENT;
-        }
+        let style = OverlayStyle { color_map: color_map.clone(), ..OverlayStyle::over(&self.sample.picture) };
         overlay(&self.sample.picture, &self.of_sample(&self.heatmap)?, &style)
     }
 
@@ -133,7 +127,35 @@ impl Findings {
 
     fn section(&self, layer: &LayerFindings, illustration: &Illustration<'_>) -> Result<LayerSection, PictureError> {
         let cards = layer.concepts.iter().map(|concept| self.card(layer, concept, illustration));
-        Ok(LayerSection { layer: layer.layer.clone(), concepts: cards.collect::<Result<_, _>>()? })
+        let concepts = cards.collect::<Result<_, _>>()?;
+        let rest = |rest: &RestFindings| -> Result<Rest, PictureError> {
+            let words = format!("heatmap of all other {} channels of layer {}", rest.count, layer.layer);
+            Ok(Rest {
+                count: rest.count,
+                supporting: rest.supporting as f32,
+                opposing: rest.opposing as f32,
+                conditional_heatmap: self.conditional(&rest.heatmap, words, illustration)?,
+            })
+        };
+        let rest = layer.rest.as_ref().map(rest).transpose()?;
+        Ok(LayerSection { layer: layer.layer.clone(), count: layer.count, concepts, rest })
+    }
+
+    /// A conditional heatmap: over photographs, whose relevance is too scattered to be recognised without them, by itself
+    /// otherwise.
+    fn conditional(
+        &self,
+        heatmap: &[f32],
+        words: String,
+        illustration: &Illustration<'_>,
+    ) -> Result<Picture, PictureError> {
+        let (heatmap, color_map) = (self.of_sample(heatmap)?, illustration.color_map.clone());
+        if is_photograph(&self.sample.picture) {
+            let largest = Some(heatmap.prominent());
+            let style = OverlayStyle { color_map, largest, exponent: CONDITIONAL_EXPONENT, ..OverlayStyle::default() };
+            return Picture::photograph(&overlay(&self.sample.picture, &heatmap, &style)?, words);
+        }
+        Picture::new(&heatmap.draw(&HeatmapStyle { color_map, ..HeatmapStyle::default() }), words)
     }
 
     fn card(
@@ -142,8 +164,6 @@ impl Findings {
         concept: &ConceptFindings,
         illustration: &Illustration<'_>,
     ) -> Result<ConceptCard, PictureError> {
-        let style = HeatmapStyle { color_map: illustration.color_map.clone(), ..HeatmapStyle::default() };
-        let heatmap = self.of_sample(&concept.heatmap)?.draw(&style);
         let words = format!("heatmap of channel {} of layer {}", concept.id, layer.layer);
         let references = |found: &[ReferenceFindings]| -> Result<Vec<Reference>, PictureError> {
             found.iter().map(|found| reference(found, concept.id, illustration)).collect()
@@ -151,7 +171,7 @@ impl Findings {
         Ok(ConceptCard {
             title: format!("channel {}", concept.id),
             share: concept.share as f32,
-            conditional_heatmap: Picture::new(&heatmap, words)?,
+            conditional_heatmap: self.conditional(&concept.heatmap, words, illustration)?,
             by_relevance: references(&concept.by_relevance)?,
             by_activation: references(&concept.by_activation)?,
         })
@@ -195,10 +215,6 @@ fn reference(found: &ReferenceFindings, id: usize, illustration: &Illustration<'
         region: Some(picture(&masked, format!("channel {id} in sample {}", entry.sample.0))?),
         caption: format!("{class} {}", caption_number(entry.score)),
     })
-}
-
-fn is_photograph(image: &RgbImage) -> bool {
-    image.width().min(image.height()) >= PHOTOGRAPH_SIDE
 }
 
 fn picture(image: &RgbImage, description: String) -> Result<Picture, PictureError> {

@@ -18,6 +18,14 @@ pub struct PixelBox {
     pub height: u32,
 }
 
+/// Pictures whose shorter side is at least this long are taken for photographs.
+const PHOTOGRAPH_SIDE: u32 = 128;
+
+/// Whether a picture is large enough for a photograph: small ones are drawn pixel for pixel.
+pub(crate) fn is_photograph(image: &RgbImage) -> bool {
+    image.width().min(image.height()) >= PHOTOGRAPH_SIDE
+}
+
 /// Cuts a box out of a picture.
 ///
 /// # Errors

@@ -105,6 +105,12 @@ impl<'values> Heatmap<'values> {
         max_abs(self.values)
     }
 
+    /// The size that no more than a hundredth of the values exceed, 0 if there is none. Single pixels often stand out of the
+    /// heatmaps of photographs, and as the largest ones would leave everything else pale.
+    pub fn prominent(&self) -> f32 {
+        prominent(self.values.iter().copied())
+    }
+
     /// Draws one pixel for each value.
     pub fn draw(&self, style: &HeatmapStyle) -> RgbImage {
         let scale = Scale::over(self.values, style.range);
@@ -157,6 +163,14 @@ impl Scale {
 
 pub(super) fn max_abs(values: &[f32]) -> f32 {
     values.iter().filter(|value| value.is_finite()).fold(0.0, |largest, value| value.abs().max(largest))
+}
+
+/// The size that no more than a hundredth of the finite values exceed.
+pub(super) fn prominent(values: impl Iterator<Item = f32>) -> f32 {
+    let mut sizes: Vec<f32> = values.map(f32::abs).filter(|size| size.is_finite()).collect();
+    sizes.sort_unstable_by(f32::total_cmp);
+    let exceeding = sizes.len() / 100;
+    sizes.iter().rev().nth(exceeding).copied().unwrap_or(0.0)
 }
 
 /// Width and height, if `values` fill them exactly.
@@ -216,6 +230,14 @@ mod tests {
         for size in [f32::MAX, f32::MIN_POSITIVE / 4.0] {
             assert_eq!(draw(&[-size, size], ValueRange::Symmetric), [[0, 0, 255], [255, 0, 0]]);
         }
+    }
+
+    #[test]
+    fn a_hundredth_of_the_values_may_exceed_what_is_prominent() {
+        let values: Vec<f32> = (0..200).map(|value| -(value as f32)).collect();
+        assert_eq!(Heatmap::new(&values, 20, 10).unwrap().prominent(), 197.0);
+        assert_eq!(prominent(values[..99].iter().copied()), 98.0);
+        assert_eq!(prominent([f32::NAN, f32::INFINITY].into_iter()), 0.0);
     }
 
     #[test]

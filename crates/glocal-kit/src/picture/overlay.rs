@@ -3,6 +3,7 @@
 use image::{Rgb, RgbImage};
 
 use super::error::{PictureError, PictureErrorKind};
+use super::frame::is_photograph;
 use super::heatmap::NOT_A_NUMBER;
 use super::mask::fraction;
 use super::{Color, ColorMap, Heatmap};
@@ -25,11 +26,26 @@ pub struct OverlayStyle {
     pub strength: f32,
     /// Exponent of the way from `|R| / max |R|` to opacity: below 1 shows weak relevance too. Default: 0.5.
     pub exponent: f32,
+    /// The size of relevance that is drawn in full, so that several overlays can share one scale; larger sizes look the same.
+    /// Default: `None`, the largest of the heatmap.
+    pub largest: Option<f32>,
 }
+
+/// How weak relevance fades out over samples that are no photographs: relevance is coarser there, and the default would
+/// show it as haze.
+const COARSE_EXPONENT: f32 = 0.8;
 
 impl Default for OverlayStyle {
     fn default() -> Self {
-        Self { color_map: ColorMap::default(), saturation: 0.0, strength: 0.9, exponent: 0.5 }
+        Self { color_map: ColorMap::default(), saturation: 0.0, strength: 0.9, exponent: 0.5, largest: None }
+    }
+}
+
+impl OverlayStyle {
+    /// The default for a sample of this size: weak relevance fades out faster over small ones.
+    pub fn over(sample: &RgbImage) -> Self {
+        let exponent = if is_photograph(sample) { Self::default().exponent } else { COARSE_EXPONENT };
+        Self { exponent, ..Self::default() }
     }
 }
 
@@ -47,12 +63,12 @@ pub fn overlay(sample: &RgbImage, heatmap: &Heatmap<'_>, style: &OverlayStyle) -
         return Err(PictureErrorKind::SizesDiffer { first: sample.dimensions(), second }.into());
     }
     let palette = style.color_map.palette(1.0);
-    let largest = heatmap.max_abs();
+    let largest = style.largest.unwrap_or_else(|| heatmap.max_abs());
     let mut image = sample.clone();
     for (pixel, &relevance) in image.pixels_mut().zip(heatmap.values()) {
         let share = match relevance.abs() {
             size if !size.is_finite() => 1.0,
-            size if largest > 0.0 => size / largest,
+            size if largest > 0.0 => (size / largest).min(1.0),
             _ => 0.0,
         };
         let shown = share.powf(style.exponent);
@@ -98,6 +114,20 @@ mod tests {
         assert_eq!(gray.get_pixel(0, 0).0, [76; 3]);
         let full = OverlayStyle { saturation: 1.0, ..OverlayStyle::default() };
         assert_eq!(overlay(&sample, &heatmap, &full).unwrap(), sample);
+    }
+
+    #[test]
+    fn overlays_can_share_a_scale() {
+        let sample = RgbImage::from_pixel(2, 1, Rgb([100; 3]));
+        let draw = |values: &[f32], largest| {
+            let style = OverlayStyle { largest, ..OverlayStyle::default() };
+            let drawn = overlay(&sample, &Heatmap::new(values, 2, 1).unwrap(), &style).unwrap();
+            drawn.pixels().map(|pixel| pixel.0).collect::<Vec<Color>>()
+        };
+        let both = draw(&[1.0, 4.0], None);
+        assert_eq!(draw(&[1.0, 0.0], Some(4.0))[0], both[0]);
+        assert_eq!(draw(&[9.0, f32::INFINITY], Some(4.0)), [both[1]; 2]);
+        assert_eq!(draw(&[1.0, -1.0], Some(0.0)), [[100; 3]; 2]);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Contact sheets: many small pictures in titled rows and columns, reference samples above all.
 
+mod foot;
+
 use image::{Rgb, RgbImage, imageops};
 
 use super::error::{PictureError, PictureErrorKind};
 use super::frame::{checked_size, fit, fitted_size};
 use super::text::{Lettering, Place};
-use super::{Color, LONGEST_SIDE};
+use super::{Color, ColorMap, LONGEST_SIDE};
 
 /// A picture made of blocks of cells, with a title above all.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +18,10 @@ pub struct ContactSheet {
     pub blocks: Vec<Block>,
     /// How blocks follow each other. Default: [`Arrangement::Below`].
     pub arrangement: Arrangement,
+    /// The colors of heatmaps, shown below the blocks from against to for. Default: none.
+    pub legend: Option<ColorMap>,
+    /// Paragraphs at the bottom, wrapped to the sheet's width.
+    pub notes: Vec<String>,
     /// Sizes and colors.
     pub style: SheetStyle,
 }
@@ -25,6 +31,8 @@ pub struct ContactSheet {
 pub struct Block {
     /// Title above the block; empty for none.
     pub title: String,
+    /// Color of a square before the title, which ties the block to what has that color elsewhere; `None` for none.
+    pub mark: Option<Color>,
     /// Titles above the columns, from the left; empty for none.
     pub columns: Vec<String>,
     /// The rows, from the top.
@@ -66,6 +74,8 @@ pub enum Arrangement {
 pub struct SheetStyle {
     /// Longest side that a cell's picture may have, at least 1; all cells are as large as the largest one drawn. Default: 96.
     pub cell: u32,
+    /// Least width of cells, so that labels have room below narrow pictures. Default: 0.
+    pub label_room: u32,
     /// Space between cells. Default: 8.
     pub gap: u32,
     /// Size of labels and of row and column titles; other titles are in proportion. Default: 13.
@@ -86,6 +96,7 @@ impl Default for SheetStyle {
     fn default() -> Self {
         Self {
             cell: 96,
+            label_room: 0,
             gap: 8,
             text: 13,
             title_room: 180,
@@ -116,7 +127,7 @@ impl Block {
                 row.cells.push(cell);
             }
         }
-        Self { title: title.into(), columns: Vec::new(), rows }
+        Self { title: title.into(), rows, ..Self::default() }
     }
 }
 
@@ -131,7 +142,7 @@ pub fn reference_sheet(
         Block::wrapped("Most useful for the prediction (RelMax)", by_relevance, columns),
         Block::wrapped("Strongest activation (ActMax)", by_activation, columns),
     ];
-    ContactSheet { title: concept.into(), blocks, arrangement: Arrangement::Beside, style: SheetStyle::default() }
+    ContactSheet { title: concept.into(), blocks, arrangement: Arrangement::Beside, ..ContactSheet::default() }
 }
 
 impl ContactSheet {
@@ -156,9 +167,11 @@ impl ContactSheet {
             Arrangement::Beside => (widths().sum::<u64>() + spaces, longest(&mut heights())),
         };
         let width = width.max(pen.title_width(&self.title, Title::Sheet));
-        let (columns, rows) = checked_size(width + 2 * margin, height + title_height + 2 * margin)?;
+        let foot = pen.foot(self, width);
+        let (columns, rows) = checked_size(width + 2 * margin, height + title_height + foot.height + 2 * margin)?;
         let mut image = RgbImage::from_pixel(columns, rows, Rgb(pen.style.background));
         pen.title(&mut image, &self.title, Title::Sheet, (margin, margin), width);
+        pen.draw_foot(&mut image, &foot, (margin, margin + title_height + height));
         let (mut left, mut top) = (margin, margin + title_height);
         for (block, layout) in self.blocks.iter().zip(&blocks) {
             pen.block(&mut image, block, layout, (left, top))?;
@@ -177,6 +190,7 @@ impl SheetStyle {
         let bounded = |length: u32| length.min(LONGEST_SIDE);
         Self {
             cell: bounded(self.cell).max(1),
+            label_room: bounded(self.label_room),
             gap: bounded(self.gap),
             text: bounded(self.text).max(1),
             title_room: bounded(self.title_room),
@@ -213,7 +227,7 @@ impl Pen {
         let style = sheet.style.bounded();
         let cells = || sheet.blocks.iter().flat_map(|block| &block.rows).flat_map(|row| &row.cells);
         let sizes = || cells().map(|cell| fitted_size(cell.image.dimensions(), style.cell));
-        let cell_width = sizes().map(|(width, _)| u64::from(width)).max().unwrap_or(0);
+        let cell_width = sizes().map(|(width, _)| u64::from(width.max(style.label_room))).max().unwrap_or(0);
         let cell_height = sizes().map(|(_, height)| u64::from(height)).max().unwrap_or(0);
         Ok(Self { style, lettering: Lettering::new()?, cell_width, cell_height })
     }
@@ -251,12 +265,17 @@ impl Pen {
         let rows: u64 = block.rows.iter().map(|row| self.row_height(row)).sum();
         let width = (row_titles + cells * (self.cell_width + self.gap())).saturating_sub(self.gap());
         Layout {
-            width: width.max(self.title_width(&block.title, Title::Block)),
+            width: width.max(self.title_width(&block.title, Title::Block) + self.mark_room(block)),
             height: (title + column_titles + rows).saturating_sub(self.gap()),
             row_titles,
             title,
             column_titles,
         }
+    }
+
+    /// The width of a block's mark, and of the space behind it.
+    fn mark_room(&self, block: &Block) -> u64 {
+        if block.mark.is_some() { u64::from(self.size(Title::Block)) + self.gap() } else { 0 }
     }
 
     fn row_height(&self, row: &Row) -> u64 {
@@ -271,7 +290,14 @@ impl Pen {
         layout: &Layout,
         (left, top): (u64, u64),
     ) -> Result<(), PictureError> {
-        self.title(image, &block.title, Title::Block, (left, top), layout.width);
+        let mark_room = self.mark_room(block);
+        if let Some(color) = block.mark {
+            let side = self.size(Title::Block);
+            let inset = u64::from(Lettering::line(side).saturating_sub(side)) / 2;
+            imageops::replace(image, &RgbImage::from_pixel(side, side, Rgb(color)), left as i64, (top + inset) as i64);
+        }
+        let room = layout.width.saturating_sub(mark_room);
+        self.title(image, &block.title, Title::Block, (left + mark_room, top), room);
         let cells_left = left + layout.row_titles;
         let mut top = top + layout.title;
         let column_left = |column: usize| cells_left + column as u64 * (self.cell_width + self.gap());
@@ -304,7 +330,10 @@ impl Pen {
         imageops::replace(image, &frame, outside(inner_left), outside(inner_top));
         imageops::replace(image, &picture, inner_left as i64, inner_top as i64);
         let below = top + self.cell_height + 4;
-        self.text(image, &cell.label, self.style.text, self.style.faint, (left, below), self.cell_width);
+        // Below narrow pictures, which stand in the middle of their cell, labels start with them if there is room.
+        let written = u64::from(self.lettering.width(&cell.label, self.style.text)).min(self.cell_width);
+        let label_left = inner_left.min(left + self.cell_width - written);
+        self.text(image, &cell.label, self.style.text, self.style.faint, (label_left, below), self.cell_width);
         Ok(())
     }
 
@@ -339,6 +368,23 @@ mod tests {
             }
         }
         assert_eq!(image.get_pixel(150, 90).0, [255; 3]);
+    }
+
+    #[test]
+    fn marks_legend_and_notes_add_their_room_and_nothing_else() {
+        let plain = |notes: &[String], legend| {
+            let blocks = vec![Block { mark: Some([1, 2, 3]), ..Block::wrapped("I1", cells(2), 2) }];
+            ContactSheet { blocks, notes: notes.into(), legend, ..ContactSheet::default() }.draw().unwrap()
+        };
+        let bare = plain(&[], None);
+        let side = SheetStyle::default().text * 6 / 5;
+        let marked = bare.pixels().filter(|pixel| pixel.0 == [1, 2, 3]).count();
+        assert_eq!(marked, (side * side) as usize);
+        let noted = plain(&["several words that need some lines".into()], Some(ColorMap::default()));
+        assert_eq!(noted.width(), bare.width());
+        assert!(noted.height() > bare.height() + 3 * Lettering::line(SheetStyle::default().text));
+        let same = |place: &(u32, u32)| bare.get_pixel(place.0, place.1) == noted.get_pixel(place.0, place.1);
+        assert!((0..bare.height()).flat_map(|y| (0..bare.width()).map(move |x| (x, y))).all(|place| same(&place)));
     }
 
     #[test]

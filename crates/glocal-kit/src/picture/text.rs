@@ -80,6 +80,22 @@ impl Lettering {
         kept
     }
 
+    /// The lines that a text takes in `room` pixels at `size`, broken between words.
+    pub(super) fn wrapped(&self, text: &str, size: u32, room: u32) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        for word in text.split_whitespace() {
+            let longer = lines.last().map(|line| format!("{line} {word}"));
+            match longer.filter(|longer| self.width(longer, size) <= room) {
+                Some(longer) => {
+                    lines.pop();
+                    lines.push(longer);
+                }
+                None => lines.push(word.to_owned()),
+            }
+        }
+        lines
+    }
+
     fn advance(&self, letter: char, size: u32) -> f32 {
         self.font.as_scaled(scale(size)).h_advance(self.font.glyph_id(letter))
     }
@@ -135,6 +151,18 @@ mod tests {
         );
         assert!(lettering.width(&shortened, SIZE) <= 40);
         assert_eq!(lettering.shortened("boot", SIZE, 200).len(), 4);
+    }
+
+    #[test]
+    fn texts_are_broken_between_words() {
+        let lettering = Lettering::new().unwrap();
+        let text = "a text of several words, and averyveryverylongwordthatfitsnowhere";
+        let lines = lettering.wrapped(text, SIZE, 120);
+        assert_eq!(lines.join(" "), text);
+        assert!(
+            lines.len() > 2 && lines.iter().all(|line| line.starts_with("avery") || lettering.width(line, SIZE) <= 120)
+        );
+        assert_eq!(lettering.wrapped(" \n ", SIZE, 120), [""; 0]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::disentangled;
 use super::text::escape;
 use super::{Explanation, Picture, Report};
 
@@ -79,7 +80,7 @@ fn uri(picture: &Picture) -> String {
     format!("data:{};base64,{}", picture.format.to_mime_type(), STANDARD.encode(&picture.bytes))
 }
 
-/// Every picture in the order of the page.
+/// Every picture as often as it is shown: in the overview, the figure of all layers, and the cards.
 fn pictures(explanation: &Explanation) -> impl Iterator<Item = &Picture> {
     let sample = [&explanation.image, &explanation.heatmap].into_iter().chain(&explanation.overlay);
     let concepts = explanation.layers.iter().flat_map(|layer| &layer.concepts).flat_map(|concept| {
@@ -87,5 +88,10 @@ fn pictures(explanation: &Explanation) -> impl Iterator<Item = &Picture> {
         let shown = references.flat_map(|reference| std::iter::once(&reference.picture).chain(&reference.region));
         std::iter::once(&concept.conditional_heatmap).chain(shown)
     });
-    sample.chain(concepts)
+    let shown_again = explanation.layers.iter().flat_map(|layer| {
+        let concepts = layer.concepts.iter().map(|concept| &concept.conditional_heatmap);
+        concepts.chain(layer.rest.iter().map(|rest| &rest.conditional_heatmap))
+    });
+    let root = disentangled::root(explanation).into_iter();
+    sample.chain(root).chain(shown_again).chain(concepts)
 }

@@ -2,6 +2,7 @@
 
 use super::album::Album;
 use super::concepts;
+use super::disentangled;
 use super::text::{escape, number, percent};
 use super::{ConservationRow, Explanation, Picture, Prediction};
 
@@ -11,8 +12,9 @@ const UNREMARKABLE: f64 = 1e-3;
 pub(super) fn write(explanation: &Explanation, album: &Album<'_>) -> String {
     let conservation = conservation(&explanation.conservation, &explanation.concept_conservation);
     let overview = overview(explanation, album);
+    let disentangled = disentangled::write(explanation, album);
     let concepts = concepts::write(&explanation.layers, album);
-    format!("{overview}{concepts}{conservation}")
+    format!("{overview}{disentangled}{concepts}{conservation}")
 }
 
 fn overview(explanation: &Explanation, album: &Album<'_>) -> String {
@@ -28,7 +30,7 @@ fn overview(explanation: &Explanation, album: &Album<'_>) -> String {
     format!(
         "<section>\n<h2>Prediction</h2>\n\
          <p class=\"how\">The heatmap shows which pixels speak for {target} and which against it. Each heatmap of this page \
-         is divided by its own largest value: colors tell where relevance is, not how much there is in all.</p>\n\
+         has a scale of its own: colors tell where relevance is, not how much there is in all.</p>\n\
          <div class=\"overview\">\n<div class=\"pictures\">\n<div class=\"figures\">\n{sample}{heatmap}{overlay}</div>\n\
          <div class=\"legend\" role=\"img\" aria-label=\"Colors of the heatmaps, from against to for\">\
          <span>against</span><i></i><span>for</span></div>\n</div>\n{}</div>\n</section>\n",
