@@ -12,6 +12,7 @@ mod explaining;
 mod flow;
 mod gates;
 mod independence;
+mod known_faults;
 mod layers;
 mod linearity;
 mod methods;
