@@ -28,6 +28,7 @@
 //! `{ preset = "epsilon-gamma-box", low = -3, high = 3 }`, or is another composite: its text, or a table with its keys.
 
 mod default;
+mod gates;
 mod preset;
 mod selector;
 mod text;
@@ -115,6 +116,7 @@ impl Composite {
     /// When a node has no rule, or one that cannot be applied to it.
     pub fn resolve(&self, model: &Model) -> Result<Resolved, RequestError> {
         let graph = model.graph();
+        let gates = gates::Gates::of(graph);
         let reached = graph.ancestors(model.explained());
         let matches: Vec<Vec<bool>> = self.entries.iter().map(|entry| entry.selector.select(model)).collect();
         let mut assignments = vec![None; graph.len()];
@@ -126,7 +128,7 @@ impl Composite {
                     used[index] = true;
                     (Arc::clone(&self.entries[index].rule), Origin::Entry(index))
                 }
-                None => (default::default_rule(graph, node)?, Origin::Default),
+                None => (default::default_rule(graph, &gates, node)?, Origin::Default),
             };
             let inputs: Vec<&[usize]> = node.inputs.iter().map(|&input| graph.node(input).shape.as_slice()).collect();
             rule.accepts(node.op.as_ref(), &inputs, &node.shape).map_err(|needs| RequestErrorKind::WrongRule {

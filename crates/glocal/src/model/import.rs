@@ -6,6 +6,7 @@
 mod affine;
 mod elementwise;
 mod fold;
+mod integers;
 mod interface;
 mod layout;
 mod matmul;

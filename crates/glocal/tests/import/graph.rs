@@ -83,6 +83,11 @@ impl Builder {
         self.initializer(name, shape, ElementType::Float32, data)
     }
 
+    /// A list of integers of a type.
+    pub fn typed(self, name: &str, element_type: ElementType, values: &[i64]) -> Self {
+        self.initializer(name, &[values.len()], element_type, Data::I64(values.to_vec()))
+    }
+
     /// A list of integers.
     pub fn integers(self, name: &str, values: &[i64]) -> Self {
         self.initializer(name, &[values.len()], ElementType::Int64, Data::I64(values.to_vec()))

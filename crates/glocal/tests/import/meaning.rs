@@ -24,6 +24,12 @@ fn a_batch_that_the_exporter_fixed_is_the_batch() {
         assert_eq!((y.shape(), y.data()), (&[batch, 6][..], x.data()));
     }
     assert!(reshape(3).is_err());
+    // One row of all samples is another thing than a batch that was fixed at 1.
+    let joined = |batch: usize| {
+        let builder = Builder::new(&[2, 3]).integers("shape", &[1, -1]).node("n", "Reshape", "x shape -> y", &[]);
+        builder.batch(batch).read()
+    };
+    assert!(joined(1).is_ok() && joined(4).is_err());
     let expand = Builder::new(&[1, 3]).integers("shape", &[4, 2, 3]).node("n", "Expand", "x shape -> y", &[]);
     assert_eq!(output(&expand.batch(4).read().unwrap(), &wave(&[2, 1, 3])).shape(), [2, 2, 3]);
 }

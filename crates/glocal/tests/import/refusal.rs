@@ -123,6 +123,24 @@ fn unsupported_nodes_are_named_with_what_is_wrong() {
             vector().batch(4).integers("shape", &[2, -1]).node("n", "Reshape", "x shape -> y", &[]),
             "mixes samples",
         ),
+        (
+            "bytes that wrap",
+            vector()
+                .typed("bytes", ElementType::Uint8, &[200, 3])
+                .node("n", "Add", "bytes bytes -> more", &[])
+                .node("cast", "Cast", "more -> numbers", &[("to", int(1))])
+                .node("m", "Mul", "x numbers -> y", &[]),
+            "leaves the integers of its type",
+        ),
+        (
+            "a sum of integers that wraps",
+            vector()
+                .typed("large", ElementType::Int32, &[2_000_000_000, 2_000_000_000])
+                .node("n", "ReduceSum", "large -> more", &[("keepdims", int(0))])
+                .node("cast", "Cast", "more -> numbers", &[("to", int(1))])
+                .node("m", "Mul", "x numbers -> y", &[]),
+            "leaves the integers of its type",
+        ),
         ("a flatten of everything", image().node("n", "Flatten", "x -> y", &[("axis", int(0))]), "flatten"),
         ("a flatten of some axes", image().node("n", "Flatten", "x -> y", &[("axis", int(2))]), "flatten"),
         ("a softmax over the batch", vector().node("n", "Softmax", "x -> y", &[("axis", int(0))]), "axis 0"),

@@ -142,6 +142,45 @@ fn gates_are_found_by_structure() {
             signal(0),
         ),
         (
+            "what a gate leaves, written with constants of each channel",
+            rule(|graph, x| {
+                let gate = push(graph, sigmoid, &[x]);
+                let negated = push(graph, MultiplyConstant { constant: number(-1.0) }, &[gate]);
+                let (scale, shift) = (Tensor::full([3], 1.0).unwrap(), Tensor::full([3], 1.0).unwrap());
+                let rest = push(graph, BatchNormalization { scale, shift }, &[negated]);
+                push(graph, Product, &[x, rest])
+            }),
+            signal(0),
+        ),
+        (
+            "a gate of a gate",
+            rule(|graph, x| {
+                let gate = push(graph, sigmoid, &[x]);
+                let both = push(graph, Product, &[gate, gate]);
+                push(graph, Product, &[x, both])
+            }),
+            signal(0),
+        ),
+        (
+            "a sigmoid made a hyperbolic tangent",
+            rule(|graph, x| {
+                let gate = push(graph, sigmoid, &[x]);
+                let twice = push(graph, MultiplyConstant { constant: number(-2.0) }, &[gate]);
+                let tangent = push(graph, AddConstant { constant: number(1.0) }, &[twice]);
+                push(graph, Product, &[x, tangent])
+            }),
+            halves.clone(),
+        ),
+        (
+            "a gate taken from zero",
+            rule(|graph, x| {
+                let gate = push(graph, sigmoid, &[x]);
+                let negative = push(graph, Sum { subtracted: vec![true] }, &[gate]);
+                push(graph, Product, &[x, negative])
+            }),
+            halves.clone(),
+        ),
+        (
             "joined with what is no gate",
             rule(|graph, x| {
                 let gate = push(graph, sigmoid, &[x]);
@@ -182,4 +221,21 @@ fn gates_are_found_by_structure() {
     for (what, given, expected) in cases {
         assert_eq!(given, expected, "{what}");
     }
+}
+
+/// What is joined with itself over and over is looked at once each time.
+#[test]
+fn gates_that_are_joined_forty_times_are_found_at_once() {
+    let begun = std::time::Instant::now();
+    let rule = rule(|graph, x| {
+        let mut gate = push(graph, Activation::Sigmoid, &[x]);
+        for _ in 0..40 {
+            let both = push(graph, Concat { axis: 1 }, &[gate, gate]);
+            let whole = |count| SliceRange { start: 0, step: 1, count };
+            gate = push(graph, Slice { ranges: vec![whole(3), whole(4), whole(4)] }, &[both]);
+        }
+        push(graph, Product, &[x, gate])
+    });
+    assert_eq!(rule, "SignalTakesAll(signal=0)");
+    assert!(begun.elapsed().as_secs() < 10);
 }

@@ -11,8 +11,8 @@ use crate::canonizer::inner_values;
 use crate::canonizer::rewrite::{Change, rewrite};
 use crate::canonizer::scaling::{PerChannel, Scaling};
 use crate::error::ModelError;
-use crate::model::{Model, NodeId};
-use crate::op::OpKind;
+use crate::model::{Graph, Model, NodeId};
+use crate::op::{DefaultRule, OpKind, Structure};
 
 /// The largest value through whose reshapes and transposes scales are followed, in elements: they are followed for all
 /// of it.
@@ -23,9 +23,13 @@ const MOST_MOVES: usize = 16;
 
 pub(super) fn apply(model: &Model) -> Result<Model, ModelError> {
     let inner = inner_values(model);
+    let normalized = normalized_input(model.graph());
     let mut changes: Vec<Change> = model.graph().nodes().map(|_| Change::Keep).collect();
     for (id, node) in model.graph().nodes() {
         let Some(op) = AffineOp::of(node) else { continue };
+        if node.inputs.iter().all(|input| normalized[input.index()]) {
+            continue;
+        }
         let at = |cause| ModelError::from(cause).at(&node.name, &node.op_type);
         let preceding = Preceding::of(model, &inner, id, op).map_err(at)?;
         if preceding.merged.is_empty() {
@@ -37,6 +41,23 @@ pub(super) fn apply(model: &Model) -> Result<Model, ModelError> {
         preceding.moving.iter().for_each(|moving| changes[moving.index()] = Change::Unname);
     }
     rewrite(model, |id, _| changes[id.index()].clone())
+}
+
+/// For every node, whether it is the model's input, at most scaled, shifted and moved about. A model that normalises its own
+/// input keeps doing so, all of it: rules that ask for the range of an op's input mean the normalised one, whether or not
+/// padding would have let a shift merge.
+fn normalized_input(graph: &Graph) -> Vec<bool> {
+    let mut normalized = vec![false; graph.len()];
+    for (id, node) in graph.nodes() {
+        let keeps = match node.op.structure() {
+            Structure::ChannelAffine(_) | Structure::MultiplyConstant(_) | Structure::AddConstant(_) => true,
+            Structure::Sum(sum) => sum.subtracted.len() == 1,
+            _ => node.op.default_rule() == DefaultRule::Follow,
+        };
+        let of_input = !node.inputs.is_empty() && node.inputs.iter().all(|input| normalized[input.index()]);
+        normalized[id.index()] = id == graph.input() || (keeps && of_input);
+    }
+    normalized
 }
 
 /// What precedes an affine op and can be merged into it.
@@ -87,11 +108,6 @@ impl Preceding {
                 found.moving.clone_from(&moving);
             }
             below = *next;
-        }
-        // A model that normalises its own input keeps doing so: rules that ask for the range of an op's input mean the
-        // normalised one, whether or not padding would have let the shift merge.
-        if below == graph.input() {
-            found = Self { channels: PerChannel::unchanged(channels), merged: Vec::new(), moving: Vec::new() };
         }
         Ok(found)
     }

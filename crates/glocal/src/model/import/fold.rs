@@ -8,6 +8,7 @@ mod reduction;
 use glocal_onnx::{Attribute, ElementType};
 
 use crate::error::ModelError;
+use crate::model::import::integers::Integers;
 use crate::model::import::layout::range;
 use crate::model::import::reader::{NodeReader, unsupported, wrong};
 use crate::model::import::room::as_constant;
@@ -131,59 +132,13 @@ fn cast(reader: &NodeReader<'_>, constant: &Constant) -> Result<Option<Constant>
             ConstantData::Integer { .. } => constant.as_float().map(Constant::float),
         });
     }
-    let kind = i32::try_from(to).ok().and_then(integers).ok_or_else(|| wrong("to", "a type of numbers"))?;
+    let kind = i32::try_from(to).ok().and_then(|code| Integers::of_type(ElementType::from_code(code)));
+    let kind = kind.ok_or_else(|| wrong("to", "a type of numbers"))?;
     let elements = match &constant.data {
         ConstantData::Integer { elements, .. } => elements.iter().map(|&size| kind.of(size)).collect(),
         ConstantData::Float(tensor) => tensor.data().iter().map(|&value| kind.of_float(value)).collect(),
     };
     let elements: Option<Vec<Size>> = elements;
     let elements = elements.ok_or_else(|| unsupported("a cast of numbers that the type does not hold"))?;
-    Ok(Some(Constant::integers(constant.shape().to_vec(), elements)))
-}
-
-/// What a constant can be cast to beside floats.
-#[derive(Clone, Copy)]
-enum Integers {
-    Bool,
-    Between(i64, i64),
-}
-
-/// The integers of an ONNX element type.
-fn integers(code: i32) -> Option<Integers> {
-    Some(match ElementType::from_code(code) {
-        ElementType::Bool => Integers::Bool,
-        ElementType::Int8 => Integers::Between(i8::MIN.into(), i8::MAX.into()),
-        ElementType::Int16 => Integers::Between(i16::MIN.into(), i16::MAX.into()),
-        ElementType::Int32 => Integers::Between(i32::MIN.into(), i32::MAX.into()),
-        ElementType::Int64 => Integers::Between(i64::MIN, i64::MAX),
-        ElementType::Uint8 => Integers::Between(0, u8::MAX.into()),
-        ElementType::Uint16 => Integers::Between(0, u16::MAX.into()),
-        ElementType::Uint32 => Integers::Between(0, u32::MAX.into()),
-        ElementType::Uint64 => Integers::Between(0, i64::MAX),
-        _ => return None,
-    })
-}
-
-impl Integers {
-    /// An integer as one of these, if it is.
-    fn of(self, size: Size) -> Option<Size> {
-        match (self, size) {
-            (Self::Bool, Size::Fixed(value)) => Some(Size::Fixed(i64::from(value != 0))),
-            // A batch is at least 1.
-            (Self::Bool, Size::Batch(count)) => Some(Size::Fixed(i64::from(count != 0))),
-            (Self::Bool, Size::Sample { .. }) => None,
-            (Self::Between(low, high), Size::Fixed(value)) => (low..=high).contains(&value).then_some(size),
-            (Self::Between(..), _) => Some(size),
-        }
-    }
-
-    /// A float as one of these, towards zero, if it is.
-    fn of_float(self, value: f32) -> Option<Size> {
-        match self {
-            Self::Bool => Some(Size::Fixed(i64::from(value != 0.0))),
-            // Beyond this a float is no i64.
-            Self::Between(..) if value.abs() < 9.2e18 => self.of(Size::Fixed(value as i64)),
-            Self::Between(..) => None,
-        }
-    }
+    Ok(Some(Constant::integers(constant.shape().to_vec(), elements).that_are(kind)))
 }

@@ -53,12 +53,12 @@ impl<'a> NodeReader<'a> {
         self.file.opset
     }
 
-    /// Whether a size of axis 0 is the batch: named as itself, or as the number that the exporter fixed it at. 1 is that
-    /// even where the input's batch is open: exporters trace one sample.
+    /// Whether a size of axis 0 is the batch: named as itself, or as the number that the exporter fixed it at. Where the
+    /// input's batch is open that is 1, too: exporters trace one sample.
     pub(super) fn is_batch(&self, size: Size) -> bool {
         match size {
             Size::Batch(count) => count == 1,
-            Size::Fixed(size) => size == 1 || self.file.batch == Some(size),
+            Size::Fixed(size) => size == self.file.batch.unwrap_or(1),
             Size::Sample { .. } => false,
         }
     }

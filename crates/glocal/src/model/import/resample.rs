@@ -117,6 +117,8 @@ fn per_axis(
     for (index, size) in target.iter().enumerate() {
         let axis = missing + index;
         match (axis, size) {
+            // Sizes broadcast, and what is repeated once stays.
+            (0, Size::Fixed(1)) => {}
             (0, size) if reader.is_batch(*size) => {}
             (0, _) => return Err(unsupported("a repetition of the batch")),
             (_, Size::Batch(_) | Size::Sample { .. }) => return Err(unsupported("a size that depends on the batch")),

@@ -8,6 +8,7 @@ use glocal_onnx::{Data, ElementType};
 use crate::error::{ModelError, ModelErrorKind};
 use crate::model::NodeId;
 use crate::model::graph::LARGEST_RANK;
+use crate::model::import::integers::Integers;
 use crate::model::import::reader::unsupported;
 
 /// The most steps along the other axes of a constant without elements.
@@ -30,6 +31,8 @@ pub(super) enum Value {
 pub(super) struct Constant {
     pub(super) name: String,
     pub(super) data: ConstantData,
+    /// Which integers its type holds.
+    pub(super) integers: Integers,
 }
 
 /// The elements of a constant.
@@ -73,11 +76,17 @@ impl Value {
 
 impl Constant {
     pub(super) fn float(tensor: Tensor) -> Self {
-        Self { name: String::new(), data: ConstantData::Float(tensor) }
+        Self { name: String::new(), data: ConstantData::Float(tensor), integers: Integers::ALL }
     }
 
     pub(super) fn integers(shape: Vec<usize>, elements: Vec<Size>) -> Self {
-        Self { name: String::new(), data: ConstantData::Integer { shape, elements: Arc::new(elements) } }
+        let data = ConstantData::Integer { shape, elements: Arc::new(elements) };
+        Self { name: String::new(), data, integers: Integers::ALL }
+    }
+
+    /// The same, of a type that holds these integers.
+    pub(super) fn that_are(self, integers: Integers) -> Self {
+        Self { integers, ..self }
     }
 
     pub(super) fn named(mut self, name: &str) -> Self {
@@ -86,13 +95,16 @@ impl Constant {
     }
 
     pub(super) fn from_onnx(tensor: glocal_onnx::Tensor) -> Result<Self, ModelError> {
-        let glocal_onnx::Tensor { shape, data, .. } = tensor;
+        let glocal_onnx::Tensor { shape, data, element_type, .. } = tensor;
         match data {
             Data::F32(elements) => Ok(Self::float(Tensor::new(shape, elements)?)),
-            Data::I64(elements) => Ok(Self::integers(shape, elements.into_iter().map(Size::Fixed).collect())),
+            Data::I64(elements) => {
+                let integers = Integers::of_type(element_type).unwrap_or(Integers::ALL);
+                Ok(Self::integers(shape, elements.into_iter().map(Size::Fixed).collect()).that_are(integers))
+            }
             Data::Bool(elements) => {
                 let elements = elements.into_iter().map(|value| Size::Fixed(i64::from(value))).collect();
-                Ok(Self::integers(shape, elements))
+                Ok(Self::integers(shape, elements).that_are(Integers::Bool))
             }
             _ => Err(ModelErrorKind::UnsupportedUse { what: "a constant of strings".to_owned() }.into()),
         }
@@ -165,7 +177,7 @@ impl Constant {
                 ConstantData::Integer { shape, elements: Arc::new(picked) }
             }
         };
-        Ok(Self { name: self.name.clone(), data })
+        Ok(Self { name: self.name.clone(), data, integers: self.integers })
     }
 
     /// The same elements under another shape of as many.
@@ -174,7 +186,7 @@ impl Constant {
             ConstantData::Float(tensor) => ConstantData::Float(tensor.reshape(shape)?),
             ConstantData::Integer { elements, .. } => ConstantData::Integer { shape, elements: Arc::clone(elements) },
         };
-        Ok(Self { name: self.name.clone(), data })
+        Ok(Self { name: self.name.clone(), data, integers: self.integers })
     }
 
     /// The elements as floats, when it holds floats or plain integers.

@@ -232,6 +232,22 @@ fn normalisations_stay_where_merging_would_change_the_function() {
             vec![BatchNormalization, Convolution],
         ),
         (
+            "in steps at the input, which padding would part",
+            Under::input(&[2, 7])
+                .then(AddConstant { constant: Tensor::full([1, 1, 1], -0.5).unwrap() })
+                .then(MultiplyConstant { constant: Tensor::full([1, 1, 1], 4.0).unwrap() })
+                .convolution(1, [1, 1], 1),
+            vec![OpKind::AddConstant, OpKind::MultiplyConstant, Convolution],
+        ),
+        (
+            "turned round at the input",
+            Under::input(&[3, 5])
+                .then(Transpose { permutation: vec![0, 2, 1] })
+                .then(MultiplyConstant { constant: Tensor::full([1, 1, 1], 4.0).unwrap() })
+                .convolution(1, [0, 0], 1),
+            vec![OpKind::Transpose, OpKind::MultiplyConstant, Convolution],
+        ),
+        (
             "a shift that padding does not have",
             relu(&[2, 9]).normalized().convolution(1, [1, 0], 1),
             vec![Relu, BatchNormalization, Convolution],

@@ -5,21 +5,28 @@ use glocal_compute::Tensor;
 use crate::error::ModelError;
 use crate::model::import::fold::check_growth;
 use crate::model::import::fold::movement::Broadcast;
-use crate::model::import::reader::wrong;
+use crate::model::import::integers::Integers;
+use crate::model::import::reader::{unsupported, wrong};
 use crate::model::import::value::{Constant, ConstantData, Size};
 
 /// A function of one or two constants of one type, broadcast against each other; `None` when the op is not one.
 pub(super) fn element_wise(op_type: &str, operands: &[Constant]) -> Result<Option<Constant>, ModelError> {
     match operands {
-        [x] => Ok(unary(op_type, x)),
+        [x] => unary(op_type, x).map(fitting).transpose(),
         [a, b] => {
             let broadcast = Broadcast::new(&[a.shape(), b.shape()]).ok_or_else(|| wrong("operands", "broadcast"))?;
             let count = check_growth(product(&broadcast.shape), operands)?;
             let pairs = (0..count).map(|index| [a, b].map(|operand| broadcast.position(operand.shape(), index)));
-            binary(op_type, a, b, broadcast.shape.clone(), pairs)
+            binary(op_type, a, b, broadcast.shape.clone(), pairs)?.map(fitting).transpose()
         }
         _ => Ok(None),
     }
+}
+
+/// Refuses integers that their type does not hold: other programs let them wrap.
+pub(super) fn fitting(constant: Constant) -> Result<Constant, ModelError> {
+    let fit = constant.sizes().is_none_or(|sizes| sizes.iter().all(|size| constant.integers.of(*size) == Some(*size)));
+    if fit { Ok(constant) } else { Err(unsupported("arithmetic that leaves the integers of its type")) }
 }
 
 fn product(shape: &[usize]) -> Option<usize> {
@@ -54,7 +61,7 @@ fn unary(op_type: &str, x: &Constant) -> Option<Constant> {
                 _ => return None,
             };
             let elements = elements.iter().map(function).collect::<Option<Vec<_>>>()?;
-            Some(Constant::integers(shape.clone(), elements))
+            Some(Constant::integers(shape.clone(), elements).that_are(x.integers))
         }
     }
 }
@@ -66,15 +73,17 @@ fn binary(
     shape: Vec<usize>,
     mut pairs: impl Iterator<Item = [usize; 2]>,
 ) -> Result<Option<Constant>, ModelError> {
+    let of = a.integers;
     match (&a.data, &b.data) {
         (ConstantData::Integer { elements: a, .. }, ConstantData::Integer { elements: b, .. }) => {
             let combined: Option<Vec<Size>> = pairs.map(|[at_a, at_b]| combine(op_type, a[at_a], b[at_b])).collect();
-            Ok(combined.map(|elements| Constant::integers(shape, elements)))
+            let integers = if comparison::<i64>(op_type).is_some() { Integers::Bool } else { of };
+            Ok(combined.map(|elements| Constant::integers(shape, elements).that_are(integers)))
         }
         (ConstantData::Float(a), ConstantData::Float(b)) => {
             if let Some(compare) = comparison::<f32>(op_type) {
                 let truth = pairs.map(|[at_a, at_b]| Size::Fixed(i64::from(compare(&a.data()[at_a], &b.data()[at_b]))));
-                return Ok(Some(Constant::integers(shape, truth.collect())));
+                return Ok(Some(Constant::integers(shape, truth.collect()).that_are(Integers::Bool)));
             }
             let function: fn(f32, f32) -> f32 = match op_type {
                 "Add" => |a, b| a + b,
@@ -154,14 +163,14 @@ pub(super) fn choose(operands: &[Constant]) -> Result<Option<Constant>, ModelErr
     let count = check_growth(product(&broadcast.shape), operands)?;
     let positions = |index: usize| shapes.map(|shape| broadcast.position(shape, index));
     let is_true = |index: usize| truth[index] != Size::Fixed(0);
-    let shape = broadcast.shape.clone();
+    let (shape, of) = (broadcast.shape.clone(), a.integers);
     match (&a.data, &b.data) {
         (ConstantData::Integer { elements: a, .. }, ConstantData::Integer { elements: b, .. }) => {
             let pick = |index| {
                 let [condition, at_a, at_b] = positions(index);
                 if is_true(condition) { a[at_a] } else { b[at_b] }
             };
-            Ok(Some(Constant::integers(shape, (0..count).map(pick).collect())))
+            Ok(Some(Constant::integers(shape, (0..count).map(pick).collect()).that_are(of)))
         }
         (ConstantData::Float(a), ConstantData::Float(b)) => {
             let pick = |index| {

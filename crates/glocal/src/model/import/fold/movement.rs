@@ -104,7 +104,7 @@ pub(super) fn concat(reader: &NodeReader<'_>, operands: &[Constant]) -> Result<C
                 let ConstantData::Integer { elements, .. } = &operand.data else { return Err(fits()) };
                 joined.extend_from_slice(&elements[start..start + len]);
             }
-            Ok(Constant::integers(shape, joined))
+            Ok(Constant::integers(shape, joined).that_are(first.integers))
         }
     }
 }

@@ -3,6 +3,7 @@
 use glocal_compute::Tensor;
 
 use crate::error::ModelError;
+use crate::model::import::fold::arithmetic::fitting;
 use crate::model::import::fold::movement::counted;
 use crate::model::import::reader::NodeReader;
 use crate::model::import::value::{Constant, ConstantData, Size};
@@ -83,7 +84,8 @@ pub(super) fn reduce(reader: &NodeReader<'_>, data: &Constant) -> Result<Option<
             }
             let whole = |value: f64| (value.abs() < LARGEST_WHOLE).then_some(Size::Fixed(value as i64));
             let reduced: Option<Vec<Size>> = (0..count(&kept)).map(|line| whole(reduce(&value, line))).collect();
-            Ok(reduced.map(|reduced| Constant::integers(shape, reduced)))
+            let reduced = reduced.map(|reduced| Constant::integers(shape, reduced).that_are(data.integers));
+            reduced.map(fitting).transpose()
         }
         ConstantData::Integer { .. } => Ok(None),
     }

@@ -120,7 +120,7 @@ fn sizes(reader: &NodeReader<'_>, x: NodeId, old: bool) -> Result<Vec<(usize, Ax
     let mut resized = Vec::new();
     for (&axis, size) in axes.iter().zip(sizes) {
         match (axis.checked_sub(1), size) {
-            (None, Size::Batch(1) | Size::Fixed(1)) => {}
+            (None, size) if reader.is_batch(*size) => {}
             (None, _) => return Err(unsupported("a resize of the batch")),
             (Some(_), Size::Batch(_) | Size::Sample { .. }) => {
                 return Err(unsupported("a size that depends on the batch"));
