@@ -15,6 +15,7 @@ use std::sync::Arc;
 use glocal::attribution::{Attributor, Cancel, Condition, Request};
 use glocal::concept::{Channel, Normalization, Selection, relevance};
 use glocal::conservation;
+use glocal::error::RequestError;
 use glocal::model::Model;
 use glocal::search::{Entry, Measure, TopK};
 use glocal_compute::Tensor;
@@ -110,7 +111,8 @@ impl Explainer<'_> {
                 layers.push(LayerFindings { layer: layer.clone(), count: 0, concepts: Vec::new() });
                 continue;
             };
-            let shares = relevance(&Channel, arrived.data(), arrived.shape(), None, Normalization::Share)?;
+            let site = model.graph().site(model.layer(layer).map_err(RequestError::from)?);
+            let shares = relevance(&Channel, arrived.data(), site, None, Normalization::Share)?;
             let best = most_relevant(&shares, options.concepts);
             let conditions =
                 best.iter().map(|&id| Condition::class(target).through(layer, Selection::channels([id]))).collect();

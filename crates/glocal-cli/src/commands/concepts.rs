@@ -156,8 +156,8 @@ impl Plan {
                 if let Some(pictures) = pictures.as_deref_mut() {
                     self.draw(&trace, layer, &mut concepts, &name, view, pictures)?;
                 }
-                let count = self.loaded.model.graph().node(self.loaded.model.layer(layer)?).shape.first();
-                sample.layers.push(Layer { name: layer.clone(), count: count.copied().unwrap_or(0), concepts });
+                let count = self.loaded.model.graph().site(self.loaded.model.layer(layer)?).channels();
+                sample.layers.push(Layer { name: layer.clone(), count, concepts });
             }
         }
         Ok(sample)
@@ -168,7 +168,9 @@ impl Plan {
         let Some(arrived) = item.layers.get(layer) else {
             return Err(Misuse::Unreached { layer: layer.to_owned() }.into());
         };
-        let of = |normalization| relevance(&Channel, arrived.data(), arrived.shape(), weights, normalization);
+        let model = &self.loaded.model;
+        let site = model.graph().site(model.layer(layer)?);
+        let of = |normalization| relevance(&Channel, arrived.data(), site, weights, normalization);
         let (raw, shares) = (of(Normalization::Raw)?, of(Normalization::Share)?);
         let concepts = raw.into_iter().zip(shares).enumerate();
         let concept = |(id, (relevance, share))| Concept { id, relevance, share, files: Vec::new() };
