@@ -131,7 +131,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let Findings { class, relevance, best, attribution } = explain(&attributor, &layer, input)?;
     let upper: f64 = relevance.iter().sum();
-    println!("class {class}: {upper:+.3} of its relevance lies in the upper halves of the {} channels", relevance.len());
+    println!(
+        "class {class}: {upper:+.3} of its relevance lies in the upper halves of the {} channels",
+        relevance.len()
+    );
     let mut order: Vec<usize> = (0..relevance.len()).collect();
     order.sort_by(|&a, &b| relevance[b].total_cmp(&relevance[a]));
     order.iter().take(5).for_each(|&id| println!("  channel {id}: {:+.3}", relevance[id]));

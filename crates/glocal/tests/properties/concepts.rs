@@ -1,5 +1,5 @@
-//! What concepts are parts of: directions of a basis add up to everything, axes of the channels are the layers' own, and a
-//! concept from outside is as good as any.
+//! What concepts are parts of: axes of the channels are the layers' own, values add up to masks, requests share work between
+//! concepts of any kind, and a concept from outside is as good as any.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -9,100 +9,25 @@ use glocal::concept::relevance;
 use glocal::concept::{
     Along, Channel, Concept, Direction, Head, Neuron, Normalization, Scoring, Selection, Site, Token,
 };
-use glocal::model::{Graph, LayerName, Model, Node};
+use glocal::model::Model;
 use glocal::op::activation::Activation;
 use glocal::op::dense::Dense;
 use glocal::op::layout::{Reshape, Transpose};
 use glocal::op::{Op, Parameters};
-use glocal_compute::{CpuBackend, Tensor};
+use glocal_compute::Tensor;
 
 use crate::custom_concept::{self, UpperHalf};
+use crate::network::chain::chain;
 use crate::random::Random;
 use crate::{attributor, difference, inputs, merged};
 
 const SCOPES: [Scope; 2] = [Scope::Isolated, Scope::Whole];
 
-/// Sums of single-precision parts, each rounded, against the whole, relative to the sum of its sizes.
-const TOLERANCE: f64 = 1e-4;
+/// How far a sum in single precision may be from the same in double precision, relative to the sum of the sizes.
+const TOLERANCE: f64 = 1e-5;
 
 fn run(attributor: &Attributor, x: &Tensor, scope: Scope, conditions: Vec<Condition>) -> Vec<Attribution> {
     attributor.attribute(x, &Request { conditions, scope, ..Request::default() }).unwrap().items
-}
-
-/// Rows that are orthogonal and of length one.
-fn basis(random: &mut Random, size: usize) -> Tensor {
-    let mut rows: Vec<Vec<f64>> = Vec::new();
-    while rows.len() < size {
-        let mut row: Vec<f64> = random.tensor(&[size]).data().iter().map(|&value| f64::from(value)).collect();
-        // Twice, so that rounding leaves nothing of the others.
-        for other in rows.iter().chain(&rows) {
-            let along: f64 = row.iter().zip(other).map(|(a, b)| a * b).sum();
-            row.iter_mut().zip(other).for_each(|(a, b)| *a -= along * b);
-        }
-        let length = row.iter().map(|value| value * value).sum::<f64>().sqrt();
-        if length > 1e-3 {
-            rows.push(row.into_iter().map(|value| value / length).collect());
-        }
-    }
-    Tensor::new([size, size], rows.concat().into_iter().map(|value| value as f32).collect()).unwrap()
-}
-
-fn assert_adds_up(parts: &[Attribution], whole: &Attribution, what: &str) {
-    let whole = whole.input.as_ref().unwrap();
-    let size: f64 = whole.data().iter().map(|value| f64::from(value.abs())).sum();
-    for (index, expected) in whole.data().iter().enumerate() {
-        let sum: f64 = parts.iter().map(|part| f64::from(part.input.as_ref().unwrap().data()[index])).sum();
-        let off = (sum - f64::from(*expected)).abs();
-        assert!(off <= TOLERANCE * size, "{what}: {sum} instead of {expected} at {index}");
-    }
-}
-
-#[test]
-fn heatmaps_of_an_orthonormal_basis_add_up_to_the_whole() {
-    let mut random = Random::new(5);
-    // Before and after a rectifier: activations of both signs, and zeros among them.
-    for layer in ["features.3", "features.4", "features.7"] {
-        let attributor = attributor(merged("vgg_tiny"), "epsilon-plus-flat");
-        let x = inputs("vgg_tiny");
-        let channels = attributor.model().graph().site(attributor.model().layer(layer).unwrap()).channels();
-        let directions: Arc<dyn Concept> = Arc::new(Direction::new(&basis(&mut random, channels)).unwrap());
-        let part = |id| Condition::class(1).through(layer, Selection::new(Arc::clone(&directions), [id]));
-        for scope in SCOPES {
-            let whole = run(&attributor, &x, scope, vec![Condition::class(1)]);
-            let all = Condition::class(1).through(layer, Selection::new(Arc::clone(&directions), 0..channels));
-            let at_once = run(&attributor, &x, scope, vec![all]);
-            let parts = run(&attributor, &x, scope, (0..channels).map(part).collect());
-            for (sample, whole) in whole.iter().enumerate() {
-                let parts = &parts[sample * channels..][..channels];
-                assert!(parts.iter().any(|part| part.input != whole.input));
-                assert_adds_up(parts, whole, layer);
-                assert_adds_up(&at_once[sample..=sample], whole, layer);
-            }
-        }
-    }
-}
-
-#[test]
-fn directions_along_axes_are_the_channels_to_the_bit() {
-    let attributor = attributor(merged("resnet_tiny"), "epsilon-plus");
-    let (x, layer) = (inputs("resnet_tiny"), "layer2.0.conv2");
-    let site = attributor.model().graph().site(attributor.model().layer(layer).unwrap());
-    let channels = site.channels();
-    let identity = (0..channels * channels).map(|index| if index % (channels + 1) == 0 { 3.0 } else { 0.0 }).collect();
-    let axes: Arc<dyn Concept> =
-        Arc::new(Direction::new(&Tensor::new([channels, channels], identity).unwrap()).unwrap());
-    let ids = [0, 2, 3];
-    for scope in SCOPES {
-        for ids in [&ids[..1], &ids[1..2], &ids] {
-            let through = |selection| Condition::class(2).through(layer, selection);
-            let direction = through(Selection::new(Arc::clone(&axes), ids.iter().copied()));
-            let channel = through(Selection::channels(ids.iter().copied()));
-            let found = run(&attributor, &x, scope, vec![direction, channel]);
-            for pair in found.chunks(2) {
-                assert_eq!(difference(&pair[0], &pair[1]), None);
-            }
-        }
-    }
 }
 
 #[test]
@@ -126,49 +51,128 @@ fn the_values_of_a_concept_add_up_to_its_mask() {
                 concept.mask(&mut masked, &site, &[id]);
                 let total: f64 = masked.iter().map(|&value| f64::from(value)).sum();
                 let size: f64 = masked.iter().map(|&value| f64::from(value.abs())).sum();
-                assert!((total - sum).abs() <= 1e-5 * size, "{concept:?} {id}: {total} and {sum}");
-                assert!((f64::from(scored[id].score) - sum).abs() <= 1e-5 * size);
+                assert!((total - sum).abs() <= TOLERANCE * size, "{concept:?} {id}: {total} and {sum}");
+                assert!((f64::from(scored[id].score) - sum).abs() <= TOLERANCE * size);
                 assert!(masked[scored[id].peak] != 0.0, "{concept:?} {id} peaks outside of itself");
             }
         }
     }
 }
 
+/// Concepts, a layer, which of them, and the values that they keep.
+type Case<'a> = (&'a dyn Concept, Site<'a>, &'a [usize], &'a [f32]);
+
+/// What a concept of each kind keeps, as plainly as it can be said, of feature maps `[3, 2, 2]` and of tokens `[2, 6]`.
+#[test]
+fn masks_keep_what_they_say() {
+    let values: Vec<f32> = (1..=12u8).map(f32::from).collect();
+    let (maps, tokens) = (Site::new(&[3, 2, 2]), Site::new(&[2, 6]).with_channel_axis(1));
+    let heads = Head { heads: NonZeroUsize::new(3).unwrap() };
+    let cases: [Case<'_>; 9] = [
+        (&Channel, maps, &[1], &[5.0, 6.0, 7.0, 8.0]),
+        (&Channel, tokens, &[1, 4], &[2.0, 5.0, 8.0, 11.0]),
+        (&Neuron, maps, &[0, 7], &[1.0, 8.0]),
+        (&Neuron, tokens, &[7], &[8.0]),
+        (&Token, maps, &[3], &[4.0, 8.0, 12.0]),
+        (&Token, tokens, &[1], &[7.0, 8.0, 9.0, 10.0, 11.0, 12.0]),
+        (&heads, tokens, &[1], &[3.0, 4.0, 9.0, 10.0]),
+        (&Along { axis: 1 }, maps, &[0], &[1.0, 2.0, 5.0, 6.0, 9.0, 10.0]),
+        (&Along { axis: 0 }, tokens, &[0], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
+    ];
+    for (concept, site, ids, kept) in cases {
+        let mut masked = values.clone();
+        concept.mask(&mut masked, &site, ids);
+        let expected: Vec<f32> = values.iter().map(|value| if kept.contains(value) { *value } else { 0.0 }).collect();
+        assert_eq!(masked, expected, "{concept:?} {ids:?} of {site:?}");
+        let scored = Scoring::ACTIVATION.apply(concept, &values, site);
+        let sum: f32 = ids.iter().map(|id| scored[*id].score).sum();
+        assert_eq!(sum, kept.iter().sum::<f32>(), "{concept:?} {ids:?}");
+        // Values ascend, so that the last one is the peak.
+        assert_eq!(values[scored[ids[ids.len() - 1]].peak], kept[kept.len() - 1], "{concept:?} {ids:?}");
+    }
+}
+
 /// A layer over tokens `[T, C]`, as transformers have them.
-fn token_model() -> Attributor {
+fn token_model() -> Model {
     let mut random = Random::new(3);
-    let mut graph = Graph::new("tokens", vec![5, 4]);
-    let mut top = graph.input();
-    let mut push = |name: &str, op: Arc<dyn Op>| {
-        let node = Node {
-            op,
-            inputs: vec![top],
-            name: name.to_owned(),
-            merged_names: Vec::new(),
-            is_step: false,
-            op_type: "Test".to_owned(),
-            values: Vec::new(),
-            layers: vec![LayerName::new(name)],
-            shape: Vec::new(),
-        };
-        top = graph.push(node).unwrap();
-    };
     let mut dense = |from: usize, to: usize| -> Arc<dyn Op> {
         let weight = random.tensor(&[to, from]);
         Arc::new(Dense { parameters: Parameters::new(weight, None) })
     };
-    push("up", dense(4, 6));
-    push("relu", Arc::new(Activation::Relu));
-    push("swap", Arc::new(Transpose { permutation: vec![0, 2, 1] }));
-    push("split", Arc::new(Reshape { shape: vec![6, 5, 1] }));
-    push("flat", Arc::new(Reshape { shape: vec![30] }));
-    push("head", dense(30, 3));
-    attributor(Model::new(graph, top, Arc::new(CpuBackend::new())).unwrap(), "epsilon-plus")
+    let (up, head) = (dense(4, 6), dense(30, 3));
+    let ops: Vec<(&str, Arc<dyn Op>)> = vec![
+        ("up", up),
+        ("relu", Arc::new(Activation::Relu)),
+        ("swap", Arc::new(Transpose { permutation: vec![0, 2, 1] })),
+        ("split", Arc::new(Reshape { shape: vec![6, 5, 1] })),
+        ("flat", Arc::new(Reshape { shape: vec![30] })),
+        ("head", head),
+    ];
+    chain(&[5, 4], ops)
+}
+
+/// Selections of every kind at a layer, and at a layer above.
+fn selections(site: &Site<'_>, random: &mut Random) -> Vec<Selection> {
+    let channels = site.channels();
+    let directions: Arc<dyn Concept> = Arc::new(Direction::new(&random.tensor(&[4, channels])).unwrap());
+    let heads: Arc<dyn Concept> = Arc::new(Head { heads: NonZeroUsize::new(2).unwrap() });
+    vec![
+        Selection::channels([0]),
+        Selection::new(Arc::clone(&directions), [1]),
+        Selection::new(Arc::clone(&directions), [1]),
+        Selection::new(directions, [0, 3]),
+        Selection::tokens([0, site.positions() - 1]),
+        Selection::neurons([site.element(channels - 1, 0)]),
+        Selection::new(heads, [1]),
+        Selection::new(Arc::new(Along { axis: site.channel_axis() }), [1]),
+    ]
+}
+
+#[test]
+fn requests_of_any_concepts_equal_their_conditions_one_by_one() {
+    let tokens = Random::new(4).tensor(&[2, 5, 4]);
+    let cases = [
+        (token_model(), "up", "split", tokens),
+        (merged("vgg_tiny"), "features.3", "features.8", inputs("vgg_tiny")),
+        (merged("resnet_tiny"), "layer1.0.conv1", "layer2.0.conv2", inputs("resnet_tiny")),
+    ];
+    for (model, lower, upper, x) in cases {
+        let attributor = attributor(model, "epsilon-plus-flat");
+        let graph = attributor.model().graph();
+        let site = |layer: &str| graph.site(attributor.model().layer(layer).unwrap());
+        let mut random = Random::new(11);
+        let (above, below) = (selections(&site(upper), &mut random), selections(&site(lower), &mut random));
+        let mut conditions = Vec::new();
+        for (index, upper_selection) in above.into_iter().enumerate() {
+            let condition = Condition::class(1).through(upper, upper_selection);
+            conditions.push(condition.clone());
+            for step in [0, 3] {
+                conditions.push(condition.clone().through(lower, below[(index + step) % below.len()].clone()));
+            }
+        }
+        for scope in SCOPES {
+            let record = vec![lower.to_owned(), upper.to_owned()];
+            let of = |conditions: &[Condition], rows_at_once| {
+                let (conditions, record) = (conditions.to_vec(), record.clone());
+                Request { conditions, record, scope, rows_at_once, ..Request::default() }
+            };
+            let alone: Vec<_> = conditions
+                .iter()
+                .map(|condition| attributor.attribute(&x, &of(std::slice::from_ref(condition), 1)).unwrap().items)
+                .collect();
+            for rows_at_once in [1, 5, 100] {
+                for item in attributor.attribute(&x, &of(&conditions, rows_at_once)).unwrap().items {
+                    let what = difference(&item, &alone[item.condition][item.sample]);
+                    assert_eq!(what, None, "{rows_at_once} rows, {scope:?}, {:?}", conditions[item.condition]);
+                }
+            }
+        }
+    }
 }
 
 #[test]
 fn channels_of_tokens_are_their_features() {
-    let attributor = token_model();
+    let attributor = attributor(token_model(), "epsilon-plus");
     let graph = attributor.model().graph();
     for (layer, channels, positions) in [("up", 6, 5), ("relu", 6, 5), ("swap", 6, 5), ("split", 6, 5), ("head", 3, 1)]
     {
@@ -212,7 +216,8 @@ fn a_concept_from_outside_masks_scores_and_is_refused_where_it_makes_no_sense() 
         }
     }
     let trousers = custom_concept::trousers().unwrap();
-    let found = custom_concept::explain(&custom_concept::load(&custom_concept::bundled()).unwrap(), "block.conv2", trousers);
+    let found =
+        custom_concept::explain(&custom_concept::load(&custom_concept::bundled()).unwrap(), "block.conv2", trousers);
     let found = found.unwrap();
     assert_eq!(found.class, 1);
     assert!(found.relevance[found.best] > 0.0 && found.attribution.data().iter().any(|&value| value > 0.0));
@@ -220,25 +225,4 @@ fn a_concept_from_outside_masks_scores_and_is_refused_where_it_makes_no_sense() 
     let request = Request { conditions: vec![condition], ..Request::default() };
     let error = attributor.attribute(&x, &request).unwrap_err().to_string();
     assert!(error.starts_with("layer classifier.0 has no such upper halves: "), "{error}");
-}
-
-#[test]
-fn directions_that_are_none_are_refused() {
-    for (shape, data, reason) in [
-        (vec![2, 2], vec![1.0, 0.0, 0.0, 0.0], "the vector 1 is zero"),
-        (vec![1, 2], vec![f32::NAN, 0.0], "the vector 0 is not finite"),
-        (vec![1, 2], vec![1.0, f32::INFINITY], "the vector 0 is not finite"),
-        (vec![2], vec![1.0, 0.0], "they must have shape [K, C], not [2]"),
-    ] {
-        let error = Direction::new(&Tensor::new(shape, data).unwrap()).unwrap_err().to_string();
-        assert!(error.ends_with(reason), "{error}");
-    }
-    let directions = Direction::new(&Tensor::full([2, 3], 1.0).unwrap()).unwrap();
-    let error = relevance(&directions, &[0.0; 8], &vec![8], None, Normalization::Raw).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "the layer has no such directions: directions of length 3 do not lie in the space of its 8 channels"
-    );
-    let error = relevance(&directions, &[0.0; 3], &vec![3], None, Normalization::Raw).unwrap_err().to_string();
-    assert!(error.contains("give a site that has it"), "{error}");
 }

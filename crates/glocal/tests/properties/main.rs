@@ -12,6 +12,7 @@ mod conservation;
 #[path = "../../examples/custom_concept.rs"]
 #[allow(dead_code, reason = "the example prints what it finds")]
 mod custom_concept;
+mod directions;
 mod explaining;
 mod flow;
 mod gates;
