@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use glocal::attribution::{Attribution, Attributor, Condition, Request, Trace};
-use glocal::concept::{Channel, Normalization, Selection, relevance};
+use glocal::concept::{Channel, Normalization, Selection, Site, relevance};
 use glocal_compute::Tensor;
 use glocal_kit::loading::{ClassNames, InputFiles, LoadedModel};
 use glocal_kit::picture::ColorMap;
@@ -113,9 +113,8 @@ impl Concepts {
         let region = self.region.read(model.input_shape(), preprocess.as_ref())?;
         let mut layers = Vec::with_capacity(self.layer.len());
         for layer in &self.layer {
-            let node = model.graph().node(model.layer(layer)?);
-            layers
-                .push((layer.clone(), region.as_ref().map(|region| on_layer(region, layer, &node.shape)).transpose()?));
+            let site = model.graph().site(model.layer(layer)?);
+            layers.push((layer.clone(), region.as_ref().map(|region| on_layer(region, layer, &site)).transpose()?));
         }
         let attributor = unused::attributor(Arc::clone(model), composite)?;
         let files = InputFiles::open(std::slice::from_ref(&self.input), preprocess, model.input_shape())?;
@@ -129,11 +128,11 @@ impl Concepts {
     }
 }
 
-/// The weight of each position of a layer of `shape`.
-fn on_layer(region: &Region, layer: &str, shape: &[usize]) -> Result<Vec<f32>, Misuse> {
-    match *shape {
-        [_, rows, columns] => Ok(region.on_grid(rows, columns)),
-        _ => Err(Misuse::NoPositions { layer: layer.to_owned(), shape: shape.to_vec() }),
+/// The weight of each position of a layer.
+fn on_layer(region: &Region, layer: &str, site: &Site<'_>) -> Result<Vec<f32>, Misuse> {
+    match (site.shape(), site.channel_axis()) {
+        (&[_, rows, columns], 0) | (&[rows, columns, _], 2) => Ok(region.on_grid(rows, columns)),
+        (shape, _) => Err(Misuse::NoPositions { layer: layer.to_owned(), shape: shape.to_vec() }),
     }
 }
 
