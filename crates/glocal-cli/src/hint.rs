@@ -11,7 +11,10 @@ use glocal_kit::preprocess::{PreprocessError, PreprocessErrorKind};
 use glocal_onnx::OnnxErrorKind;
 
 const LAYERS: &str = "`glocal inspect MODEL` lists the layers with their shapes";
-const CONDITION: &str = "as in 'target=46; features.40=50,51; features.37=3', neurons as features.40=50@Y:X";
+const CONDITION: &str = "as in 'target=46; features.40=50,51; features.37=3', neurons as features.40=50@Y:X, tokens as encoder.3=token:5, heads as \
+                         attention=head:2/8";
+const DIRECTIONS: &str = "as in 'features.40=direction:FILE#3,5': a .npy, .npz or .safetensors file with one array [K, C], \
+                          a row for each direction, as long as the layer has channels";
 
 pub fn load(error: &LoadError) -> Option<String> {
     match error.kind() {
@@ -124,7 +127,14 @@ pub fn preprocess_example(shape: &[usize]) -> String {
 
 pub fn condition(error: &ConditionError) -> Option<String> {
     let hint = match error.kind() {
-        ConditionErrorKind::Layer(_) | ConditionErrorKind::Neuron { .. } => LAYERS,
+        ConditionErrorKind::Layer(_) | ConditionErrorKind::Position { .. } | ConditionErrorKind::UnfitHeads { .. } => {
+            LAYERS
+        }
+        ConditionErrorKind::NoDirections { .. }
+        | ConditionErrorKind::DirectionFile { .. }
+        | ConditionErrorKind::Vectors { .. }
+        | ConditionErrorKind::DirectionLength { .. }
+        | ConditionErrorKind::NoDirection { .. } => DIRECTIONS,
         _ => CONDITION,
     };
     Some(hint.to_owned())
@@ -135,7 +145,7 @@ const ENTRY_KEY: &str = "key of this rule and its selector";
 
 pub fn request(error: &RequestError) -> Option<String> {
     let hint = match error.kind() {
-        RequestErrorKind::Layer(_) | RequestErrorKind::Concept { .. } => LAYERS,
+        RequestErrorKind::Layer(_) | RequestErrorKind::Concept { .. } | RequestErrorKind::UnfitConcept { .. } => LAYERS,
         RequestErrorKind::NotExplained { .. } => "`glocal inspect MODEL` lists the layers from the input to the output",
         RequestErrorKind::UnknownName { what: "composite", .. } => {
             let names: Vec<&str> = Preset::ALL.iter().map(|preset| preset.name()).collect();

@@ -22,7 +22,7 @@ use std::path::Path;
 
 use glocal_compute::Tensor;
 
-pub use array_file::load_arrays;
+pub use array_file::{load_arrays, load_directions};
 pub use error::{ArrayFormat, DataError, DataErrorKind};
 pub use fingerprint::Fingerprint;
 pub(crate) use image_file::flatten;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use glocal::attribution::{Attributor, Cancel, Condition, Request};
 use glocal::concept::{Channel, Normalization, relevance};
 use glocal::conservation;
+use glocal::error::RequestError;
 use glocal::model::Model;
 use glocal::search::{Entry, Measure, TopK};
 use glocal_compute::Tensor;
@@ -110,7 +111,8 @@ impl Explainer<'_> {
         for layer in &options.layers {
             layers.push(match whole.layers.get(layer) {
                 Some(arrived) => {
-                    let shares = relevance(&Channel, arrived.data(), arrived.shape(), None, Normalization::Share)?;
+                    let site = model.graph().site(model.layer(layer).map_err(RequestError::from)?);
+                    let shares = relevance(&Channel, arrived.data(), site, None, Normalization::Share)?;
                     decompose(&trace, layer, &shares, options.concepts, &request, size)?
                 }
                 None => LayerFindings { layer: layer.clone(), count: 0, concepts: Vec::new(), rest: None },

@@ -4,11 +4,13 @@
 //! expected and, where there is one, the remedy.
 
 mod attribution;
+mod direction;
 mod layer;
 mod model;
 mod run;
 
 pub use attribution::{RequestError, RequestErrorKind};
+pub use direction::DirectionErrorKind;
 pub use layer::LayerError;
 pub use model::{ModelError, ModelErrorKind};
 pub use run::{RunError, RunErrorKind};

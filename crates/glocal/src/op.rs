@@ -179,6 +179,8 @@ pub enum Structure<'a> {
     AddConstant(&'a Tensor),
     /// The product of an activation and a constant, `[1, ...]`.
     MultiplyConstant(&'a Tensor),
+    /// Axes in another order.
+    Transpose(&'a layout::Transpose),
     /// Turns logits into probabilities: not explained at the end of a model.
     Softmax,
     /// Anything else.

@@ -38,7 +38,14 @@ tensor [N, C, ...]. Samples are called after their files.
 
 A condition names classes to start from and, for each of some layers, the channels that relevance may pass through:
 'target=46; features.40=50,51'. A neuron is a channel at a position: features.40=50@Y:X (one axis: 50@T). The target may
-also be `predicted` or `all`. Without a condition there is one: the target alone.
+also be `predicted` or `all`. Without a condition there is one: the target alone. Further kinds of concepts:
+  features.40=50@2..9:4..7       a rectangle of neurons, ends not included; target=3@... is a class in a region of a map
+  encoder.3=token:5,8..12        tokens, positions with all of their channels; of feature maps token:Y:X
+  attention=head:2,3/8           heads 2 and 3 of 8, equal ranges of the channels
+  features.40=direction:cav.npy#3,5..8
+                                 directions in the space of the channels (CAV, PCA, SAE decoder): rows of an array [K, C] of
+                                 a .npy, .npz or .safetensors file; relevance is projected to them
+Channels are the first axis of feature maps, and the last of tokens [T, C].
 
 A method is NAME or NAME:KEY=VALUE,...; all but occlusion send relevance down by the rules, under the conditions:
   plain                                                 what the rules send down, once

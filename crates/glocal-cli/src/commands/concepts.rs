@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use glocal::attribution::{Attribution, Attributor, Condition, Request};
-use glocal::concept::{Channel, Normalization, relevance};
+use glocal::concept::{Channel, Normalization, Site, relevance};
 use glocal_kit::loading::{ClassNames, InputFiles, LoadedModel};
 use glocal_kit::picture::ColorMap;
 
@@ -128,8 +128,8 @@ impl Concepts {
         let regions = self.regions.read(model.input_shape(), preprocess.as_ref())?;
         let mut layers = Vec::with_capacity(self.layer.len());
         for layer in &self.layer {
-            let node = model.graph().node(model.layer(layer)?);
-            let weights = regions.iter().map(|region| on_layer(region, layer, &node.shape));
+            let site = model.graph().site(model.layer(layer)?);
+            let weights = regions.iter().map(|region| on_layer(region, layer, &site));
             layers.push((layer.clone(), weights.collect::<Result<_, _>>()?));
         }
         let attributor = unused::attributor(Arc::clone(model), composite)?;
@@ -146,11 +146,11 @@ impl Concepts {
     }
 }
 
-/// The weight of each position of a layer of `shape`.
-fn on_layer(region: &NamedRegion, layer: &str, shape: &[usize]) -> Result<Vec<f32>, Misuse> {
-    match *shape {
-        [_, rows, columns] => Ok(region.region.on_grid(rows, columns)),
-        _ => Err(Misuse::NoPositions { layer: layer.to_owned(), shape: shape.to_vec() }),
+/// The weight of each position of a layer.
+fn on_layer(region: &NamedRegion, layer: &str, site: &Site<'_>) -> Result<Vec<f32>, Misuse> {
+    match (site.shape(), site.channel_axis()) {
+        (&[_, rows, columns], 0) | (&[rows, columns, _], 2) => Ok(region.region.on_grid(rows, columns)),
+        (shape, _) => Err(Misuse::NoPositions { layer: layer.to_owned(), shape: shape.to_vec() }),
     }
 }
 
@@ -191,10 +191,11 @@ impl Plan {
         let Some(arrived) = item.layers.get(layer) else {
             return Err(Misuse::Unreached { layer: layer.to_owned() }.into());
         };
-        let (values, shape) = (arrived.data(), arrived.shape());
-        let of = |weights: Option<&[f32]>, normalization| relevance(&Channel, values, shape, weights, normalization);
+        let model = &self.loaded.model;
+        let (values, site) = (arrived.data(), model.graph().site(model.layer(layer)?));
+        let of = |weights: Option<&[f32]>, normalization| relevance(&Channel, values, site, weights, normalization);
         let sizes: Vec<f32> = values.iter().map(|value| value.abs()).collect();
-        let size = |weights: Option<&[f32]>| relevance(&Channel, &sizes, shape, weights, Normalization::Raw);
+        let size = |weights: Option<&[f32]>| relevance(&Channel, &sizes, site, weights, Normalization::Raw);
         let whole = size(None)?;
         // Nothing is in a region of what is nowhere.
         let part = |inside: f64, whole: f64| if whole > 0.0 { inside / whole } else { 0.0 };

@@ -5,6 +5,7 @@
 
 mod attribute;
 mod concepts;
+mod conditions;
 mod errors;
 mod graph;
 mod inspect;

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use glocal::error::LayerError;
+use glocal::error::{LayerError, RequestError};
 
 /// The text of a condition could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,14 +35,74 @@ pub enum ConditionErrorKind {
         /// The layer.
         layer: String,
     },
-    /// There is no such neuron.
-    Neuron {
+    /// There is no such position, or rectangle of positions.
+    Position {
         /// The layer.
         layer: String,
-        /// The channel and the position.
-        given: Vec<usize>,
+        /// The text of the position, with its channel where there is one.
+        given: String,
         /// The layer's shape for one sample.
         shape: Vec<usize>,
+        /// Which of its axes holds the channels.
+        axis: usize,
+    },
+    /// The text of heads has no number of heads, or zero.
+    Heads {
+        /// The layer.
+        layer: String,
+        /// The text.
+        given: String,
+    },
+    /// The channels of a layer cannot be cut into heads.
+    UnfitHeads {
+        /// The layer.
+        layer: String,
+        /// What stands against it.
+        reason: String,
+    },
+    /// There is no such head.
+    NoHead {
+        /// Its number.
+        id: usize,
+        /// The number of heads.
+        heads: usize,
+    },
+    /// The text of directions does not say which of the file.
+    NoDirections {
+        /// The text.
+        given: String,
+    },
+    /// A file of directions cannot be read.
+    DirectionFile {
+        /// What went wrong, with the file.
+        message: String,
+    },
+    /// The vectors of a file are no directions.
+    Vectors {
+        /// The file.
+        path: String,
+        /// Why not.
+        cause: Box<RequestError>,
+    },
+    /// The directions of a file are not of the space of a layer's channels.
+    DirectionLength {
+        /// The file.
+        path: String,
+        /// The length of its vectors.
+        length: usize,
+        /// The layer.
+        layer: String,
+        /// The number of its channels.
+        channels: usize,
+    },
+    /// A file does not have so many directions.
+    NoDirection {
+        /// The file.
+        path: String,
+        /// How many it has.
+        count: usize,
+        /// The number given.
+        id: usize,
     },
     /// A name is no layer of the model.
     Layer(LayerError),
@@ -75,8 +135,26 @@ impl fmt::Display for ConditionError {
             ConditionErrorKind::Mixed { layer } => {
                 write!(f, "mixes channels and neurons of layer {layer}; use one or the other")
             }
-            ConditionErrorKind::Neuron { layer, given, shape } => {
-                write!(f, "{layer} has shape {shape:?}, in which there is no neuron {given:?}")
+            ConditionErrorKind::Position { layer, given, shape, axis } => {
+                write!(f, "{layer} has shape {shape:?} with channels along axis {axis}, in which there is no {given}")
+            }
+            ConditionErrorKind::Heads { layer, given } => {
+                write!(f, "{layer}=head:{given} does not say how many heads there are; expected head:NUMBERS/HEADS")
+            }
+            ConditionErrorKind::UnfitHeads { layer, reason } => write!(f, "layer {layer}: {reason}"),
+            ConditionErrorKind::NoHead { id, heads } => {
+                write!(f, "{heads} heads are numbered 0 to {}; {id} was given", heads.saturating_sub(1))
+            }
+            ConditionErrorKind::NoDirections { given } => {
+                write!(f, "direction:{given} does not say which rows of the file; expected direction:FILE#NUMBERS")
+            }
+            ConditionErrorKind::DirectionFile { message } => f.write_str(message),
+            ConditionErrorKind::Vectors { path, cause } => write!(f, "{path}: {cause}"),
+            ConditionErrorKind::DirectionLength { path, length, layer, channels } => {
+                write!(f, "{path} holds directions of length {length}, but layer {layer} has {channels} channels")
+            }
+            ConditionErrorKind::NoDirection { path, count, id } => {
+                write!(f, "{path} has {count} directions, 0 to {}; {id} was given", count.saturating_sub(1))
             }
             ConditionErrorKind::Layer(cause) => cause.fmt(f),
         }

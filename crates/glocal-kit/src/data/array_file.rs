@@ -16,6 +16,9 @@ const SAMPLE_NAMES: &[&str] = &["x", "images", "data", "inputs"];
 /// What the array of labels may be called, in the order of preference.
 const LABEL_NAMES: &[&str] = &["y", "labels", "targets"];
 
+/// What the array of directions may be called, in the order of preference.
+const DIRECTION_NAMES: &[&str] = &["directions", "vectors"];
+
 /// The arrays of a file by their role.
 pub(super) struct Arrays {
     /// `[N, C, ...]`.
@@ -46,16 +49,59 @@ pub fn load_arrays(path: &Path) -> Result<Tensor, DataError> {
     Tensor::new(shape, samples.values()?).map_err(|error| DataError::caused(path, DataErrorKind::Read, error))
 }
 
+/// Reads vectors `[K, C]` from a `.npy`, `.npz` or `.safetensors` file: the array `directions` or `vectors`, or the only one. One
+/// vector `[C]` is `[1, C]`.
+///
+/// # Errors
+/// When the file cannot be read, is none of these or damaged, it is unclear which array is meant, or the array has other axes,
+/// no elements, or takes more than 4 GiB.
+pub fn load_directions(path: &Path) -> Result<Tensor, DataError> {
+    let choose = |names: &[String]| match (find(DIRECTION_NAMES, names), names) {
+        (Some(name), _) => Ok(vec![name]),
+        (None, [only]) => Ok(vec![only.clone()]),
+        _ => Err(DataError::new(path, DataErrorKind::Directions { arrays: names.to_vec() })),
+    };
+    if format_of(path).is_none() {
+        return Err(DataError::new(path, DataErrorKind::NoArrays));
+    }
+    let Some(vectors) = stored(path, choose)?.into_iter().next() else {
+        return Err(DataError::new(path, DataErrorKind::Directions { arrays: Vec::new() }));
+    };
+    let shape = match *vectors.shape() {
+        [channels] => [1, channels],
+        [count, channels] => [count, channels],
+        _ => {
+            let (array, shape) = (vectors.name().to_owned(), vectors.shape().to_vec());
+            return Err(DataError::new(
+                path,
+                DataErrorKind::Shape { array, shape, expected: "[K, C]: a row a direction" },
+            ));
+        }
+    };
+    Tensor::new(shape, vectors.values()?).map_err(|error| DataError::caused(path, DataErrorKind::Read, error))
+}
+
+/// Opens those arrays of the file at `path` that `choose` names.
+fn stored(
+    path: &Path,
+    choose: impl Fn(&[String]) -> Result<Vec<String>, DataError>,
+) -> Result<Vec<StoredArray>, DataError> {
+    match format_of(path) {
+        Some(ArrayFormat::Npy) => Ok(vec![open_npy(path)?]),
+        Some(ArrayFormat::Npz) => npz::read(path, choose),
+        Some(ArrayFormat::Safetensors) => safetensors_file::read(path, choose),
+        _ => Err(DataError::new(path, DataErrorKind::UnknownFormat)),
+    }
+}
+
+/// The first of `candidates` that is among `names`.
+fn find(candidates: &[&str], names: &[String]) -> Option<String> {
+    candidates.iter().map(|name| (*name).to_owned()).find(|name| names.contains(name))
+}
+
 /// Opens the arrays of the file at `path`.
 pub(super) fn open(path: &Path) -> Result<Arrays, DataError> {
-    let choose = |names: &[String]| choose(path, names);
-    let mut arrays = match format_of(path) {
-        Some(ArrayFormat::Npy) => vec![open_npy(path)?],
-        Some(ArrayFormat::Npz) => npz::read(path, choose)?,
-        Some(ArrayFormat::Safetensors) => safetensors_file::read(path, choose)?,
-        _ => return Err(DataError::new(path, DataErrorKind::UnknownFormat)),
-    }
-    .into_iter();
+    let mut arrays = stored(path, |names| choose(path, names))?.into_iter();
     let Some(samples) = arrays.next() else {
         return Err(DataError::new(path, DataErrorKind::Samples { arrays: Vec::new() }));
     };
@@ -68,10 +114,9 @@ pub(super) fn open(path: &Path) -> Result<Arrays, DataError> {
 
 /// The names of the samples and, if there are any, of the labels among `names`.
 fn choose(path: &Path, names: &[String]) -> Result<Vec<String>, DataError> {
-    let find = |candidates: &[&str]| candidates.iter().map(|name| (*name).to_owned()).find(|name| names.contains(name));
-    let labels = find(LABEL_NAMES);
+    let labels = find(LABEL_NAMES, names);
     let mut others = names.iter().filter(|name| Some(*name) != labels.as_ref());
-    let samples = match (find(SAMPLE_NAMES), others.next(), others.next()) {
+    let samples = match (find(SAMPLE_NAMES, names), others.next(), others.next()) {
         (Some(name), ..) => name,
         (None, Some(only), None) => only.clone(),
         _ => return Err(DataError::new(path, DataErrorKind::Samples { arrays: names.to_vec() })),

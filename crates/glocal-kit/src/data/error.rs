@@ -126,6 +126,13 @@ pub enum DataErrorKind {
         /// The arrays in the file.
         arrays: Vec<String>,
     },
+    /// It is unclear which array holds the directions.
+    Directions {
+        /// The arrays in the file.
+        arrays: Vec<String>,
+    },
+    /// The extension is not that of a file of arrays.
+    NoArrays,
     /// There are more or fewer labels than samples.
     LabelCount {
         /// The number of samples.
@@ -263,6 +270,12 @@ impl fmt::Display for DataError {
                 "holds the arrays [{}]; expected the samples in x, images, data or inputs, or a single array",
                 arrays.join(", ")
             ),
+            DataErrorKind::Directions { arrays } => write!(
+                f,
+                "holds the arrays [{}]; expected directions [K, C] in directions or vectors, or a single array",
+                arrays.join(", ")
+            ),
+            DataErrorKind::NoArrays => write!(f, "is no file of arrays; expected .npy, .npz or .safetensors"),
             DataErrorKind::LabelCount { samples, labels } => {
                 write!(f, "has {labels} labels for {samples} samples; expected one label a sample")
             }

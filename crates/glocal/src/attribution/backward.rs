@@ -133,6 +133,11 @@ impl<'a> Descent<'a> {
         self.arriving.pop_last()
     }
 
+    /// The row of the trace that each row belongs to.
+    pub(crate) fn samples(&self) -> &[usize] {
+        self.rows.samples()
+    }
+
     /// What arrived at nodes that handed nothing down yet.
     pub(crate) fn into_pending(self) -> BTreeMap<NodeId, Arrived> {
         self.arriving

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use glocal_compute::Tensor;
 
 use crate::attribution::{Attribution, Attributions, Attributor, Cancel, Progress, Request, Stream};
+use crate::concept::Site;
 use crate::error::{RequestError, RunError};
 use crate::model::NodeId;
 use crate::op::Propagate;
@@ -51,6 +52,14 @@ impl<'a> Trace<'a> {
     /// When the node lies behind the explained output.
     pub fn value(&self, node: NodeId) -> &Tensor {
         &self.values[node.index()]
+    }
+
+    /// The sample `row` at a node that the explained output depends on, with its activation.
+    ///
+    /// # Panics
+    /// When the node lies behind the explained output, or there are not so many samples.
+    pub fn site(&self, node: NodeId, row: usize) -> Site<'_> {
+        self.attributor.model().graph().site(node).with_activation(self.value(node).row(row))
     }
 
     /// The attributions that `request` asks for, in its order, all at once.

@@ -1,8 +1,11 @@
 //! Neurons: one channel at one position.
 
-use crate::concept::Concept;
+use std::borrow::Cow;
 
-/// Each element of a layer's output is a concept, numbered in row-major order: channel · positions + position.
+use crate::concept::{Concept, Site};
+
+/// Each element of a layer's output is a concept, numbered in row-major order: channel · positions + position where the
+/// channels are axis 0 (else see [`Site::element`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Neuron;
 
@@ -11,11 +14,11 @@ impl Concept for Neuron {
         "neurons"
     }
 
-    fn count(&self, shape: &[usize]) -> usize {
-        shape.iter().product()
+    fn count(&self, site: &Site<'_>) -> usize {
+        site.len()
     }
 
-    fn mask(&self, relevance: &mut [f32], _: &[usize], ids: &[usize]) {
+    fn mask(&self, relevance: &mut [f32], _: &Site<'_>, ids: &[usize]) {
         for (neuron, value) in relevance.iter_mut().enumerate() {
             if ids.binary_search(&neuron).is_err() {
                 *value = 0.0;
@@ -23,7 +26,11 @@ impl Concept for Neuron {
         }
     }
 
-    fn values<'a>(&self, sample: &'a [f32], _: &[usize], id: usize) -> (usize, &'a [f32]) {
-        (id, sample.get(id..=id).unwrap_or(&[]))
+    fn values<'a>(&self, sample: &'a [f32], _: &Site<'_>, id: usize) -> Cow<'a, [f32]> {
+        Cow::Borrowed(sample.get(id..=id).unwrap_or(&[]))
+    }
+
+    fn element(&self, _: &Site<'_>, id: usize, _: usize) -> usize {
+        id
     }
 }

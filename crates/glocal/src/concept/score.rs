@@ -1,6 +1,8 @@
 //! One number per concept and sample, and where in the layer it peaks.
 
-use crate::concept::Concept;
+use std::borrow::Cow;
+
+use crate::concept::{Concept, Site};
 
 /// How the values of a concept become one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,10 +50,26 @@ impl Scoring {
     /// The default for activation: the positive sum, raw.
     pub const ACTIVATION: Self = Self { score: Score::PositiveSum, normalization: Normalization::Raw };
 
-    /// The score and peak of every concept in one sample's `values` of `shape`. Sums run in double precision, in order.
-    pub fn apply(self, concept: &dyn Concept, values: &[f32], shape: &[usize]) -> Vec<Scored> {
-        let raw = (0..concept.count(shape)).map(|id| {
-            let (start, part) = concept.values(values, shape, id);
+    /// The score and peak of every concept in one sample's relevance `values` at a layer. Sums run in double precision, in
+    /// order.
+    pub fn apply<'a>(self, concept: &dyn Concept, values: &[f32], site: impl Into<Site<'a>>) -> Vec<Scored> {
+        let site = site.into();
+        self.score(concept, &site, |id| concept.values(values, &site, id))
+    }
+
+    /// The same for the activation of `site`; nothing scores where there is none.
+    pub fn apply_to_activation(self, concept: &dyn Concept, site: &Site<'_>) -> Vec<Scored> {
+        self.score(concept, site, |id| concept.activation(site, id))
+    }
+
+    fn score<'v>(
+        self,
+        concept: &dyn Concept,
+        site: &Site<'_>,
+        values: impl Fn(usize) -> Cow<'v, [f32]>,
+    ) -> Vec<Scored> {
+        let raw = (0..concept.count(site)).map(|id| {
+            let part = values(id);
             let mut peak = 0;
             for (index, &value) in part.iter().enumerate() {
                 if value > part[peak] || (value.is_nan() && !part[peak].is_nan()) {
@@ -64,7 +82,7 @@ impl Scoring {
                 Score::PositiveSum => part.iter().map(|&v| if v <= 0.0 { 0.0 } else { f64::from(v) }).sum(),
                 Score::Max => part.get(peak).copied().map_or(0.0, f64::from),
             };
-            (score, start + peak, part.iter().any(|&value| value != 0.0))
+            (score, concept.element(site, id, peak), part.iter().any(|&value| value != 0.0))
         });
         let raw: Vec<(f64, usize, bool)> = raw.collect();
         let divisor = divisor(raw.iter().map(|(score, ..)| *score), self.normalization);

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use crate::concept::{Channel, Concept, Neuron};
+use crate::concept::{Channel, Concept, Neuron, Site, Token};
 use crate::error::{RequestError, RequestErrorKind};
 
 /// Some concepts of a layer.
@@ -33,6 +33,12 @@ impl Selection {
         Self::new(Arc::clone(&NEURON), ids)
     }
 
+    /// Positions with all of their channels, numbered in row-major order.
+    pub fn tokens(ids: impl IntoIterator<Item = usize>) -> Self {
+        static TOKEN: LazyLock<Arc<dyn Concept>> = LazyLock::new(|| Arc::new(Token));
+        Self::new(Arc::clone(&TOKEN), ids)
+    }
+
     /// The kind of concept.
     pub fn concept(&self) -> &dyn Concept {
         self.concept.as_ref()
@@ -43,9 +49,9 @@ impl Selection {
         &self.ids
     }
 
-    /// Sets what is not selected to zero in one sample of `shape`.
-    pub(crate) fn mask(&self, relevance: &mut [f32], shape: &[usize]) {
-        self.concept.mask(relevance, shape, &self.ids);
+    /// Sets what is not selected of one sample's relevance to zero.
+    pub(crate) fn mask(&self, relevance: &mut [f32], site: &Site<'_>) {
+        self.concept.mask(relevance, site, &self.ids);
     }
 
     /// What two equal selections have in common, and no others: to be looked up by, never to order results.
@@ -53,9 +59,10 @@ impl Selection {
         (Arc::as_ptr(&self.concept).cast::<()>().addr(), &self.ids)
     }
 
-    /// Checks that the concepts exist in `layer` of `shape`.
-    pub(crate) fn check(&self, layer: &str, shape: &[usize]) -> Result<(), RequestError> {
-        let count = self.concept.count(shape);
+    /// Checks that the concepts exist in `layer`.
+    pub(crate) fn check(&self, layer: &str, site: &Site<'_>) -> Result<(), RequestError> {
+        check(self.concept(), layer, site)?;
+        let count = self.concept.count(site);
         match self.ids.last() {
             Some(&id) if id >= count => {
                 let unit = self.concept.unit();
@@ -64,6 +71,12 @@ impl Selection {
             _ => Ok(()),
         }
     }
+}
+
+/// Checks that `layer` can be cut into concepts of this kind.
+pub(super) fn check(concept: &dyn Concept, layer: &str, site: &Site<'_>) -> Result<(), RequestError> {
+    let unfit = |reason| RequestErrorKind::UnfitConcept { layer: layer.to_owned(), unit: concept.unit(), reason };
+    concept.check(site).map_err(|reason| unfit(reason).into())
 }
 
 impl PartialEq for Selection {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::error::{LayerError, RunError};
+use crate::error::{DirectionErrorKind, LayerError, RunError};
 
 /// An attribution was asked for in a way that cannot be answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,22 @@ pub enum RequestErrorKind {
         /// How many there are.
         count: usize,
         /// What is counted: channels, neurons.
+        unit: &'static str,
+    },
+    /// A layer cannot be cut into concepts of a kind.
+    UnfitConcept {
+        /// The layer, or "the output".
+        layer: String,
+        /// What the concepts are called: heads, directions.
+        unit: &'static str,
+        /// What stands against it.
+        reason: String,
+    },
+    /// Vectors cannot be directions.
+    Directions(DirectionErrorKind),
+    /// Concepts that depend on the activation were to be scored without it.
+    NoActivation {
+        /// What the concepts are called: directions.
         unit: &'static str,
     },
     /// A condition names a layer twice.
@@ -204,6 +220,13 @@ impl fmt::Display for RequestError {
             }
             RequestErrorKind::Concept { layer, id, count, unit } => {
                 write!(f, "{layer} has {count} {unit}, 0 to {}; {id} was given", count.saturating_sub(1))
+            }
+            RequestErrorKind::UnfitConcept { layer, unit, reason } => write!(f, "{layer} has no such {unit}: {reason}"),
+            RequestErrorKind::Directions(cause) => {
+                write!(f, "directions are finite vectors, not zero, as rows [K, C]: {cause}")
+            }
+            RequestErrorKind::NoActivation { unit } => {
+                write!(f, "the relevance of {unit} depends on the layer's activation; give a site that has it")
             }
             RequestErrorKind::RepeatedLayer { layer } => write!(f, "a condition names layer {layer} twice"),
             RequestErrorKind::NotOnOnePath { upper, lower } => write!(

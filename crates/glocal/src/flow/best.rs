@@ -2,7 +2,7 @@
 
 use glocal_compute::Tensor;
 
-use crate::concept::{Channel, Normalization, relevance};
+use crate::concept::{Channel, Normalization, Site, relevance};
 use crate::error::RequestError;
 use crate::flow::Order;
 
@@ -14,9 +14,9 @@ pub(super) struct Scores {
 }
 
 impl Scores {
-    /// Of one sample's relevance `[C, ...]`.
-    pub(super) fn of(arrived: &Tensor) -> Result<Self, RequestError> {
-        let of = |normalization| relevance(&Channel, arrived.data(), arrived.shape(), None, normalization);
+    /// Of one sample's relevance at a layer.
+    pub(super) fn of(arrived: &Tensor, site: Site<'_>) -> Result<Self, RequestError> {
+        let of = |normalization| relevance(&Channel, arrived.data(), site, None, normalization);
         Ok(Self { sums: of(Normalization::Raw)?, shares: of(Normalization::Share)? })
     }
 
@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn zeros_are_no_concepts_and_ties_go_by_number() {
         let arrived = Tensor::new([6], vec![-4.0, 0.0, 1.0, 2.0, 1.0, -0.5]).unwrap();
-        let scores = Scores::of(&arrived).unwrap();
+        let scores = Scores::of(&arrived, arrived.shape().into()).unwrap();
         assert_eq!(scores.best(4, Order::Relevance, false), [3, 2, 4, 5]);
         assert_eq!(scores.best(9, Order::Relevance, false), [3, 2, 4, 5, 0]);
         assert_eq!(scores.best(2, Order::Size, false), [0, 3]);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use glocal_compute::Tensor;
 
 use crate::attribution::{Attribution, Condition, Initial, Request, Scope, Trace};
-use crate::concept::{Channel, Concept, Selection};
+use crate::concept::{Channel, Concept, Selection, Site};
 use crate::error::RequestError;
 use crate::flow::best::Scores;
 use crate::flow::plan::Plan;
@@ -56,7 +56,7 @@ pub(super) fn follow(trace: &Trace<'_>, request: &FlowRequest) -> Result<Attribu
     Ok(following.finish())
 }
 
-impl Following<'_> {
+impl<'a> Following<'a> {
     /// Sends relevance through the root alone, and makes it the first node.
     fn root(&mut self) -> Result<BTreeMap<NodeId, Vec<Front>>, RequestError> {
         let (layer, concept) = self.plan.root;
@@ -73,9 +73,10 @@ impl Following<'_> {
         for Attribution { layers: mut maps, .. } in self.trace.attribute(&request)?.items {
             for &layer in &layers {
                 let Some(map) = maps.remove(self.plan.name(layer)) else { continue };
-                let scores = Scores::of(&map)?;
+                let scores = Scores::of(&map, self.site(layer))?;
                 if layer == self.plan.root.0 {
-                    let relevance = Sparse::masked(map.data(), map.shape(), &Selection::channels([concept]));
+                    let selection = Selection::channels([concept]);
+                    let relevance = Sparse::masked(map.data(), &self.site(layer), &selection);
                     fronts.insert(layer, vec![Front { node: 0, relevance }]);
                 }
                 let kept = (self.request.path == Path::RootAndCurrent).then_some(map);
@@ -117,6 +118,10 @@ impl Following<'_> {
         let elements = |id: &NodeId| graph.node(*id).shape.iter().product::<usize>();
         let bytes = size_of::<f32>() * below.iter().chain([&layer]).map(elements).sum::<usize>();
         (MAP_BYTES / bytes.max(1)).clamp(1, MOST_ROWS)
+    }
+
+    fn site(&self, layer: NodeId) -> Site<'a> {
+        self.trace.attributor().model().graph().site(layer)
     }
 
     fn scope(&self) -> Scope {
@@ -172,7 +177,8 @@ impl Following<'_> {
         next: &mut BTreeMap<NodeId, Vec<Front>>,
     ) -> Result<(), RequestError> {
         let width = self.plan.widths[step - 1];
-        let scores = Scores::of(map)?;
+        let site = self.site(layer);
+        let scores = Scores::of(map, site)?;
         for concept in scores.best(width, self.request.order, self.request.path == Path::Masked) {
             let to = self.node(layer, concept, step);
             self.edges.push(Edge { from, to, relevance: scores.sums[concept], share: scores.shares[concept] });
@@ -182,7 +188,7 @@ impl Following<'_> {
             }
             let fronts = next.entry(layer).or_default();
             let known = fronts.iter().position(|front| front.node == to);
-            let masked = |map: &Tensor| Sparse::masked(map.data(), map.shape(), &Selection::channels([concept]));
+            let masked = |map: &Tensor| Sparse::masked(map.data(), &site, &Selection::channels([concept]));
             match (self.request.path, known) {
                 (Path::Whole, Some(known)) => fronts[known].relevance.merge(masked(map)),
                 (Path::Whole, None) => fronts.push(Front { node: to, relevance: masked(map) }),
@@ -215,7 +221,7 @@ impl Following<'_> {
         let used = |layer: &NodeId| self.known.range((*layer, 0)..=(*layer, usize::MAX)).next().is_some();
         let layers = self.plan.layers().into_iter().filter(used).map(|layer| FlowLayer {
             name: self.plan.name(layer).to_owned(),
-            concepts: Channel.count(&graph.node(layer).shape),
+            concepts: Channel.count(&graph.site(layer)),
         });
         AttributionGraph { layers: layers.collect(), nodes: self.nodes, edges: self.edges }
     }

@@ -1,16 +1,16 @@
 //! The relevance of few concepts of a layer, without the zeros of all others.
 
-use crate::concept::Selection;
+use crate::concept::{Selection, Site};
 
 /// The elements of one sample's relevance that are not zero, by their position.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sparse(Vec<(usize, f32)>);
 
 impl Sparse {
-    /// What `selection` keeps of `relevance` of `shape`.
-    pub(super) fn masked(relevance: &[f32], shape: &[usize], selection: &Selection) -> Self {
+    /// What `selection` keeps of the `relevance` of a layer.
+    pub(super) fn masked(relevance: &[f32], site: &Site<'_>, selection: &Selection) -> Self {
         let mut kept = relevance.to_vec();
-        selection.mask(&mut kept, shape);
+        selection.mask(&mut kept, site);
         Self(kept.into_iter().enumerate().filter(|(_, value)| *value != 0.0).collect())
     }
 
@@ -50,7 +50,8 @@ mod tests {
 
     #[test]
     fn what_is_kept_and_merged_is_the_sum() {
-        let of = |id| Sparse::masked(&[1.0, 0.0, 3.0, 4.0, 5.0, 6.0], &[3, 2], &Selection::channels([id]));
+        let site = Site::new(&[3, 2]);
+        let of = |id| Sparse::masked(&[1.0, 0.0, 3.0, 4.0, 5.0, 6.0], &site, &Selection::channels([id]));
         let mut sum = of(0);
         sum.merge(of(2));
         sum.merge(of(2));

@@ -1,5 +1,6 @@
 //! Nodes in topological order, each with one output.
 
+mod channel_axis;
 mod layers_below;
 
 use std::collections::BTreeMap;

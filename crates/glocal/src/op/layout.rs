@@ -4,7 +4,7 @@
 use glocal_compute::backend::PadMode;
 use glocal_compute::{Backend, ComputeError, Rows, SliceRange, Tensor};
 
-use crate::op::{Budget, DefaultRule, Op, OpKind, Propagate, attribute, input_count, single};
+use crate::op::{Budget, DefaultRule, Op, OpKind, Propagate, Structure, attribute, input_count, single};
 
 /// Joins activations along an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,6 +201,10 @@ impl Op for Reshape {
 impl Op for Transpose {
     fn kind(&self) -> OpKind {
         OpKind::Transpose
+    }
+
+    fn structure(&self) -> Structure<'_> {
+        Structure::Transpose(self)
     }
 
     fn infer_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, ComputeError> {

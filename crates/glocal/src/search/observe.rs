@@ -91,10 +91,9 @@ impl Scan {
 
     /// The layers' names, with the number of concepts of each.
     pub fn layers(&self) -> impl ExactSizeIterator<Item = (&str, usize)> {
-        self.layers.iter().map(|(name, node)| {
-            let shape = &self.attributor.model().graph().node(*node).shape;
-            (name.as_str(), self.concept.count(shape))
-        })
+        self.layers
+            .iter()
+            .map(|(name, node)| (name.as_str(), self.concept.count(&self.attributor.model().graph().site(*node))))
     }
 
     /// Scores a batch of inputs `[N, ...]` of the given samples; `targets` holds those of each, or is empty for the
@@ -156,8 +155,8 @@ impl Scan {
             for (layer, _) in wanted {
                 let arrived = arrived.whole(model.backend(), &model.graph().node(id).shape)?;
                 for (row, scores) in relevance[layer].iter_mut().enumerate() {
-                    let scored =
-                        self.options.relevance.apply(self.concept.as_ref(), arrived.row(row), arrived.sample_shape());
+                    let site = trace.site(id, rows[row]);
+                    let scored = self.options.relevance.apply(self.concept.as_ref(), arrived.row(row), site);
                     *scores = scored.iter().map(|scored| (scored.score, scored.peak as u32)).collect();
                 }
             }
@@ -166,10 +165,9 @@ impl Scan {
 
         let mut observations = Vec::with_capacity(starts.len() * self.layers.len());
         for (layer, ((_, node), relevance)) in self.layers.iter().zip(&mut relevance).enumerate() {
-            let value = trace.value(*node);
             for ((sample, target, first), (row, relevance)) in starts.iter().zip(rows.iter().zip(relevance)) {
-                let scored =
-                    self.options.activation.apply(self.concept.as_ref(), value.row(*row), value.sample_shape());
+                let site = trace.site(*node, *row);
+                let scored = self.options.activation.apply_to_activation(self.concept.as_ref(), &site);
                 observations.push(Observation {
                     sample: *sample,
                     target: *target,

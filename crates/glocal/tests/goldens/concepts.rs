@@ -43,7 +43,7 @@ fn concept_relevance_equals_the_reference() {
                 .map(|sample| Scoring { score, normalization }.apply(&Channel, sample, sample_shape))
                 .collect();
             let plane: usize = sample_shape[1..].iter().product();
-            let count = Channel.count(sample_shape);
+            let count = Channel.count(&sample_shape.into());
             let (mut order, mut scores, mut peaks) = (Vec::new(), Vec::new(), Vec::new());
             for (rank, channel) in (0..samples.len()).flat_map(|rank| (0..count).map(move |channel| (rank, channel))) {
                 let mut sorted: Vec<usize> = (0..samples.len()).collect();

@@ -7,7 +7,12 @@ mod canonizing;
 #[path = "../dense/case.rs"]
 #[allow(dead_code, reason = "shared with the dense tests, which use more of it")]
 mod case;
+mod concepts;
 mod conservation;
+#[path = "../../examples/custom_concept.rs"]
+#[allow(dead_code, reason = "the example prints what it finds")]
+mod custom_concept;
+mod directions;
 mod explaining;
 mod flow;
 mod gates;

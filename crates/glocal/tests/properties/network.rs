@@ -1,5 +1,6 @@
 //! Random small networks, built through the public interface of graphs.
 
+pub mod chain;
 mod decomposed;
 pub mod rounding;
 

@@ -25,8 +25,7 @@ pub fn layers(random: &mut Random, model: &Model, start: NodeId) -> Vec<(NodeId,
             break;
         }
         below = random.pick(&candidates);
-        let shape = &graph.node(below).shape;
-        let (channels, neurons) = (shape[0], shape.iter().product::<usize>());
+        let (channels, neurons) = (graph.site(below).channels(), graph.site(below).len());
         let count = random.within(1, 3);
         let selection = match random.within(0, 3) {
             0 => Selection::neurons((0..count).map(|_| random.within(0, neurons - 1))),

@@ -11,7 +11,7 @@ use glocal::attribution::{
 use glocal::conservation::report;
 use glocal::error::{RequestError, RequestErrorKind};
 use glocal::model::{Model, NodeId};
-use glocal_kit::condition::parse_condition;
+use glocal_kit::condition::parse_conditions;
 use glocal_kit::loading::{ClassNames, InputFiles, LoadedModel};
 
 use super::conservation::Conservation;
@@ -150,10 +150,9 @@ impl Attribute {
             return Ok(vec![Named { text, condition: Condition { target: default, layers: Vec::new() } }]);
         }
         let start = self.start.as_deref();
-        let read = |text: &String| -> Result<Named, Failure> {
-            Ok(Named { text: text.trim().to_owned(), condition: parse_condition(text, model, start, &default)? })
-        };
-        self.condition.iter().map(read).collect()
+        let conditions = parse_conditions(self.condition.iter().map(String::as_str), model, start, &default)?;
+        let named = |(text, condition): (&String, Condition)| Named { text: text.trim().to_owned(), condition };
+        Ok(self.condition.iter().zip(conditions).map(named).collect())
     }
 }
 

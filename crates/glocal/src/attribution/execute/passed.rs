@@ -128,7 +128,7 @@ impl Execution<'_> {
                     if self.ledger.is_some() {
                         unmasked.extend_from_slice(&data[from..]);
                     }
-                    mask.mask(&mut data[from..], shape);
+                    mask.mask(&mut data[from..], &self.trace.site(stage.from, key.row));
                     noted.extend(upper.into_iter().flat_map(|upper| upper.noted.iter().cloned()));
                     let arrived = arrived.filter(|_| self.plan.is_noted(stage.from));
                     noted.extend(arrived.map(|arrived| (stage.from, arrived.clone())));

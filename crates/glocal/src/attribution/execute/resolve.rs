@@ -33,14 +33,14 @@ impl<'g> Resolver<'g> {
         let mut masks: Vec<(NodeId, &Selection)> = Vec::with_capacity(condition.layers.len());
         for (name, selection) in &condition.layers {
             let node = graph.find(name)?;
-            selection.check(&format!("layer {name}"), &graph.node(node).shape)?;
+            selection.check(&format!("layer {name}"), &graph.site(node))?;
             if masks.iter().any(|(known, _)| *known == node) {
                 return Err(RequestErrorKind::RepeatedLayer { layer: name.clone() }.into());
             }
             masks.push((node, selection));
         }
         if let Target::Some(selection) = &condition.target {
-            selection.check("the output", &graph.node(start).shape)?;
+            selection.check("the output", &graph.site(start))?;
         }
         masks.sort_by(|(a, _), (b, _)| b.cmp(a));
         let mut above = start;

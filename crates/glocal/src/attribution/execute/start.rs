@@ -15,11 +15,11 @@ impl Execution<'_> {
         data.extend_from_slice(relevance.row(initial));
         match target {
             Target::Everything => {}
-            Target::Some(selection) => selection.mask(&mut data[from..], relevance.sample_shape()),
+            Target::Some(selection) => selection.mask(&mut data[from..], &self.trace.site(self.plan.start, row)),
             // That of the sample as it was given.
             Target::Predicted => {
                 let class = argmax(self.base.prediction().row(self.sample_of(row)));
-                Selection::channels([class]).mask(&mut data[from..], relevance.sample_shape());
+                Selection::channels([class]).mask(&mut data[from..], &self.trace.site(self.plan.start, row));
             }
         }
     }

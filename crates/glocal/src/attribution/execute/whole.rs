@@ -54,7 +54,7 @@ impl Execution<'_> {
                     descent.fan_out(&of)?;
                 }
                 members = split;
-                self.mask(id, &mut arrived, &masks);
+                self.mask(id, &mut arrived, &masks, descent.samples());
             }
             descent.hand_down(id, &arrived.into())?;
         }
@@ -108,16 +108,16 @@ impl Execution<'_> {
         (of, masks, split)
     }
 
-    /// Masks what arrived at a node, row by row.
-    fn mask(&self, node: NodeId, arrived: &mut Tensor, masks: &[Option<&Selection>]) {
-        let (shape, len) = (arrived.sample_shape().to_vec(), arrived.row_len());
+    /// Masks what arrived at a node, row by row, each of a row of the trace.
+    fn mask(&self, node: NodeId, arrived: &mut Tensor, masks: &[Option<&Selection>], samples: &[usize]) {
+        let len = arrived.row_len();
         // The attribution is what arrives at the input, before a mask of the input itself.
         let ledger = self.ledger.filter(|_| node != self.plan.graph.input());
         let before = ledger.map(|_| arrived.clone());
-        for (row, mask) in masks.iter().enumerate() {
+        for (row, (mask, &sample)) in masks.iter().zip(samples).enumerate() {
             if let Some(mask) = mask {
                 // Writing copies what another branch still shares.
-                mask.mask(&mut arrived.data_mut()[row * len..(row + 1) * len], &shape);
+                mask.mask(&mut arrived.data_mut()[row * len..(row + 1) * len], &self.trace.site(node, sample));
             }
         }
         if let (Some(ledger), Some(before)) = (ledger, before) {

@@ -80,11 +80,11 @@ fn random_request(random: &mut Random, attributor: &Attributor) -> Request {
     let reached = graph.ancestors(model.explained());
     let ids: Vec<_> = graph.nodes().map(|(id, _)| id).filter(|id| reached[id.index()]).collect();
     let start = if random.flip() { random.pick(&ids) } else { model.explained() };
-    let shape = &graph.node(start).shape;
+    let channels = graph.site(start).channels();
     let conditions = (0..3).map(|_| {
         let target = match random.within(0, 2) {
             0 => Target::Everything,
-            _ => Target::Some(Selection::channels([random.within(0, shape[0] - 1)])),
+            _ => Target::Some(Selection::channels([random.within(0, channels - 1)])),
         };
         let layers = planning::layers(random, model, start);
         let layers = layers.into_iter().map(|(id, selection)| (name_of(model, id), selection)).collect();
