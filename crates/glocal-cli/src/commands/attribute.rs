@@ -63,7 +63,8 @@ enlarged); existing files of those names are overwritten. Pictures that are done
 -o FILE.safetensors writes f32 arrays: prediction [S,K], attribution [S·Q,C,...], heatmap [S·Q,...] and, for each recorded
 layer, activation/NAME [S,...] and relevance/NAME [S·Q,...], what arrives at its output before its mask; S samples, Q
 conditions, row = sample·Q + condition (--pairing zip: a row a pair). A layer that relevance reaches in no row has no
-relevance/NAME; where it reaches the layer in some rows, the others are NaN. The metadata entry `glocal` is a JSON text
+relevance/NAME; where it reaches the layer in some rows, the others are NaN. masked/NAME is what the mask of a condition
+that names the layer lets through of it. The metadata entry `glocal` is a JSON text
 with the model's hash, the composite, the samples, the conditions and the options.")]
 pub struct Attribute {
     #[command(flatten)]
@@ -210,7 +211,8 @@ impl Attribute {
         let Some(out) = &self.out else { return Ok(Sink::Nowhere) };
         if has_extension(out, &["safetensors"]) {
             let (output, counts) = (OutputFile::prepare(out)?, (plan.files.len(), plan.rows()));
-            let arrays = Arrays::new(output, &self.metadata(plan), &plan.loaded.model, &plan.record, counts)?;
+            let arrays =
+                Arrays::new(output, &self.metadata(plan), &plan.loaded.model, (&plan.record, &plan.masked()?), counts)?;
             return Ok(Sink::Arrays(Box::new(arrays)));
         }
         if !out.is_dir() && has_extension(out, &["png", "jpg", "jpeg", "webp", "svg", "npy", "npz", "json", "html"]) {

@@ -156,7 +156,7 @@ impl<'a> Execution<'a> {
         for (pair, result) in pairs.iter().zip(&mut results) {
             let last = self.plan.ways[pair.condition].last();
             let Some(passed) = last.and_then(|&pass| run.get(&pair.key(pass))) else { continue };
-            passed.noted.iter().for_each(|(node, relevance)| self.write(*node, relevance, result));
+            passed.noted.iter().for_each(|(node, relevance)| self.write(*node, relevance, pair, result));
         }
         if let Some(top) = self.plan.top {
             self.below_top(top, pairs, run, &mut results)?;
@@ -182,13 +182,19 @@ impl<'a> Execution<'a> {
 
     fn empty(&self, pair: Pair) -> Attribution {
         let (sample, condition) = (self.sample_of(pair.row), pair.condition);
-        Attribution { sample, condition, input: None, layers: BTreeMap::new() }
+        Attribution { sample, condition, input: None, layers: BTreeMap::new(), masked: BTreeMap::new() }
     }
 
     /// Writes what arrived at `node`, of one sample's shape, into a result.
-    fn write(&self, node: NodeId, arrived: &Tensor, result: &mut Attribution) {
+    fn write(&self, node: NodeId, arrived: &Tensor, pair: &Pair, result: &mut Attribution) {
+        let mask = self.plan.conditions[pair.condition].masks.iter().find(|(masked, _)| *masked == node);
         for (name, _) in self.plan.record.iter().filter(|(_, recorded)| *recorded == node) {
             result.layers.insert((*name).to_owned(), arrived.clone());
+            if let Some((_, mask)) = mask {
+                let mut masked = arrived.clone();
+                mask.mask(masked.data_mut(), &self.trace.site(node, pair.row));
+                result.masked.insert((*name).to_owned(), masked);
+            }
         }
         if node == self.plan.graph.input() {
             result.input = Some(arrived.clone());

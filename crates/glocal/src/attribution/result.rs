@@ -28,6 +28,8 @@ pub struct Attribution {
     /// What arrived at the output of each recorded layer, before its mask, of one sample's shape; the mean over the passes
     /// of methods with several. A layer that relevance cannot reach is absent.
     pub layers: BTreeMap<String, Tensor>,
+    /// What the condition's mask let through of that, for the recorded layers that the condition names.
+    pub masked: BTreeMap<String, Tensor>,
 }
 
 impl Attribution {

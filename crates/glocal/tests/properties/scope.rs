@@ -142,3 +142,38 @@ fn relevance_that_starts_at_a_layer_never_reaches_the_layers_above_it() {
         }
     }
 }
+
+/// What a mask lets through is there beside what arrives, under both scopes and for methods of several passes.
+#[test]
+fn what_masks_let_through_is_recorded_beside_what_arrives() {
+    let attributor = attributor(merged("resnet_tiny"), "epsilon-plus");
+    let x = inputs("resnet_tiny");
+    let layer = "layer1.0.conv2";
+    for (scope, method) in [(Scope::Isolated, "plain"), (Scope::Whole, "plain"), (Scope::Isolated, "smooth-grad")] {
+        let request = Request {
+            conditions: vec![
+                Condition::class(1).through(layer, Selection::channels([1, 3])),
+                Condition::class(1).through("layer2.0.conv1", Selection::channels([0])),
+            ],
+            scope,
+            method: method.parse().unwrap(),
+            record: vec![layer.to_owned(), "layer2.0.conv1".to_owned()],
+            ..Request::default()
+        };
+        let found = attributor.attribute(&x, &request).unwrap();
+        let mut kept_any = false;
+        for item in &found.items {
+            let named = [layer, "layer2.0.conv1"][item.condition];
+            assert_eq!(item.masked.keys().collect::<Vec<_>>(), [named]);
+            let (arrived, masked) = (&item.layers[named], &item.masked[named]);
+            let plane: usize = arrived.shape()[1..].iter().product();
+            let kept: &[usize] = if item.condition == 0 { &[1, 3] } else { &[0] };
+            for (index, (&arrived, &masked)) in arrived.data().iter().zip(masked.data()).enumerate() {
+                let expected = if kept.contains(&(index / plane)) { arrived } else { 0.0 };
+                assert_eq!(masked, expected, "{scope:?}, {method}, element {index}");
+            }
+            kept_any |= masked.data().iter().any(|value| *value != 0.0) && masked != arrived;
+        }
+        assert!(kept_any);
+    }
+}

@@ -45,8 +45,8 @@ struct Column {
 }
 
 impl Arrays {
-    /// The file of the results of so many samples, `results` in all, with the layers `record` and with `metadata` as JSON
-    /// text.
+    /// The file of the results of so many samples, `results` in all, with the layers `record`, those of them that
+    /// conditions mask, and with `metadata` as JSON text.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -54,7 +54,7 @@ impl Arrays {
         output: OutputFile,
         metadata: &Value,
         model: &Model,
-        record: &[String],
+        (record, masked): (&[String], &BTreeSet<String>),
         (samples, results): (usize, usize),
     ) -> Result<Self, Failure> {
         let input = model.input_shape();
@@ -68,6 +68,9 @@ impl Arrays {
             let shape = &model.graph().node(model.layer(name)?).shape;
             shapes.insert(format!("activation/{name}"), (samples, shape.clone()));
             shapes.insert(format!("relevance/{name}"), (results, shape.clone()));
+            if masked.contains(name) {
+                shapes.insert(format!("masked/{name}"), (results, shape.clone()));
+            }
         }
         let mut columns = BTreeMap::new();
         let mut start = 0;
@@ -113,6 +116,7 @@ impl Arrays {
         self.write("heatmap", row, item.heatmap().as_ref().map(Tensor::data))?;
         for name in self.record.clone() {
             self.write(&format!("relevance/{name}"), row, item.layers.get(&name).map(Tensor::data))?;
+            self.write(&format!("masked/{name}"), row, item.masked.get(&name).map(Tensor::data))?;
         }
         Ok(())
     }
@@ -206,13 +210,16 @@ mod tests {
         let input = graph.input();
         let model = Model::new(graph, input, std::sync::Arc::new(CpuBackend::new())).unwrap();
         let output = OutputFile::prepare(&path).unwrap();
-        let mut arrays = Arrays::new(output, &json!({ "a": 1 }), &model, &["x".to_owned()], (1, 3)).unwrap();
+        let mut arrays =
+            Arrays::new(output, &json!({ "a": 1 }), &model, (&["x".to_owned()], &BTreeSet::new()), (1, 3)).unwrap();
         let x = Tensor::new([1, 2], vec![3.0, 4.0]).unwrap();
         arrays.add_samples(0, &x, &BTreeMap::new()).unwrap();
         let row = Tensor::new([2], vec![1.0, 2.0]).unwrap();
         for (index, row) in [None, Some(&row), None].into_iter().enumerate() {
             let layers = row.map(|row| ("x".to_owned(), row.clone())).into_iter().collect();
-            arrays.add(index, &Attribution { sample: 0, condition: index, input: None, layers }).unwrap();
+            arrays
+                .add(index, &Attribution { sample: 0, condition: index, input: None, layers, masked: BTreeMap::new() })
+                .unwrap();
         }
         assert!(!path.exists());
         arrays.finish().unwrap();

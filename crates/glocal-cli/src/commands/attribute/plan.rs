@@ -165,6 +165,15 @@ impl Plan {
         }
     }
 
+    /// The recorded layers that a condition masks, by any of their names.
+    pub(super) fn masked(&self) -> Result<BTreeSet<String>, Failure> {
+        let model = &self.loaded.model;
+        let layers = self.request.conditions.iter().flat_map(|condition| &condition.layers);
+        let masked = layers.map(|(layer, _)| model.layer(layer)).collect::<Result<BTreeSet<_>, _>>()?;
+        let named = |name: &&String| model.layer(name).is_ok_and(|node| masked.contains(&node));
+        Ok(self.record.iter().filter(named).cloned().collect())
+    }
+
     /// What all of the work costs.
     pub(super) fn explain(&self) -> Result<Explanation, Failure> {
         let mut whole: Option<Explanation> = None;

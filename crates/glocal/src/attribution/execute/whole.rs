@@ -44,7 +44,7 @@ impl Execution<'_> {
             if self.plan.is_noted(id) {
                 for (row, members) in members.iter().enumerate() {
                     let relevance = row_of(&arrived, row)?;
-                    members.iter().for_each(|&member| self.write(id, &relevance, &mut results[member]));
+                    members.iter().for_each(|&member| self.write(id, &relevance, &pairs[member], &mut results[member]));
                 }
             }
             let (of, masks, split) = self.split(id, pairs, &members);

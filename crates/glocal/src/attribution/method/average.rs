@@ -85,6 +85,7 @@ impl Results for Mean<'_> {
 struct Sums {
     input: Vec<f64>,
     layers: BTreeMap<String, Vec<f64>>,
+    masked: BTreeMap<String, Vec<f64>>,
 }
 
 impl Sums {
@@ -93,6 +94,7 @@ impl Sums {
         Self {
             input: item.input.as_ref().map(wide).unwrap_or_default(),
             layers: item.layers.iter().map(|(name, tensor)| (name.clone(), wide(tensor))).collect(),
+            masked: item.masked.iter().map(|(name, tensor)| (name.clone(), wide(tensor))).collect(),
         }
     }
 
@@ -104,9 +106,11 @@ impl Sums {
         if let Some(input) = &item.input {
             add(&mut self.input, input);
         }
-        for (name, tensor) in &item.layers {
-            if let Some(sums) = self.layers.get_mut(name) {
-                add(sums, tensor);
+        for (all, sums) in [(&item.layers, &mut self.layers), (&item.masked, &mut self.masked)] {
+            for (name, tensor) in all {
+                if let Some(sums) = sums.get_mut(name) {
+                    add(sums, tensor);
+                }
             }
         }
     }
@@ -119,8 +123,10 @@ impl Sums {
         if let Some(input) = &mut item.input {
             write(&self.input, input);
         }
-        for (name, tensor) in &mut item.layers {
-            write(self.layers.get(name).map_or(&[], Vec::as_slice), tensor);
+        for (all, sums) in [(&mut item.layers, self.layers), (&mut item.masked, self.masked)] {
+            for (name, tensor) in all {
+                write(sums.get(name).map_or(&[], Vec::as_slice), tensor);
+            }
         }
     }
 }
