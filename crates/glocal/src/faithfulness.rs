@@ -30,14 +30,16 @@
 //! # let input = Tensor::full([1, 3, 16, 16], 0.5)?;
 //! let trace = attributor.trace(&input)?;
 //! let request = Request { record: vec!["features.8".to_owned()], ..Request::default() };
-//! let relevance = &trace.attribute(&request)?.items[0].layers["features.8"];
+//! let found = trace.attribute(&request)?;
+//! let relevance = &found.items[0].layers["features.8"];
 //!
 //! let parts = Parts::channels(relevance.shape());
 //! let ranking = Ranking::descending(&parts.sums(relevance.data().iter().map(|&value| f64::from(value))));
 //! let counts = steps(parts.count(), 4);
 //! let zeros = vec![0.0; relevance.len()];
 //! let layer = attributor.model().layer("features.8")?;
-//! let flipping = Flipping::new(&trace, 0, layer, &parts, &zeros, 32, &Cancel::default())?;
+//! let cancel = Cancel::default();
+//! let flipping = Flipping::new(&trace, 0, layer, &parts, &zeros, 32, &cancel)?;
 //! let outputs = flipping.outputs(&ranking, &counts, Direction::Flipping)?;
 //! let logits: Vec<f64> = outputs.iter().map(|output| f64::from(output[0])).collect();
 //! let area = area(&fractions(&counts), &logits);

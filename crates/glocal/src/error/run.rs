@@ -29,9 +29,9 @@ pub enum RunErrorKind {
         /// The layer.
         layer: String,
         /// The shape of the rows.
-        expected: Vec<usize>,
+        expected: Box<[usize]>,
         /// The shape that was given.
-        given: Vec<usize>,
+        given: Box<[usize]>,
     },
     /// A node failed.
     Node {
@@ -53,7 +53,7 @@ impl RunError {
 
     pub(crate) fn layer_shape(node: &Node, rows: usize, given: &[usize]) -> Self {
         let (layer, expected) = (node.display_name().to_owned(), [&[rows], node.shape.as_slice()].concat());
-        Self { kind: RunErrorKind::LayerShape { layer, expected, given: given.to_vec() }, cause: None }
+        Self { kind: RunErrorKind::LayerShape { layer, expected: expected.into(), given: given.into() }, cause: None }
     }
 
     pub(crate) fn node(node: &Node, cause: ComputeError) -> Self {

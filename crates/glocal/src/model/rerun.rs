@@ -32,7 +32,10 @@ impl Model {
             node.inputs.iter().for_each(|input| last_taker[input.index()] = id);
         }
         last_taker[self.explained().index()] = self.explained();
-        let unchanged = |id: NodeId| -> Result<Tensor, RunError> { Ok(backend.gather_rows(&values[id.index()], rows)?) };
+        let unchanged =
+            |id: NodeId| -> Result<Tensor, RunError> { Ok(backend.gather_rows(&values[id.index()], rows)?) };
+        // What is left where the output does not depend on the layer; fails for rows that do not exist.
+        let original = unchanged(self.explained())?;
         let mut again: Vec<Option<Tensor>> = vec![None; graph.len()];
         for (id, node) in graph.nodes().filter(|(id, _)| depends(*id)) {
             if id == layer {
@@ -47,10 +50,6 @@ impl Model {
             }
             again[id.index()] = Some(value);
         }
-        match again[self.explained().index()].take() {
-            Some(output) => Ok(output),
-            // The output does not depend on the layer.
-            None => unchanged(self.explained()),
-        }
+        Ok(again[self.explained().index()].take().unwrap_or(original))
     }
 }
