@@ -42,9 +42,11 @@ pub mod composite;
 pub mod concept;
 pub mod conservation;
 pub mod error;
+pub mod faithfulness;
 pub mod flow;
 pub mod model;
 pub mod op;
+mod random;
 pub mod rule;
 pub mod search;
 

@@ -7,6 +7,7 @@
 mod graph;
 mod import;
 mod layer_name;
+mod rerun;
 
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
-use glocal_compute::Tensor;
+use glocal_compute::{Rows, Tensor};
 
 use crate::attribution::{Attribution, Attributions, Attributor, Cancel, Progress, Request, Stream};
 use crate::concept::Site;
@@ -60,6 +60,19 @@ impl<'a> Trace<'a> {
     /// When the node lies behind the explained output, or there are not so many samples.
     pub fn site(&self, node: NodeId, row: usize) -> Site<'_> {
         self.attributor.model().graph().site(node).with_activation(self.value(node).row(row))
+    }
+
+    /// The explained output `[V, ...]` with `layer`'s value replaced by `values` `[V, ...]`, row `i` in place of that of sample
+    /// `rows[i]`: everywhere that the layer's value is used, so that all branches see the change.
+    ///
+    /// Only what depends on the layer, and the output on it, is computed again; all else is taken from this trace. A row is,
+    /// bit for bit, what the whole model would give with that value in the layer's place, whatever rows it is computed with.
+    ///
+    /// # Errors
+    /// When `values` has not the layer's shape and one row for each of `rows`, a row is no sample, a node fails, or the work was
+    /// cancelled.
+    pub fn rerun(&self, layer: NodeId, values: &Tensor, rows: &Rows, cancel: &Cancel) -> Result<Tensor, RunError> {
+        self.attributor.model().rerun(&self.values, (layer, values), rows, cancel)
     }
 
     /// The attributions that `request` asks for, in its order, all at once.

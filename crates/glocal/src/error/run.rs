@@ -24,6 +24,15 @@ pub enum RunErrorKind {
         /// The shape of the batch that was given.
         given: Vec<usize>,
     },
+    /// Changed values of a layer do not have its shape, or are not one for each row.
+    LayerShape {
+        /// The layer.
+        layer: String,
+        /// The shape of the rows.
+        expected: Box<[usize]>,
+        /// The shape that was given.
+        given: Box<[usize]>,
+    },
     /// A node failed.
     Node {
         /// The layer or node.
@@ -40,6 +49,11 @@ pub enum RunErrorKind {
 impl RunError {
     pub(crate) fn input_shape(expected: &[usize], given: &[usize]) -> Self {
         Self { kind: RunErrorKind::InputShape { expected: expected.to_vec(), given: given.to_vec() }, cause: None }
+    }
+
+    pub(crate) fn layer_shape(node: &Node, rows: usize, given: &[usize]) -> Self {
+        let (layer, expected) = (node.display_name().to_owned(), [&[rows], node.shape.as_slice()].concat());
+        Self { kind: RunErrorKind::LayerShape { layer, expected: expected.into(), given: given.into() }, cause: None }
     }
 
     pub(crate) fn node(node: &Node, cause: ComputeError) -> Self {
@@ -68,6 +82,9 @@ impl fmt::Display for RunError {
         match &self.kind {
             RunErrorKind::InputShape { expected, given } => {
                 write!(f, "the model takes a batch of samples of shape {expected:?}, it was given {given:?}")
+            }
+            RunErrorKind::LayerShape { layer, expected, given } => {
+                write!(f, "the values of layer {layer} must have shape {expected:?}, they have {given:?}")
             }
             RunErrorKind::Node { node, op_type } => write!(f, "layer {node} ({op_type}) failed"),
             RunErrorKind::Tensor => write!(f, "a tensor operation failed"),

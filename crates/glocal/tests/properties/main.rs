@@ -28,6 +28,7 @@ mod planning;
 #[allow(dead_code, reason = "shared with the dense tests, which use more of it")]
 mod random;
 mod refusal;
+mod rerunning;
 mod scope;
 mod streaming;
 #[path = "../goldens/support.rs"]
