@@ -13,7 +13,7 @@ pub const IMAGE_EXTENSIONS: &[&str] =
     &["bmp", "gif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp"];
 
 /// The greatest number of bytes of an image file and of a decoded image: 18,900 × 18,900 RGB pixels.
-const LIMIT: u64 = 1 << 30;
+pub(super) const LIMIT: u64 = 1 << 30;
 
 /// The marker that a JPEG file starts with, and the one that it ends with.
 const START_OF_JPEG: u8 = 0xd8;
@@ -44,6 +44,11 @@ pub fn load_image(path: &Path) -> Result<DynamicImage, DataError> {
     }
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(|error| DataError::read(path, error))?;
+    decode_image(bytes, path)
+}
+
+/// Decodes an image as [`load_image`] does, from the bytes of the file, or of a part of one, that errors call `path`.
+pub(super) fn decode_image(bytes: Vec<u8>, path: &Path) -> Result<DynamicImage, DataError> {
     if bytes.starts_with(&[0xff, START_OF_JPEG]) && !is_complete_jpeg(&bytes) {
         return Err(DataError::new(path, DataErrorKind::ImageCutOff));
     }
