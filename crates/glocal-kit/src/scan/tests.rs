@@ -129,7 +129,10 @@ fn store_kind(error: &ScanError) -> StoreErrorKind {
 fn finds_what_a_search_in_memory_finds() {
     let setting = Setting::new();
     let report = setting.run("store").unwrap();
-    assert_eq!(report, Report { samples: SAMPLES as u64, resumed: 0, already_complete: false, not_a_number: 0 });
+    assert_eq!(
+        report,
+        Report { samples: SAMPLES as u64, resumed: 0, already_complete: false, not_a_number: 0, skipped: 0 }
+    );
     let rows = (0..SAMPLES).flat_map(|sample| match setting.data.load(sample).unwrap() {
         Content::Array(array) => array.into_data(),
         Content::Image(_) => unreachable!(),
@@ -264,7 +267,13 @@ fn a_complete_store_is_left_as_it_is() {
     let report = setting.run("store").unwrap();
     assert_eq!(
         report,
-        Report { samples: SAMPLES as u64, resumed: SAMPLES as u64, already_complete: true, not_a_number: 0 }
+        Report {
+            samples: SAMPLES as u64,
+            resumed: SAMPLES as u64,
+            already_complete: true,
+            not_a_number: 0,
+            skipped: 0
+        }
     );
     assert!(files(&setting.store("store")) == before);
     fs::write(setting.store("store").join("samples.parquet"), "short").unwrap();
@@ -413,4 +422,64 @@ fn a_sample_that_cannot_be_used_is_named() {
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("14.png"));
     let error = Store::open(setting.store("store")).err().unwrap();
     assert_eq!(error.kind(), &StoreErrorKind::Incomplete { done: 10, total: 20 });
+}
+
+#[test]
+fn unusable_samples_are_passed_over_and_listed() {
+    let mut setting = Setting::new();
+    setting.options.targets = Targets::Predicted;
+    let folder = setting.store("images");
+    images(&folder);
+    for name in ["00.png", "07.png", "08.png", "19.png"] {
+        fs::write(folder.join(name), "no image").unwrap();
+    }
+    image::RgbImage::new(9, 16).save(folder.join("13.png")).unwrap();
+    setting.data = data::open(&folder).unwrap();
+    assert!(matches!(setting.run("strict").unwrap_err().kind(), ScanErrorKind::Sample { sample: 0, .. }));
+
+    setting.options.keep_going = true;
+    let report = setting.run("expected").unwrap();
+    assert_eq!((report.samples, report.skipped), (20, 5));
+    let store = Store::open(setting.store("expected")).unwrap();
+    assert_eq!(store.manifest().scored, 15);
+    let skipped = store.skipped().unwrap();
+    assert_eq!(skipped.iter().map(|skipped| skipped.sample).collect::<Vec<_>>(), [0, 7, 8, 13, 19]);
+    assert_eq!((skipped[1].key.as_str(), skipped[3].reason.contains("[3, 16, 9]")), ("07.png", true));
+    // The same wherever the data lies.
+    assert!(skipped.iter().all(|skipped| !skipped.reason.contains(folder.to_str().unwrap())), "{skipped:?}");
+    assert_eq!(store.samples().unwrap().len(), 20);
+    let all = store.read_all().unwrap();
+    let concepts = all.layers().iter().flat_map(|layer| &layer.concepts);
+    assert!(
+        concepts
+            .flat_map(|concept| concept.activation.entries())
+            .all(|entry| { !skipped.iter().any(|skipped| skipped.sample == entry.sample.0) })
+    );
+
+    let expected = files(&setting.store("expected"));
+    for (batch, threads) in [(1, 1), (3, 2), (20, 2)] {
+        setting.options.batch = NonZeroUsize::new(batch).unwrap();
+        setting.options.threads = NonZeroUsize::new(threads);
+        let name = format!("batch {batch}");
+        // Stopped after every batch but the last ones, and gone on with; what was found before stays.
+        for _ in 0..40 {
+            let cancel = Cancel::default();
+            let stop = |progress: Progress| {
+                if progress.done > progress.resumed {
+                    cancel.cancel()
+                }
+            };
+            if run(&setting.analysis(), &setting.store(&name), &stop, &cancel).is_ok() {
+                break;
+            }
+        }
+        assert!(files(&setting.store(&name)) == expected, "batches of {batch}");
+    }
+    // A run that stopped at a sample goes on past it when it is asked to.
+    assert!(setting.run("strict").is_ok());
+    assert!(files(&setting.store("strict")) == expected);
+
+    fs::read_dir(&folder).unwrap().for_each(|entry| fs::write(entry.unwrap().path(), "no image").unwrap());
+    setting.data = data::open(&folder).unwrap();
+    assert_eq!(setting.run("none").unwrap_err().kind(), &ScanErrorKind::NothingUsable { skipped: 20 });
 }
