@@ -18,6 +18,9 @@ mod labels;
 mod member_label;
 mod npy;
 mod npz;
+mod parquet_fault;
+mod parquet_file;
+mod parquet_set;
 mod rows;
 mod safetensors_file;
 mod shards;
@@ -36,6 +39,7 @@ pub use fault::{ArchiveFault, TableFault};
 pub use fingerprint::Fingerprint;
 pub(crate) use image_file::flatten;
 pub use image_file::{IMAGE_EXTENSIONS, load_image};
+pub use parquet_fault::ParquetFault;
 
 /// A numbered collection of samples, each an image or an array, with its labels if there are any.
 ///
@@ -94,6 +98,9 @@ pub enum Content {
 ///   order; `a;b` are several labels of one sample. Quotes are those of RFC 4180. Images in no row are counted and left out;
 /// - a tar file, or a folder of them, in the order of their names (WebDataset): a sample is the files side by side that are
 ///   named alike up to the first dot; its label is in `.cls` or in the field `label` of `.json`;
+/// - a Parquet file, or a folder of them, in the order of their names: each row a sample, its encoded image in a binary column
+///   or in the field `bytes` of one (as the `datasets` library of Hugging Face has it), its label, an index or a name, in
+///   `label` or in the column that the library has noted as the classes; -1 is none;
 /// - an IDX images file (MNIST and its relatives, also `.gz`), or a folder with one; its labels file lies beside it,
 ///   named alike with `labels` for `images` and `idx1` for `idx3`; without one there are no labels;
 /// - `.npy` (samples `[N, C, ...]`), `.npz` or `.safetensors` (samples in `x`, `images`, `data` or `inputs`, or in the only
@@ -114,6 +121,9 @@ pub fn open(path: &Path) -> Result<Box<dyn DataSet>, DataError> {
     if rows::is_table(path) {
         return Ok(Box::new(table::open(path, &[])?));
     }
+    if shards::has_extension(path, PARQUET) {
+        return Ok(Box::new(parquet_set::open(vec![path.to_owned()])?));
+    }
     if is_archive(path) {
         return Ok(Box::new(archive::open(vec![path.to_owned()])?));
     }
@@ -132,6 +142,9 @@ pub fn open(path: &Path) -> Result<Box<dyn DataSet>, DataError> {
 /// The extensions of tar archives, and those of compressed ones, which are refused by their name.
 const ARCHIVE_EXTENSIONS: &[&str] = &["tar", "tgz", "tbz2", "txz"];
 
+/// The extension of Parquet files.
+const PARQUET: &[&str] = &["parquet"];
+
 fn is_archive(path: &Path) -> bool {
     let compressed = path.file_stem().is_some_and(|stem| shards::has_extension(Path::new(stem), &["tar"]));
     shards::has_extension(path, ARCHIVE_EXTENSIONS) || compressed
@@ -144,6 +157,10 @@ fn open_folder(path: &Path) -> Result<Box<dyn DataSet>, DataError> {
     }
     let listing = folder::list(path)?;
     if listing.is_empty() {
+        let tables = shards::find(path, PARQUET)?;
+        if !tables.is_empty() {
+            return Ok(Box::new(parquet_set::open(tables)?));
+        }
         let archives = shards::find(path, ARCHIVE_EXTENSIONS)?;
         if !archives.is_empty() {
             return Ok(Box::new(archive::open(archives)?));

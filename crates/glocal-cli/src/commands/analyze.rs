@@ -40,12 +40,14 @@ const LARGEST_BATCH: usize = 32;
   glocal analyze model.onnx photos/labels.csv --preprocess preprocess.toml -o store     images listed with their labels
   glocal analyze model.onnx mnist/ --preprocess preprocess.toml -o store                an IDX pair (MNIST)
   glocal analyze model.onnx series.npz -o store                                         arrays x [N, C, ...], labels y [N]
+  glocal analyze model.onnx data/ --preprocess preprocess.toml -o store                 Parquet files (Hugging Face)
   glocal analyze model.onnx shards/ --preprocess preprocess.toml --keep-going -o store  tar shards (WebDataset)
 
 DATA is one of these; arrays are npy, npz or safetensors, also time series [N, C, T] and volumes [N, C, D, H, W]. A CSV file
 has a header with the columns file and label, or just these two columns; labels are indices or names of classes, a;b are
 several. It lies beside its images, and is found in their folder when it is called labels.csv or is the only one there. Tar
-shards hold the files of a sample side by side, as in 0001.jpg and 0001.cls. Hidden files (.name) are ignored, files of other
+shards hold the files of a sample side by side, as in 0001.jpg and 0001.cls. Parquet files have a binary column image, or
+image.bytes, and a column label. Of a folder of shards all are taken, in the order of their names. Hidden files (.name) are ignored, files of other
 kinds counted and left out.
 
 A run that was stopped, by Ctrl-C or otherwise, goes on where it was when it is started again in the same way, and ends

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::fault::{ArchiveFault, TableFault};
 use super::image_file::IMAGE_EXTENSIONS;
+use super::parquet_fault::ParquetFault;
 
 /// A file or folder could not be used as data.
 #[derive(Debug)]
@@ -58,6 +59,8 @@ pub enum DataErrorKind {
     Table(TableFault),
     /// A tar archive cannot be used.
     Archive(ArchiveFault),
+    /// A Parquet file cannot be used.
+    Parquet(ParquetFault),
     /// A folder holds several lists of labels.
     SeveralTables {
         /// Their names.
@@ -246,6 +249,7 @@ impl fmt::Display for DataErrorKind {
             }
             Self::Table(fault) => fault.fmt(f),
             Self::Archive(fault) => fault.fmt(f),
+            Self::Parquet(fault) => fault.fmt(f),
             Self::SeveralTables { tables } => write!(
                 f,
                 "holds several lists of labels ({}); call the right one labels.csv, or give it instead of the folder",
@@ -256,8 +260,8 @@ impl fmt::Display for DataErrorKind {
             }
             Self::UnknownFormat => write!(
                 f,
-                "is no known data set; expected a folder of class folders, a folder of images, an IDX images file, .npy, .npz or \
-                 .safetensors"
+                "is no known data set; expected a folder of class folders, a folder of images, a .csv file that lists images, an IDX \
+                 images file, .npy, .npz, .safetensors, .parquet or .tar"
             ),
             Self::Image => write!(f, "cannot be decoded as an image"),
             Self::ImageCutOff => write!(f, "ends before the image does; it is truncated, so fetch it again"),

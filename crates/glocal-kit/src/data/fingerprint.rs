@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// A BLAKE3 hash of a data set; equal data gives equal fingerprints on every machine. Displayed as 64 hexadecimal
@@ -10,7 +11,8 @@ use std::path::Path;
 /// - Folders of images and listed images: the names of the classes, the key, size and labels of every sample, and the
 ///   content of all files that come to at most 256 MiB; of larger data sets that of 64 samples, evenly spread. Reading all of
 ///   a large data set would take as long as analyzing it; there, a change of a file that keeps its size may not be noticed.
-/// - Tar shards: the same of their samples. Parquet shards: all labels and, by the same rule, the content of the files.
+/// - Tar shards: the same of their samples. Parquet shards: all labels and, up to the same size, the content
+///   of the files; of larger data sets the size, the first and the last MiB of each.
 /// - Arrays and IDX files: the element type, the shape and all values of the samples, and all labels; compression and
 ///   the file's name do not matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,6 +20,9 @@ pub struct Fingerprint([u8; 32]);
 
 /// Up to how many bytes all content is hashed.
 pub(super) const HASHED_BYTES: u64 = 256 << 20;
+
+/// How many bytes are hashed at either end of a file.
+const END_BYTES: u64 = 1 << 20;
 
 /// Of how many parts of a larger data set the content is hashed.
 const HASHED_PARTS: usize = 64;
@@ -67,6 +72,19 @@ impl Hasher {
         let mut content = blake3::Hasher::new();
         content.update_reader(File::open(path)?)?;
         self.0.update(content.finalize().as_bytes());
+        Ok(())
+    }
+
+    /// The first and the last MiB of the file at `path`.
+    pub(super) fn ends(&mut self, path: &Path) -> std::io::Result<()> {
+        let mut file = File::open(path)?;
+        let size = file.metadata()?.len();
+        for start in [0, size.saturating_sub(END_BYTES)] {
+            let mut bytes = Vec::new();
+            file.seek(SeekFrom::Start(start))?;
+            file.by_ref().take(END_BYTES).read_to_end(&mut bytes)?;
+            self.content(&bytes);
+        }
         Ok(())
     }
 

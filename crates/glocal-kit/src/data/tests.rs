@@ -15,6 +15,7 @@ use zip::{CompressionMethod, ZipWriter};
 use super::*;
 
 mod archive;
+mod parquet_files;
 mod table;
 
 /// How far the color of a JPEG file may be from Pillow's, in levels of 255: the decoders differ in the inverse
