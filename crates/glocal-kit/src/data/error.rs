@@ -83,6 +83,15 @@ pub enum DataErrorKind {
         /// The greatest number of bytes that a decoded image may have.
         limit: u64,
     },
+    /// The image's header claims more than its file can hold.
+    ImageClaim {
+        /// The width in pixels.
+        width: u32,
+        /// The height in pixels.
+        height: u32,
+        /// The number of bytes of the file.
+        size: u64,
+    },
     /// The file is larger than is allowed.
     FileTooLarge {
         /// Its size in bytes.
@@ -269,6 +278,12 @@ impl fmt::Display for DataErrorKind {
                 write!(
                     f,
                     "claims {width}×{height} pixels; at most {limit} bytes decoded are read, so scale it down first"
+                )
+            }
+            Self::ImageClaim { width, height, size } => {
+                write!(
+                    f,
+                    "claims {width}×{height} pixels, which {size} bytes cannot hold; it is damaged, so fetch it again"
                 )
             }
             Self::FileTooLarge { size, limit } => {
