@@ -18,6 +18,9 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
+/// How far the color of a JPEG file may be from Pillow's, in levels of 255.
+const LOSSY_LEVELS: u8 = 3;
+
 /// How much memory a file of `bytes` may take: its image as [`load_image`] bounds it, one copy, and what decoders need.
 fn room(bytes: usize) -> usize {
     3 * ((16 << 20) + (bytes << 16))
@@ -166,6 +169,23 @@ fn huge_sizes_in_headers_take_no_memory() {
     }
     assert!(decoder.files >= 60, "{} files", decoder.files);
     assert!(decoder.largest < 64 << 20, "{} bytes", decoder.largest);
+}
+
+#[test]
+fn a_jpeg_in_ycck_has_the_colors_that_pillow_gives_it() {
+    let (_, mut bytes) = seeds().into_iter().find(|(name, _)| name == "cmyk.jpg").unwrap();
+    let marker = bytes.windows(5).position(|at| at == b"Adobe").unwrap();
+    // Adobe's marker says how four channels are meant: 0 for CMYK, 2 for YCCK.
+    bytes[marker + 11] = 2;
+    let image = Decoder::new().decode("ycck.jpg", &bytes).unwrap().into_rgb8();
+    assert_eq!(image.dimensions(), (32, 24));
+    for (x, y, expected) in
+        [(0, 0, [77, 255, 255]), (5, 3, [82, 249, 255]), (10, 10, [109, 199, 225]), (31, 23, [132, 0, 0])]
+    {
+        let given = image.get_pixel(x, y).0;
+        let levels = given.iter().zip(expected).map(|(given, expected)| given.abs_diff(expected)).max();
+        assert!(levels <= Some(LOSSY_LEVELS), "({x}, {y}): {given:?} instead of {expected:?}");
+    }
 }
 
 #[test]

@@ -293,8 +293,11 @@ impl Done {
 
     /// The samples that were passed over, the first of them with their reasons.
     fn passed_over(&self) -> String {
-        let Some(more) = NonZeroUsize::new(self.skipped.len()) else { return String::new() };
-        let mut text = format!("{more} samples could not be used and were passed over: see skipped.parquet\n");
+        let mut text = match self.skipped.len() {
+            0 => return String::new(),
+            1 => "1 sample could not be used and was passed over: see skipped.parquet\n".to_owned(),
+            count => format!("{count} samples could not be used and were passed over: see skipped.parquet\n"),
+        };
         for SkippedSample { sample, key, reason } in self.skipped.iter().take(SKIPPED_SHOWN) {
             text += &format!("  {sample} {}: {}\n", printable(key), printable(reason));
         }

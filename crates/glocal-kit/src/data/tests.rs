@@ -182,6 +182,37 @@ fn a_folder_that_contains_itself_is_an_error() {
     assert_eq!(kind(open(folder.path())), DataErrorKind::Read);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_no_unicode_and_files_that_are_no_images() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["README.txt", ".DS_Store", "a/Thumbs.db", "a/.DS_Store", "a/._1.png"] {
+        write(&folder, name, b"text");
+    }
+    write(&folder, "a/1.png", &png(1));
+    fs::write(folder.path().join("a").join(OsStr::from_bytes(b"caf\xe9.png")), png(2)).unwrap();
+    let set = open(folder.path()).unwrap();
+    assert_eq!((set.key(0), set.key(1)), ("a/1.png".to_owned(), "a/caf\u{fffd}.png".to_owned()));
+    assert!(set.load(0).is_ok() && set.load(1).is_ok());
+    assert_eq!(set.describe(), "2 images in 1 class; 2 other files skipped");
+}
+
+#[test]
+fn a_changed_byte_of_any_file_changes_the_fingerprint() {
+    let folder = tempfile::tempdir().unwrap();
+    (0..200).for_each(|index| drop(write(&folder, &format!("a/{index:03}.png"), &png(index))));
+    let fingerprint = || open(folder.path()).unwrap().fingerprint();
+    let before = fingerprint();
+    for index in [0, 1, 77, 198, 199] {
+        let file = write(&folder, &format!("a/{index:03}.png"), &png(250));
+        assert_ne!(fingerprint(), before, "{}", file.display());
+        write(&folder, &format!("a/{index:03}.png"), &png(index));
+    }
+    assert_eq!(fingerprint(), before);
+}
+
 #[test]
 fn idx_pairs_are_found_raw_or_gzipped() {
     let images = idx(&[3, 1, 2], &[1, 2, 3, 4, 5, 6]);

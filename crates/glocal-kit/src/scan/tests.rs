@@ -483,3 +483,48 @@ fn unusable_samples_are_passed_over_and_listed() {
     setting.data = data::open(&folder).unwrap();
     assert_eq!(setting.run("none").unwrap_err().kind(), &ScanErrorKind::NothingUsable { skipped: 20 });
 }
+
+#[test]
+fn time_series_and_volumes_are_searched() {
+    for (name, layer, shape) in [("conv1d_tiny", "body.4", &[2, 48][..]), ("conv3d_tiny", "4", &[1, 4, 8, 8])] {
+        let mut setting = Setting::new();
+        setting.source.model =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracle/goldens").join(name).join("model.onnx");
+        let onnx = glocal_onnx::Model::read(&setting.source.model).unwrap();
+        let model = Model::from_onnx(onnx, &ImportOptions::default(), Arc::new(CpuBackend::new())).unwrap();
+        assert_eq!(model.input_shape(), shape);
+        let composite = Preset::EpsilonPlus.composite(&PresetParameters::default()).unwrap();
+        let attributor = Attributor::new(canonize(&model).unwrap(), composite).unwrap();
+        setting.scan = Scan::new(attributor, &[layer.to_owned()], ScanOptions::default()).unwrap();
+        let row: usize = shape.iter().product();
+        let values: Vec<f32> = (0..9 * row).map(|index| ((index * 37 % 101) as f32 - 50.0) / 25.0).collect();
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let shape = [&[9], shape].concat();
+        // The same arrays in both formats are the same data set.
+        let tensors = setting.store("x.safetensors");
+        safetensors::serialize_to_file(
+            [("x", TensorView::new(Dtype::F32, shape.clone(), &bytes).unwrap())],
+            None,
+            &tensors,
+        )
+        .unwrap();
+        let axes: Vec<String> = shape.iter().map(usize::to_string).collect();
+        let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", axes.join(", "));
+        let length = (header.len() as u16).to_le_bytes();
+        let npy = [&b"\x93NUMPY\x01\x00"[..], &length, header.as_bytes(), &bytes].concat();
+        fs::write(setting.store("x.npy"), npy).unwrap();
+        setting.options.targets = Targets::Predicted;
+        for file in ["x.safetensors", "x.npy"] {
+            setting.data = data::open(&setting.store(file)).unwrap();
+            setting.options.batch = NonZeroUsize::new(file.len() % 5 + 1).unwrap();
+            setting.run(&format!("store of {file}")).unwrap();
+        }
+        let stores = ["store of x.safetensors", "store of x.npy"].map(|name| files(&setting.store(name)));
+        for table in ["references.parquet", "concepts.parquet", "samples.parquet"] {
+            assert!(stores[0][table] == stores[1][table], "{name}: {table}");
+        }
+        let store = Store::open(setting.store("store of x.npy")).unwrap();
+        assert_eq!(store.manifest().scored, 9);
+        assert_eq!(store.concept(layer, 0).unwrap().relevance.entries().len(), 9, "{name}");
+    }
+}
