@@ -10,7 +10,10 @@ use super::parquet_fault::ParquetFault;
 
 /// A file or folder could not be used as data.
 #[derive(Debug)]
-pub struct DataError {
+pub struct DataError(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     path: PathBuf,
     kind: DataErrorKind,
     source: Option<Box<dyn Error + Send + Sync>>,
@@ -173,7 +176,7 @@ pub enum DataErrorKind {
 
 impl DataError {
     pub(crate) fn new(path: impl Into<PathBuf>, kind: DataErrorKind) -> Self {
-        Self { path: path.into(), kind, source: None }
+        Self(Box::new(Inner { path: path.into(), kind, source: None }))
     }
 
     pub(crate) fn caused(
@@ -181,7 +184,7 @@ impl DataError {
         kind: DataErrorKind,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self { path: path.into(), kind, source: Some(source.into()) }
+        Self(Box::new(Inner { path: path.into(), kind, source: Some(source.into()) }))
     }
 
     pub(crate) fn read(path: impl Into<PathBuf>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -194,17 +197,17 @@ impl DataError {
 
     /// What went wrong.
     pub fn kind(&self) -> &DataErrorKind {
-        &self.kind
+        &self.0.kind
     }
 
     /// The file or folder that the error is about.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.0.path
     }
 
     /// What went wrong and why, without the path: the same wherever the data lies.
     pub fn reason(&self) -> String {
-        let mut text = self.kind.to_string();
+        let mut text = self.0.kind.to_string();
         let mut next = self.source();
         while let Some(cause) = next {
             text += &format!(": {cause}");
@@ -227,7 +230,7 @@ impl fmt::Display for ArrayFormat {
 
 impl fmt::Display for DataError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.kind)
+        write!(f, "{}: {}", self.0.path.display(), self.0.kind)
     }
 }
 
@@ -333,6 +336,6 @@ impl fmt::Display for DataErrorKind {
 
 impl Error for DataError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_ref().map(|source| source.as_ref() as &(dyn Error + 'static))
+        self.0.source.as_ref().map(|source| source.as_ref() as &(dyn Error + 'static))
     }
 }
