@@ -88,6 +88,10 @@ pub fn data(error: &DataError) -> Option<String> {
         | DataErrorKind::MixedFolder { .. }
         | DataErrorKind::EmptyClass
         | DataErrorKind::SeveralPairs { .. }
+        | DataErrorKind::SeveralTables { .. }
+        | DataErrorKind::Table(_)
+        | DataErrorKind::Archive(_)
+        | DataErrorKind::Parquet(_)
         | DataErrorKind::SingleImage
         | DataErrorKind::UnknownFormat => "`glocal analyze --help` says what a data set can be",
         DataErrorKind::Samples { .. } => "name the array of samples `x`",

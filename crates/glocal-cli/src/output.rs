@@ -3,6 +3,7 @@
 //! That an output cannot be written is found out before the work starts. A file in the way is overwritten, anything
 //! else is left alone; missing folders are made, and taken away again when nothing was put into them.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
 use std::fs::{self, File};
@@ -122,6 +123,8 @@ impl OutputFile {
 pub struct OutputFolder {
     path: PathBuf,
     folders: MadeFolders,
+    /// The names of this run's files, in small letters: many file systems do not tell them apart.
+    written: BTreeSet<String>,
 }
 
 impl OutputFolder {
@@ -136,16 +139,21 @@ impl OutputFolder {
         let folders = MadeFolders::down_to(path)?;
         // Gone again at once: only to see that it can be.
         Temporary::beside(&path.join("glocal"))?;
-        Ok(Self { path: path.to_owned(), folders })
+        Ok(Self { path: path.to_owned(), folders, written: BTreeSet::new() })
     }
 
-    /// Writes a file into the folder, and says where it is.
+    /// Writes a file into the folder, and says where it is: under another name where this run wrote one of that name before.
     ///
     /// # Errors
     /// When that fails, or something other than a file is in the way.
     pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<PathBuf, OutputError> {
-        let target = self.path.join(name);
+        let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+        let numbered = (2_usize..).map(|number| format!("{stem}-{number}.{extension}"));
+        let mut names = std::iter::once(name.to_owned()).chain(numbered);
+        let name = names.find(|name| !self.written.contains(&name.to_lowercase())).unwrap_or_else(|| name.to_owned());
+        let target = self.path.join(&name);
         OutputFile::prepare(&target)?.write(bytes)?;
+        self.written.insert(name.to_lowercase());
         self.folders.keep();
         Ok(target)
     }
@@ -215,7 +223,13 @@ pub fn file_name_part(text: &str) -> String {
         }
     }
     let name = name.trim_matches(['_', '.']);
-    name.chars().take(LONGEST).collect()
+    let count = name.chars().count();
+    if count <= LONGEST {
+        return name.to_owned();
+    }
+    // Both ends tell names apart.
+    let (head, tail) = (LONGEST / 2, LONGEST - LONGEST / 2 - 1);
+    name.chars().take(head).chain(['_']).chain(name.chars().skip(count - tail)).collect()
 }
 
 /// Whether a file's name ends in one of `extensions`, in capitals or not.
@@ -276,6 +290,21 @@ mod tests {
     fn file_names_keep_what_is_safe() {
         assert_eq!(file_name_part("target=46; features.40=50,51"), "target=46_features.40=50,51");
         assert_eq!(file_name_part("../../etc/passwd"), "etc_passwd");
-        assert_eq!(file_name_part(&"x".repeat(300)).len(), 60);
+        let long = |end: &str| file_name_part(&format!("{}{end}", "x".repeat(300)));
+        assert_eq!((long("a").len(), long("a") == long("b")), (60, false));
+    }
+
+    /// Different names may become the same name of a file.
+    #[test]
+    fn no_file_of_a_run_replaces_another() {
+        let parent = tempfile::tempdir().unwrap();
+        let mut folder = OutputFolder::prepare(&parent.path().join("out")).unwrap();
+        let names = ["a_b.png", "a_b.png", "A_B.png", "c.png"].map(|name| folder.write(name, name.as_bytes()).unwrap());
+        let names = names.map(|path| path.file_name().unwrap().to_string_lossy().into_owned());
+        assert_eq!(names, ["a_b.png", "a_b-2.png", "A_B-3.png", "c.png"]);
+        assert_eq!(fs::read_dir(parent.path().join("out")).unwrap().count(), 4);
+        // The files of runs before are replaced.
+        let mut again = OutputFolder::prepare(&parent.path().join("out")).unwrap();
+        assert!(again.write("a_b.png", b"new").unwrap().ends_with("a_b.png"));
     }
 }

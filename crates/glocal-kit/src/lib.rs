@@ -3,6 +3,7 @@
 pub mod condition;
 pub mod data;
 pub mod explain;
+mod guarded;
 pub mod loading;
 pub mod picture;
 pub mod preprocess;

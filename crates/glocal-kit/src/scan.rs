@@ -67,7 +67,8 @@ pub struct Source {
     pub class_names: Option<Vec<String>>,
 }
 
-/// How a scan is run. Only [`targets`](Self::targets) influences what is found.
+/// How a scan is run. Only [`targets`](Self::targets) influences what is found, and [`keep_going`](Self::keep_going) whether
+/// it comes to an end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunOptions {
     /// The targets that are explained. Default: the label of each sample.
@@ -79,12 +80,21 @@ pub struct RunOptions {
     pub checkpoint_every: Duration,
     /// The number of threads that compute and decode. Default: those of the current rayon pool.
     pub threads: Option<NonZeroUsize>,
+    /// Whether samples that cannot be used are passed over, and listed in the store; else the first ends the scan. They keep
+    /// their numbers, so that others are not renumbered. Default: no.
+    pub keep_going: bool,
 }
 
 impl Default for RunOptions {
     fn default() -> Self {
         let batch = NonZeroUsize::MIN.saturating_add(31);
-        Self { targets: Targets::Label, batch, checkpoint_every: Duration::from_secs(10), threads: None }
+        Self {
+            targets: Targets::Label,
+            batch,
+            checkpoint_every: Duration::from_secs(10),
+            threads: None,
+            keep_going: false,
+        }
     }
 }
 
@@ -110,6 +120,9 @@ pub struct Report {
     pub already_complete: bool,
     /// How many scores were NaN, which are not ranked; 0 where there was nothing to do.
     pub not_a_number: u64,
+    /// How many samples could not be used and were passed over, in this run and those before; 0 where there was nothing
+    /// to do. [`Store::skipped`](crate::store::Store::skipped) lists them.
+    pub skipped: u64,
 }
 
 /// Runs the scan into the store in `folder`, which is made, gone on with, or left as it is when it is complete.
@@ -119,8 +132,8 @@ pub struct Report {
 ///
 /// # Errors
 /// When the folder holds anything else than the store of this scan, cannot be written, or another run writes it; when
-/// the data has no samples, or no labels that fit; when a sample cannot be read or does not fit the model; when the
-/// model fails; when cancelled. The store is never left in a state from which it could not be gone on with.
+/// the data has no samples, or no labels that fit; when a sample cannot be read or does not fit the model, unless
+/// such samples are passed over, and then when no other is left; when the model fails; when cancelled. The store is never left in a state from which it could not be gone on with.
 pub fn run(
     analysis: &Analysis<'_>,
     folder: &Path,
@@ -135,7 +148,7 @@ pub fn run(
     let empty = References::for_scan(analysis.scan);
     let begun = StoreWriter::prepare(folder, manifest, &sources(analysis.source), empty)?;
     let Some(Begun { mut writer, mut references, done: resumed }) = begun else {
-        return Ok(Report { samples: total, resumed: total, already_complete: true, not_a_number: 0 });
+        return Ok(Report { samples: total, resumed: total, already_complete: true, not_a_number: 0, skipped: 0 });
     };
     let state = Progress { done: resumed, total, resumed };
     progress(state);
@@ -146,10 +159,14 @@ pub fn run(
         let driver = Driver { analysis, pool: pool.as_ref(), progress, cancel };
         driver.run(batches, &mut writer, &mut references, state)
     })?;
+    let skipped = writer.skipped();
+    if skipped > 0 && references.samples() == 0 {
+        return Err(ScanErrorKind::NothingUsable { skipped }.into());
+    }
     writer.finish(&references, analysis.data)?;
     let concepts = references.layers().iter().flat_map(|layer| &layer.concepts);
     let not_a_number = concepts.map(|concept| concept.not_a_number).sum();
-    Ok(Report { samples: total, resumed, already_complete: false, not_a_number })
+    Ok(Report { samples: total, resumed, already_complete: false, not_a_number, skipped })
 }
 
 /// Computes the batches that are loaded and saves what is found.
@@ -172,9 +189,12 @@ impl Driver<'_> {
         let mut saved = Instant::now();
         let mut pause = self.analysis.options.checkpoint_every;
         for batch in batches {
-            let observed = batch.and_then(|batch| self.observe(&batch, references));
+            let observed = batch.and_then(|batch| self.observe(&batch, references).map(|done| (done, batch.skipped)));
             match observed {
-                Ok(samples) => state.done += samples,
+                Ok((samples, skipped)) => {
+                    state.done += samples;
+                    writer.skip(skipped);
+                }
                 Err(error) => {
                     let written = writer.checkpoint(references, state.done);
                     // Who cancels wants to go on later; else the error that led here is the one to report.

@@ -6,6 +6,7 @@
 //! | `references.parquet` | a row an entry: `layer`, `concept`, `measure` (`relevance` or `activation`), `class` (null: over all targets), `rank` (from 0), `sample`, `target`, `score`, `other` (the other measure's score), `peak` |
 //! | `concepts.parquet` | a row a concept: `layer`, `concept`, `active` (in how many samples), `not_a_number` (how many scores were NaN) |
 //! | `samples.parquet` | a row a sample: `sample`, `key`, `labels` |
+//! | `skipped.parquet` | only where samples could not be used and were passed over, a row each: `sample`, `key`, `reason` |
 //! | `sources.json` | where model and data were found last: [`Sources`] |
 //!
 //! Equal scans write equal bytes, but for `sources.json`. Every file appears in full or not at all, the manifest last.
@@ -23,6 +24,7 @@ mod folder;
 mod manifest;
 mod references_table;
 mod samples_table;
+mod skipped_table;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -40,6 +42,7 @@ pub use manifest::{
     NormalizationName, OptionsManifest, ScoreName, ScoringManifest, Sources, Targets,
 };
 pub use samples_table::StoredSample;
+pub use skipped_table::SkippedSample;
 
 use columns::{Format, TableReader};
 
@@ -160,6 +163,18 @@ impl Store {
     /// When the table is damaged.
     pub fn samples(&self) -> Result<Vec<StoredSample>, StoreError> {
         samples_table::read(&open_table(&self.folder, &self.manifest, &samples_table::FORMAT)?)
+    }
+
+    /// The samples that could not be used and were passed over, in their order.
+    ///
+    /// # Errors
+    /// When the table is damaged.
+    pub fn skipped(&self) -> Result<Vec<SkippedSample>, StoreError> {
+        // Stores without such samples have no such table.
+        if !self.manifest.tables.contains_key(skipped_table::FORMAT.file) {
+            return Ok(Vec::new());
+        }
+        skipped_table::read(&open_table(&self.folder, &self.manifest, &skipped_table::FORMAT)?)
     }
 
     fn top_k(&self) -> usize {

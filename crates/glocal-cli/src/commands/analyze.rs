@@ -15,6 +15,7 @@ use glocal::search::{Scan, ScanOptions};
 use glocal_kit::data::{self, Content, DataSet};
 use glocal_kit::preprocess::Preprocess;
 use glocal_kit::scan::{self, Analysis, Report, RunOptions, Source, Targets};
+use glocal_kit::store::{SkippedSample, Store};
 use serde_json::{Value, json};
 
 use crate::args::{CanonizeArgument, CompositeArgument, ModelArguments, SampleArguments};
@@ -23,6 +24,7 @@ use crate::output::OutputFolder;
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::stored::StoreMisuse;
+use crate::table::printable;
 use crate::unused;
 
 /// Room for the activations of a batch; what rules prepare takes a few times as much.
@@ -33,10 +35,21 @@ const LARGEST_BATCH: usize = 32;
 
 /// Find the samples of a data set for which each concept is most relevant and most active
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  glocal analyze model.onnx photos/ --preprocess preprocess.toml -o store
+#[command(after_help = "Examples:
+  glocal analyze model.onnx photos/ --preprocess preprocess.toml -o store               a folder for each class, or images
+  glocal analyze model.onnx photos/labels.csv --preprocess preprocess.toml -o store     images listed with their labels
+  glocal analyze model.onnx mnist/ --preprocess preprocess.toml -o store                an IDX pair (MNIST)
+  glocal analyze model.onnx series.npz -o store                                         arrays x [N, C, ...], labels y [N]
+  glocal analyze model.onnx data/ --preprocess preprocess.toml -o store                 Parquet files (Hugging Face)
+  glocal analyze model.onnx shards/ --preprocess preprocess.toml --keep-going -o store  tar shards (WebDataset)
 
-DATA is a folder of class folders, a folder of images, an IDX pair (MNIST), or a file of arrays (npy, npz, safetensors).
+DATA is one of these; arrays are npy, npz or safetensors, also time series [N, C, T] and volumes [N, C, D, H, W]. A CSV file
+has a header with the columns file and label, or just these two columns; labels are indices or names of classes, a;b are
+several. It lies beside its images, and is found in their folder when it is called labels.csv or is the only one there. Tar
+shards hold the files of a sample side by side, as in 0001.jpg and 0001.cls. Parquet files have a binary column image, or
+image.bytes, and a column label. Of a folder of shards all are taken, in the order of their names. Hidden files (.name) are ignored, files of other
+kinds counted and left out.
+
 A run that was stopped, by Ctrl-C or otherwise, goes on where it was when it is started again in the same way, and ends
 with the same tables. The tables are Parquet files, for `glocal references`, `classes` and `report`, and for any other
 program.")]
@@ -73,7 +86,14 @@ pub struct Analyze {
     /// How many seconds lie between two times that the work is saved
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     save_every: u64,
+    /// Pass over samples that cannot be read, and list them in STORE/skipped.parquet; else the first ends the run. They keep
+    /// their numbers
+    #[arg(long)]
+    keep_going: bool,
 }
+
+/// How many samples that were passed over the text names.
+const SKIPPED_SHOWN: usize = 10;
 
 /// How the values of a concept become one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -128,7 +148,7 @@ impl Analyze {
         let layers = chosen_layers(&loaded.model, &self.layers)?;
         let scan = Scan::new(unused::attributor(loaded.model.clone(), composite)?, &layers, self.scan_options())?;
         let data = data::open(&self.data)?;
-        let preprocess = preprocess_for(data.as_ref(), given, loaded.model.input_shape())?;
+        let preprocess = self.preprocess_for(data.as_ref(), given, loaded.model.input_shape())?;
         // A folder that cannot be written is found out before the data set is read.
         drop(OutputFolder::prepare(&self.store)?);
         let source = Source {
@@ -143,12 +163,42 @@ impl Analyze {
             targets: self.targets.0,
             batch: self.batch.unwrap_or_else(|| batch_for(&loaded.model)),
             checkpoint_every: Duration::from_secs(self.save_every),
+            keep_going: self.keep_going,
             ..RunOptions::default()
         };
         let analysis =
             Analysis { scan: &scan, data: data.as_ref(), preprocess: &preprocess, source: &source, options: &options };
         let done = Done::by(&analysis, &self.store, session)?;
         session.print(|| done.text(&data.describe()), || done.document())
+    }
+
+    /// How the images of `data` become inputs of `shape`; arrays need nothing.
+    fn preprocess_for(
+        &self,
+        data: &dyn DataSet,
+        given: Option<Preprocess>,
+        shape: &[usize],
+    ) -> Result<Preprocess, Failure> {
+        // The first sample tells; where samples may be passed over, the first that can be read.
+        let mut images = false;
+        for sample in 0..data.len() {
+            match data.load(sample) {
+                Ok(content) => images = matches!(content, Content::Image(_)),
+                Err(_) if self.keep_going => continue,
+                Err(error) => return Err(error.into()),
+            }
+            break;
+        }
+        match given {
+            Some(preprocess) => {
+                if images {
+                    preprocess.check(shape)?;
+                }
+                Ok(preprocess)
+            }
+            None if images => Err(StoreMisuse::NoPreprocess { expected: shape.to_vec() }.into()),
+            None => Ok(Preprocess::default()),
+        }
     }
 
     fn scan_options(&self) -> ScanOptions {
@@ -188,26 +238,13 @@ fn batch_for(model: &Model) -> NonZeroUsize {
     NonZeroUsize::new(fitting.min(LARGEST_BATCH)).unwrap_or(NonZeroUsize::MIN)
 }
 
-/// How the images of `data` become inputs of `shape`; arrays need nothing.
-fn preprocess_for(data: &dyn DataSet, given: Option<Preprocess>, shape: &[usize]) -> Result<Preprocess, Failure> {
-    let images = !data.is_empty() && matches!(data.load(0)?, Content::Image(_));
-    match given {
-        Some(preprocess) => {
-            if images {
-                preprocess.check(shape)?;
-            }
-            Ok(preprocess)
-        }
-        None if images => Err(StoreMisuse::NoPreprocess { expected: shape.to_vec() }.into()),
-        None => Ok(Preprocess::default()),
-    }
-}
-
 /// An analysis that has ended.
 pub struct Done {
     store: PathBuf,
     layers: Vec<(String, usize)>,
     report: Report,
+    /// Those of this run and of the runs before.
+    skipped: Vec<SkippedSample>,
     time: Duration,
 }
 
@@ -226,17 +263,19 @@ impl Done {
         };
         let report = scan::run(analysis, store, &progress, &session.cancel)?;
         let layers = analysis.scan.layers().map(|(name, concepts)| (name.to_owned(), concepts)).collect();
-        Ok(Self { store: store.to_owned(), layers, report, time: started.elapsed() })
+        let time = started.elapsed();
+        let skipped = Store::open(store)?.skipped()?;
+        Ok(Self { store: store.to_owned(), layers, report, skipped, time })
     }
 
     /// What was done, for people.
     pub fn text(&self, data: &str) -> String {
-        let Report { samples, resumed, already_complete, not_a_number } = self.report;
+        let Report { samples, resumed, already_complete, not_a_number, .. } = self.report;
         let store = self.store.display();
         let concepts: usize = self.layers.iter().map(|(_, concepts)| concepts).sum();
         let what = format!("{concepts} concepts of {} layers, {data}", self.layers.len());
         if already_complete {
-            return format!("{store} is complete already: {what}\n");
+            return format!("{store} is complete already: {what}\n{}", self.passed_over());
         }
         let now = samples - resumed;
         let seconds = self.time.as_secs_f64();
@@ -246,19 +285,43 @@ impl Done {
             0 => String::new(),
             count => format!("{count} scores were not a number and are not ranked: see concepts.parquet\n"),
         };
-        format!("{store}: {what}\n{now} samples in {seconds:.1} s, {rate:.0} a second{went_on}\n{lost}")
+        format!(
+            "{store}: {what}\n{now} samples in {seconds:.1} s, {rate:.0} a second{went_on}\n{lost}{}",
+            self.passed_over()
+        )
+    }
+
+    /// The samples that were passed over, the first of them with their reasons.
+    fn passed_over(&self) -> String {
+        let mut text = match self.skipped.len() {
+            0 => return String::new(),
+            1 => "1 sample could not be used and was passed over: see skipped.parquet\n".to_owned(),
+            count => format!("{count} samples could not be used and were passed over: see skipped.parquet\n"),
+        };
+        for SkippedSample { sample, key, reason } in self.skipped.iter().take(SKIPPED_SHOWN) {
+            text += &format!("  {sample} {}: {}\n", printable(key), printable(reason));
+        }
+        if let Some(more) = self.skipped.len().checked_sub(SKIPPED_SHOWN).filter(|more| *more > 0) {
+            text += &format!("  and {more} more\n");
+        }
+        text
     }
 
     /// What was done, for machines.
     pub fn document(&self) -> Value {
-        let Report { samples, resumed, already_complete, not_a_number } = self.report;
+        let Report { samples, resumed, already_complete, not_a_number, .. } = self.report;
         let layers = self.layers.iter().map(|(name, concepts)| json!({ "layer": name, "concepts": concepts }));
+        let skipped = self
+            .skipped
+            .iter()
+            .map(|SkippedSample { sample, key, reason }| json!({ "sample": sample, "key": key, "reason": reason }));
         json!({
             "store": self.store.to_string_lossy(),
             "samples": samples,
             "resumed": resumed,
             "already_complete": already_complete,
             "not_a_number": not_a_number,
+            "skipped": skipped.collect::<Vec<_>>(),
             "seconds": self.time.as_secs_f64(),
             "layers": layers.collect::<Vec<_>>(),
         })

@@ -190,7 +190,7 @@ impl Attribute {
         let mut conservation = self.conservation.then(Conservation::default);
         let progress = Progress::new("attributing", plan.rows());
         for samples in plan.chunks() {
-            plan.attribute(samples, &mut sink, &mut summary, conservation.as_mut(), &progress)?;
+            plan.attribute(samples, &mut sink, &mut summary, conservation.as_mut(), (&progress, session))?;
             session.check()?;
         }
         drop(progress);

@@ -70,7 +70,8 @@ impl From<ScanError> for Failure {
             }
             ScanErrorKind::Class { .. } => Some("`glocal inspect MODEL` shows the shape of the output".to_owned()),
             ScanErrorKind::Sample { .. } => {
-                let hint = "mend or remove the file and analyze into a new folder: the data set is then another one";
+                let hint = "`--keep-going` passes over such samples and goes on from here; or mend or remove the file and analyze into a new \
+                            folder, as the data set is then another one";
                 Some(hint.to_owned())
             }
             ScanErrorKind::Label { .. } => {

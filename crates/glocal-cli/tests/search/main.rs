@@ -13,6 +13,7 @@ mod interruption;
 mod references;
 mod report;
 mod samples;
+mod sources;
 
 use support::glocal;
 

@@ -4,11 +4,16 @@ use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::fault::{ArchiveFault, TableFault};
 use super::image_file::IMAGE_EXTENSIONS;
+use super::parquet_fault::ParquetFault;
 
 /// A file or folder could not be used as data.
 #[derive(Debug)]
-pub struct DataError {
+pub struct DataError(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     path: PathBuf,
     kind: DataErrorKind,
     source: Option<Box<dyn Error + Send + Sync>>,
@@ -53,6 +58,17 @@ pub enum DataErrorKind {
         /// The names of the images files.
         images: Vec<String>,
     },
+    /// A list of labels cannot be used.
+    Table(TableFault),
+    /// A tar archive cannot be used.
+    Archive(ArchiveFault),
+    /// A Parquet file cannot be used.
+    Parquet(ParquetFault),
+    /// A folder holds several lists of labels.
+    SeveralTables {
+        /// Their names.
+        tables: Vec<String>,
+    },
     /// A single image was given where a data set was expected.
     SingleImage,
     /// The file is of no format that holds a data set.
@@ -69,6 +85,15 @@ pub enum DataErrorKind {
         height: u32,
         /// The greatest number of bytes that a decoded image may have.
         limit: u64,
+    },
+    /// The image's header claims more than its file can hold.
+    ImageClaim {
+        /// The width in pixels.
+        width: u32,
+        /// The height in pixels.
+        height: u32,
+        /// The number of bytes of the file.
+        size: u64,
     },
     /// The file is larger than is allowed.
     FileTooLarge {
@@ -158,7 +183,7 @@ pub enum DataErrorKind {
 
 impl DataError {
     pub(crate) fn new(path: impl Into<PathBuf>, kind: DataErrorKind) -> Self {
-        Self { path: path.into(), kind, source: None }
+        Self(Box::new(Inner { path: path.into(), kind, source: None }))
     }
 
     pub(crate) fn caused(
@@ -166,7 +191,7 @@ impl DataError {
         kind: DataErrorKind,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self { path: path.into(), kind, source: Some(source.into()) }
+        Self(Box::new(Inner { path: path.into(), kind, source: Some(source.into()) }))
     }
 
     pub(crate) fn read(path: impl Into<PathBuf>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -179,12 +204,23 @@ impl DataError {
 
     /// What went wrong.
     pub fn kind(&self) -> &DataErrorKind {
-        &self.kind
+        &self.0.kind
     }
 
     /// The file or folder that the error is about.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.0.path
+    }
+
+    /// What went wrong and why, without the path: the same wherever the data lies.
+    pub fn reason(&self) -> String {
+        let mut text = self.0.kind.to_string();
+        let mut next = self.source();
+        while let Some(cause) = next {
+            text += &format!(": {cause}");
+            next = cause.source();
+        }
+        text
     }
 }
 
@@ -201,85 +237,104 @@ impl fmt::Display for ArrayFormat {
 
 impl fmt::Display for DataError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.path.display())?;
-        match &self.kind {
-            DataErrorKind::Read => write!(f, "cannot be read"),
-            DataErrorKind::NoImages { skipped } => {
+        write!(f, "{}: {}", self.0.path.display(), self.0.kind)
+    }
+}
+
+impl fmt::Display for DataErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read => write!(f, "cannot be read"),
+            Self::NoImages { skipped } => {
                 write!(
                     f,
                     "no images here ({skipped} other files); expected a folder of class folders, a folder of images"
                 )?;
                 write!(f, " ({}) or a folder with an IDX images file", IMAGE_EXTENSIONS.join(", "))
             }
-            DataErrorKind::MixedFolder { images, nested } => write!(
+            Self::MixedFolder { images, nested } => write!(
                 f,
                 "{images} images beside folders that hold {nested}; expected either class folders or images, so move the \
                  loose images into a class folder or elsewhere"
             ),
-            DataErrorKind::EmptyClass => {
+            Self::EmptyClass => {
                 write!(
                     f,
                     "no images in this class folder; fill it, remove it or hide it (.name), as it would count as a class"
                 )
             }
-            DataErrorKind::SeveralPairs { images } => {
+            Self::SeveralPairs { images } => {
                 write!(f, "holds several IDX images files; give one of them instead: {}", images.join(", "))
             }
-            DataErrorKind::SingleImage => {
+            Self::Table(fault) => fault.fmt(f),
+            Self::Archive(fault) => fault.fmt(f),
+            Self::Parquet(fault) => fault.fmt(f),
+            Self::SeveralTables { tables } => write!(
+                f,
+                "holds several lists of labels ({}); call the right one labels.csv, or give it instead of the folder",
+                tables.join(", ")
+            ),
+            Self::SingleImage => {
                 write!(f, "is a single image; expected a data set, such as the folder it lies in")
             }
-            DataErrorKind::UnknownFormat => write!(
+            Self::UnknownFormat => write!(
                 f,
-                "is no known data set; expected a folder of class folders, a folder of images, an IDX images file, .npy, .npz or \
-                 .safetensors"
+                "is no known data set; expected a folder of class folders, a folder of images, a .csv file that lists images, an IDX \
+                 images file, .npy, .npz, .safetensors, .parquet or .tar"
             ),
-            DataErrorKind::Image => write!(f, "cannot be decoded as an image"),
-            DataErrorKind::ImageCutOff => write!(f, "ends before the image does; it is truncated, so fetch it again"),
-            DataErrorKind::ImageTooLarge { width, height, limit } => {
+            Self::Image => write!(f, "cannot be decoded as an image"),
+            Self::ImageCutOff => write!(f, "ends before the image does; it is truncated, so fetch it again"),
+            Self::ImageTooLarge { width, height, limit } => {
                 write!(
                     f,
                     "claims {width}×{height} pixels; at most {limit} bytes decoded are read, so scale it down first"
                 )
             }
-            DataErrorKind::FileTooLarge { size, limit } => {
+            Self::ImageClaim { width, height, size } => {
+                write!(
+                    f,
+                    "claims {width}×{height} pixels, which {size} bytes cannot hold; it is damaged, so fetch it again"
+                )
+            }
+            Self::FileTooLarge { size, limit } => {
                 write!(f, "has {size} bytes; at most {limit} are read")
             }
-            DataErrorKind::Malformed { format, expected } => write!(f, "is no {format} file: expected {expected}"),
-            DataErrorKind::DataSize { format, declared, actual } => write!(
+            Self::Malformed { format, expected } => write!(f, "is no {format} file: expected {expected}"),
+            Self::DataSize { format, declared, actual } => write!(
                 f,
                 "the {format} header claims {declared} bytes, the file holds {actual}; it is truncated or damaged, so fetch it \
                  again"
             ),
-            DataErrorKind::ArrayTooLarge { size, limit } => write!(
+            Self::ArrayTooLarge { size, limit } => write!(
                 f,
                 "takes {size} bytes of memory, at most {limit} are used; save it uncompressed (numpy.savez, .npy or .safetensors) \
                  and use it as a data set"
             ),
-            DataErrorKind::ElementType { array, given } => write!(
+            Self::ElementType { array, given } => write!(
                 f,
                 "{array} has elements of type {given}; expected bool, 8 to 64 bit integers or 16 to 64 bit floats"
             ),
-            DataErrorKind::FortranOrder { array } => {
+            Self::FortranOrder { array } => {
                 write!(f, "{array} is stored in Fortran order; save numpy.ascontiguousarray of it")
             }
-            DataErrorKind::Shape { array, shape, expected } => {
+            Self::Shape { array, shape, expected } => {
                 write!(f, "{array} has shape {shape:?}; expected {expected}")
             }
-            DataErrorKind::Samples { arrays } => write!(
+            Self::Samples { arrays } => write!(
                 f,
                 "holds the arrays [{}]; expected the samples in x, images, data or inputs, or a single array",
                 arrays.join(", ")
             ),
-            DataErrorKind::Directions { arrays } => write!(
+            Self::Directions { arrays } => write!(
                 f,
                 "holds the arrays [{}]; expected directions [K, C] in directions or vectors, or a single array",
                 arrays.join(", ")
             ),
-            DataErrorKind::NoArrays => write!(f, "is no file of arrays; expected .npy, .npz or .safetensors"),
-            DataErrorKind::LabelCount { samples, labels } => {
+            Self::NoArrays => write!(f, "is no file of arrays; expected .npy, .npz or .safetensors"),
+            Self::LabelCount { samples, labels } => {
                 write!(f, "has {labels} labels for {samples} samples; expected one label a sample")
             }
-            DataErrorKind::Label { index, bits } => {
+            Self::Label { index, bits } => {
                 write!(
                     f,
                     "sample {index} has the label {}; expected an integer from 0 to {}",
@@ -287,13 +342,13 @@ impl fmt::Display for DataError {
                     u32::MAX
                 )
             }
-            DataErrorKind::Index { index, len } => write!(f, "has no sample {index}; it has {len}, numbered from 0"),
+            Self::Index { index, len } => write!(f, "has no sample {index}; it has {len}, numbered from 0"),
         }
     }
 }
 
 impl Error for DataError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_ref().map(|source| source.as_ref() as &(dyn Error + 'static))
+        self.0.source.as_ref().map(|source| source.as_ref() as &(dyn Error + 'static))
     }
 }

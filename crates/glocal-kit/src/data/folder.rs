@@ -11,9 +11,6 @@ use super::fingerprint::{Fingerprint, Hasher};
 use super::image_file::{has_image_extension, load_image};
 use super::{Content, DataSet};
 
-/// The number of files whose content enters the fingerprint.
-const HASHED_FILES: usize = 64;
-
 /// The images below a folder.
 pub(super) struct Folder {
     root: PathBuf,
@@ -24,16 +21,16 @@ pub(super) struct Folder {
     fingerprint: Fingerprint,
 }
 
-struct Sample {
+pub(super) struct Sample {
     /// Relative to the root.
     path: PathBuf,
     size: u64,
     label: u32,
 }
 
-/// Finds all images below `root`.
-pub(super) fn open(root: &Path) -> Result<Folder, DataError> {
-    let Listing { loose, folders, skipped } = list(root)?;
+/// The images below `root` that were listed.
+pub(super) fn open(root: &Path, listing: Listing) -> Result<Folder, DataError> {
+    let Listing { loose, folders, skipped } = listing;
     let nested = folders.values().map(Vec::len).sum::<usize>();
     if loose.is_empty() && nested == 0 {
         return Err(DataError::new(root, DataErrorKind::NoImages { skipped }));
@@ -55,12 +52,12 @@ pub(super) fn open(root: &Path) -> Result<Folder, DataError> {
     }
     // Paths compare folder by folder and byte by byte, so within a class the order is that of the relative paths.
     samples.sort_unstable_by(|left, right| (left.label, &left.path).cmp(&(right.label, &right.path)));
-    let fingerprint = fingerprint(root, &classes, &samples)?;
+    let fingerprint = fingerprint(root, &classes, &samples);
     Ok(Folder { root: root.to_path_buf(), classes, samples, skipped, fingerprint })
 }
 
 /// What lies below a folder, in no order.
-struct Listing {
+pub(super) struct Listing {
     /// The images directly in it.
     loose: Vec<Sample>,
     /// The images at any depth in each of its subfolders.
@@ -69,7 +66,8 @@ struct Listing {
     skipped: usize,
 }
 
-fn list(root: &Path) -> Result<Listing, DataError> {
+/// Lists what lies below `root`, hidden files left out.
+pub(super) fn list(root: &Path) -> Result<Listing, DataError> {
     let mut listing = Listing { loose: Vec::new(), folders: BTreeMap::new(), skipped: 0 };
     let visible = |entry: &DirEntry| entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".");
     for entry in WalkDir::new(root).min_depth(1).follow_links(true).into_iter().filter_entry(visible) {
@@ -92,8 +90,8 @@ fn list(root: &Path) -> Result<Listing, DataError> {
     Ok(listing)
 }
 
-fn fingerprint(root: &Path, classes: &[String], samples: &[Sample]) -> Result<Fingerprint, DataError> {
-    let mut hasher = Hasher::new("glocal image folder 1");
+fn fingerprint(root: &Path, classes: &[String], samples: &[Sample]) -> Fingerprint {
+    let mut hasher = Hasher::new("glocal image folder 2");
     hasher.number(classes.len() as u64);
     classes.iter().for_each(|name| hasher.text(name));
     hasher.number(samples.len() as u64);
@@ -102,22 +100,30 @@ fn fingerprint(root: &Path, classes: &[String], samples: &[Sample]) -> Result<Fi
         hasher.number(sample.size);
         hasher.number(sample.label.into());
     }
-    for index in hashed_files(samples.len()) {
+    let total = samples.iter().fold(0_u64, |total, sample| total.saturating_add(sample.size));
+    for index in Hasher::chosen(samples.len(), total) {
         let path = root.join(&samples[index].path);
-        hasher.file(&path).map_err(|error| DataError::read(path, error))?;
+        // What cannot be read is told of when it is loaded, and may be passed over then.
+        hasher.file(&path).unwrap_or_else(|_| hasher.text("unreadable"));
     }
-    Ok(hasher.finish())
+    hasher.finish()
 }
 
-/// The indices of the files of `len` whose content is hashed: evenly spread, the first and the last among them.
-fn hashed_files(len: usize) -> impl Iterator<Item = usize> {
-    let count = len.min(HASHED_FILES);
-    (0..count).map(move |step| if count < 2 { 0 } else { step * (len - 1) / (count - 1) })
-}
-
-fn key(path: &Path) -> String {
+pub(super) fn key(path: &Path) -> String {
     let names: Vec<_> = path.components().map(|name| name.as_os_str().to_string_lossy()).collect();
     names.join("/")
+}
+
+impl Listing {
+    /// Whether there are no images at any depth.
+    pub(super) fn is_empty(&self) -> bool {
+        self.loose.is_empty() && self.folders.values().all(Vec::is_empty)
+    }
+
+    /// The paths of the images directly in the folder, relative to it.
+    pub(super) fn loose(&self) -> Vec<PathBuf> {
+        self.loose.iter().map(|sample| sample.path.clone()).collect()
+    }
 }
 
 impl DataSet for Folder {

@@ -13,7 +13,14 @@ pub const IMAGE_EXTENSIONS: &[&str] =
     &["bmp", "gif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp"];
 
 /// The greatest number of bytes of an image file and of a decoded image: 18,900 × 18,900 RGB pixels.
-const LIMIT: u64 = 1 << 30;
+pub(super) const LIMIT: u64 = 1 << 30;
+
+/// How many bytes an image may have for each byte of its file, beside [`SMALL`]: a plain image with a palette of two colors,
+/// deflated, becomes up to 33,000 bytes of each.
+const EXPANSION: u64 = 1 << 16;
+
+/// The size of an image that any file may hold.
+const SMALL: u64 = 16 << 20;
 
 /// The marker that a JPEG file starts with, and the one that it ends with.
 const START_OF_JPEG: u8 = 0xd8;
@@ -32,7 +39,8 @@ pub(super) fn has_image_extension(path: &Path) -> bool {
 /// Color profiles are ignored.
 ///
 /// # Errors
-/// When the file cannot be read, is no such image or a damaged one, or is larger than 1 GiB, encoded or decoded.
+/// When the file cannot be read, is no such image or a damaged one, is larger than 1 GiB, encoded or decoded, or claims to be
+/// far larger than its bytes could make it.
 pub fn load_image(path: &Path) -> Result<DynamicImage, DataError> {
     let mut file = File::open(path).map_err(|error| DataError::read(path, error))?;
     let metadata = file.metadata().map_err(|error| DataError::read(path, error))?;
@@ -44,22 +52,37 @@ pub fn load_image(path: &Path) -> Result<DynamicImage, DataError> {
     }
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(|error| DataError::read(path, error))?;
-    if bytes.starts_with(&[0xff, START_OF_JPEG]) && !is_complete_jpeg(&bytes) {
+    decode_image(bytes, path)
+}
+
+/// Decodes an image as [`load_image`] does, from the bytes of the file, or of a part of one, that errors call `path`.
+pub(super) fn decode_image(bytes: Vec<u8>, path: &Path) -> Result<DynamicImage, DataError> {
+    let cut_off = match bytes.as_slice() {
+        [0xff, START_OF_JPEG, ..] => !is_complete_jpeg(&bytes),
+        [b'R', b'I', b'F', b'F', ..] => !is_complete_webp(&bytes),
+        _ => false,
+    };
+    if cut_off {
         return Err(DataError::new(path, DataErrorKind::ImageCutOff));
     }
+    let size = bytes.len() as u64;
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
     let mut reader = reader.map_err(|error| DataError::read(path, error))?;
-    // The size is checked here instead, where it is known for the error.
-    reader.no_limits();
+    // A header alone cannot claim memory.
+    let room = size.saturating_mul(EXPANSION).saturating_add(SMALL);
+    let mut limits = Limits::no_limits();
+    // What the decoder needs beside the image itself, whose size is checked here, where it is known for the error.
+    limits.max_alloc = Some(room.min(LIMIT));
+    reader.limits(limits.clone());
     let undecodable = |error: ImageError| DataError::caused(path, DataErrorKind::Image, error);
     let mut decoder = reader.into_decoder().map_err(undecodable)?;
     let (width, height) = decoder.dimensions();
     if decoder.total_bytes() > LIMIT {
         return Err(DataError::new(path, DataErrorKind::ImageTooLarge { width, height, limit: LIMIT }));
     }
-    let mut limits = Limits::default();
-    // What the decoder needs beside the image itself.
-    limits.max_alloc = Some(LIMIT);
+    if decoder.total_bytes() > room {
+        return Err(DataError::new(path, DataErrorKind::ImageClaim { width, height, size }));
+    }
     decoder.set_limits(limits).map_err(undecodable)?;
     let orientation = decoder.orientation().map_err(undecodable)?;
     let mut image = flatten(DynamicImage::from_decoder(decoder).map_err(undecodable)?);
@@ -86,6 +109,24 @@ fn is_complete_jpeg(bytes: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// Whether every part of a WebP file lies within it. The decoder takes the memory that a part claims before it reads it, and
+/// knows no limit.
+fn is_complete_webp(bytes: &[u8]) -> bool {
+    let number = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
+    let end = number(4).map_or(bytes.len(), |size| bytes.len().min((size as usize).saturating_add(8)));
+    let mut at = 12;
+    while at + 8 <= end {
+        let Some(size) = number(at + 4) else { return false };
+        let after = (at + 8).saturating_add(size as usize);
+        if after > bytes.len() {
+            return false;
+        }
+        // Parts begin at even positions.
+        at = after + after % 2;
+    }
+    true
 }
 
 /// `image` as 8-bit grey or RGB, transparent pixels laid over white.

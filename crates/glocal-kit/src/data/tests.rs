@@ -14,6 +14,10 @@ use zip::{CompressionMethod, ZipWriter};
 
 use super::*;
 
+mod archive;
+mod parquet_files;
+mod table;
+
 /// How far the color of a JPEG file may be from Pillow's, in levels of 255: the decoders differ in the inverse
 /// transform, in how they enlarge the color channels and in rounding.
 const LOSSY_LEVELS: i32 = 3;
@@ -176,6 +180,37 @@ fn a_folder_that_contains_itself_is_an_error() {
     write(&folder, "class/a.png", &png(1));
     std::os::unix::fs::symlink(folder.path(), folder.path().join("class/again")).unwrap();
     assert_eq!(kind(open(folder.path())), DataErrorKind::Read);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_no_unicode_and_files_that_are_no_images() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["README.txt", ".DS_Store", "a/Thumbs.db", "a/.DS_Store", "a/._1.png"] {
+        write(&folder, name, b"text");
+    }
+    write(&folder, "a/1.png", &png(1));
+    fs::write(folder.path().join("a").join(OsStr::from_bytes(b"caf\xe9.png")), png(2)).unwrap();
+    let set = open(folder.path()).unwrap();
+    assert_eq!((set.key(0), set.key(1)), ("a/1.png".to_owned(), "a/caf\u{fffd}.png".to_owned()));
+    assert!(set.load(0).is_ok() && set.load(1).is_ok());
+    assert_eq!(set.describe(), "2 images in 1 class; 2 other files skipped");
+}
+
+#[test]
+fn a_changed_byte_of_any_file_changes_the_fingerprint() {
+    let folder = tempfile::tempdir().unwrap();
+    (0..200).for_each(|index| drop(write(&folder, &format!("a/{index:03}.png"), &png(index))));
+    let fingerprint = || open(folder.path()).unwrap().fingerprint();
+    let before = fingerprint();
+    for index in [0, 1, 77, 198, 199] {
+        let file = write(&folder, &format!("a/{index:03}.png"), &png(250));
+        assert_ne!(fingerprint(), before, "{}", file.display());
+        write(&folder, &format!("a/{index:03}.png"), &png(index));
+    }
+    assert_eq!(fingerprint(), before);
 }
 
 #[test]
@@ -415,9 +450,9 @@ fn archives_that_lie_are_refused() {
 fn files_that_are_no_data_set_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(kind(open(&write(&folder, "a.png", &png(1)))), DataErrorKind::SingleImage);
-    assert_eq!(kind(open(&write(&folder, "a.csv", b"text"))), DataErrorKind::UnknownFormat);
+    assert_eq!(kind(open(&write(&folder, "a.xyz", b"text"))), DataErrorKind::UnknownFormat);
     assert_eq!(kind(open(&write(&folder, "empty", b""))), DataErrorKind::UnknownFormat);
-    assert_eq!(load_arrays(&folder.path().join("a.csv")).unwrap_err().kind(), &DataErrorKind::UnknownFormat);
+    assert_eq!(load_arrays(&folder.path().join("a.xyz")).unwrap_err().kind(), &DataErrorKind::UnknownFormat);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::fmt;
 
 use glocal::error::RequestError;
 
-use crate::store::StoreError;
+use crate::data::DataError;
+use crate::store::{SkippedSample, StoreError};
 
 /// A scan did not come to its end.
 #[derive(Debug)]
@@ -31,9 +32,10 @@ pub enum ScanErrorKind {
     NoSamples,
     /// The data set has no labels, and labels are the targets.
     NoLabels,
-    /// The labels are class folders, numbered in order, and there are more or fewer of them than the model has outputs.
+    /// The labels are class folders or names of classes, numbered in order, and there are more or fewer of them than the
+    /// model has outputs.
     FolderClasses {
-        /// The number of class folders.
+        /// The number of class folders or names.
         folders: usize,
         /// The number of the model's outputs.
         classes: usize,
@@ -88,6 +90,11 @@ pub enum ScanErrorKind {
         /// The shape that the model takes.
         expected: Vec<usize>,
     },
+    /// Samples that cannot be used were passed over, and no other was left.
+    NothingUsable {
+        /// The number of samples passed over.
+        skipped: u64,
+    },
     /// The preprocessing is out of range; the source says how.
     Preprocess,
     /// The model failed; the source says how.
@@ -104,6 +111,25 @@ impl ScanError {
     /// What went wrong.
     pub fn kind(&self) -> &ScanErrorKind {
         &self.kind
+    }
+
+    /// The sample at fault, where others may well be usable. The reason names no path: equal scans write equal bytes.
+    pub(super) fn skippable(&self) -> Option<SkippedSample> {
+        let (sample, key, reason) = match &self.kind {
+            ScanErrorKind::Sample { sample, key } => {
+                let cause = self.source();
+                let reason = match cause.and_then(|cause| cause.downcast_ref::<DataError>()) {
+                    Some(data) => data.reason(),
+                    None => cause.map(ToString::to_string).unwrap_or_default(),
+                };
+                (*sample, key, reason)
+            }
+            ScanErrorKind::Shape { sample, key, given, expected } => {
+                (*sample, key, format!("has shape {given:?}, the model takes {expected:?}"))
+            }
+            _ => return None,
+        };
+        Some(SkippedSample { sample: sample as u64, key: key.clone(), reason })
     }
 }
 
@@ -139,8 +165,8 @@ impl fmt::Display for ScanError {
             }
             ScanErrorKind::FolderClasses { folders, classes } => write!(
                 f,
-                "the data set has {folders} class folders, the model has {classes} outputs: the folders' order does not say which \
-                 output each one is; explain the predicted classes (targets `predicted`), or give a folder for each output"
+                "the data set has {folders} class folders or names of classes, the model has {classes} outputs: the order of names does not \
+                 say which output each one is; explain the predicted classes (targets `predicted`), or give a name for each output"
             ),
             ScanErrorKind::LabelCount { sample, key, labels } => write!(
                 f,
@@ -169,6 +195,12 @@ impl fmt::Display for ScanError {
                 "sample {sample} ({key}) has shape {given:?}, the model takes {expected:?}; for images, set the preprocessing so that \
                  they agree"
             ),
+            ScanErrorKind::NothingUsable { skipped } => {
+                write!(
+                    f,
+                    "all samples were passed over: none of {skipped} can be used; without skipping, the first says why"
+                )
+            }
             ScanErrorKind::Preprocess => write!(f, "the preprocessing cannot be used"),
             ScanErrorKind::Run => write!(f, "the model failed"),
             ScanErrorKind::Threads => write!(f, "the threads cannot be started"),

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use super::{Analysis, ScanError, ScanErrorKind, targets};
 use crate::data::Content;
+use crate::store::SkippedSample;
 
 /// Samples that are ready to be computed.
 pub(super) struct Batch {
@@ -18,8 +19,10 @@ pub(super) struct Batch {
     pub(super) samples: Vec<SampleId>,
     /// The targets of each sample; empty for the predicted classes.
     pub(super) targets: Vec<Vec<u32>>,
-    /// The number of samples that are done with this batch, those without targets included.
+    /// The number of samples that are done with this batch, those without targets and those skipped included.
     pub(super) done: u64,
+    /// The samples that cannot be used and are passed over.
+    pub(super) skipped: Vec<SkippedSample>,
 }
 
 /// Loads batches in order.
@@ -66,15 +69,25 @@ impl<'a> Loader<'a> {
         let rows = within(self.pool, load);
         let expected = self.analysis.scan.attributor().model().input_shape();
         let mut data = Vec::with_capacity(samples.len() * expected.iter().product::<usize>());
+        let (mut used, mut used_targets, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
         // Of several samples that fail, the first is named, whichever failed first.
-        for row in rows {
-            data.extend_from_slice(row?.data());
+        for ((sample, targets), row) in samples.into_iter().zip(targets).zip(rows) {
+            match row {
+                Ok(row) => {
+                    data.extend_from_slice(row.data());
+                    used.push(SampleId(sample as u64));
+                    used_targets.extend(targets);
+                }
+                Err(error) => match error.skippable().filter(|_| self.analysis.options.keep_going) {
+                    Some(sample) => skipped.push(sample),
+                    None => return Err(error),
+                },
+            }
         }
-        let mut shape = vec![samples.len()];
+        let mut shape = vec![used.len()];
         shape.extend_from_slice(expected);
         let inputs = Tensor::new(shape, data).map_err(|error| ScanError::caused(ScanErrorKind::Run, error))?;
-        let samples = samples.into_iter().map(|sample| SampleId(sample as u64)).collect();
-        Ok(Batch { inputs, samples, targets: targets.into_iter().flatten().collect(), done })
+        Ok(Batch { inputs, samples: used, targets: used_targets, done, skipped })
     }
 
     fn input(&self, sample: usize) -> Result<Tensor, ScanError> {

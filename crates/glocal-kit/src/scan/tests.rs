@@ -129,7 +129,10 @@ fn store_kind(error: &ScanError) -> StoreErrorKind {
 fn finds_what_a_search_in_memory_finds() {
     let setting = Setting::new();
     let report = setting.run("store").unwrap();
-    assert_eq!(report, Report { samples: SAMPLES as u64, resumed: 0, already_complete: false, not_a_number: 0 });
+    assert_eq!(
+        report,
+        Report { samples: SAMPLES as u64, resumed: 0, already_complete: false, not_a_number: 0, skipped: 0 }
+    );
     let rows = (0..SAMPLES).flat_map(|sample| match setting.data.load(sample).unwrap() {
         Content::Array(array) => array.into_data(),
         Content::Image(_) => unreachable!(),
@@ -264,7 +267,13 @@ fn a_complete_store_is_left_as_it_is() {
     let report = setting.run("store").unwrap();
     assert_eq!(
         report,
-        Report { samples: SAMPLES as u64, resumed: SAMPLES as u64, already_complete: true, not_a_number: 0 }
+        Report {
+            samples: SAMPLES as u64,
+            resumed: SAMPLES as u64,
+            already_complete: true,
+            not_a_number: 0,
+            skipped: 0
+        }
     );
     assert!(files(&setting.store("store")) == before);
     fs::write(setting.store("store").join("samples.parquet"), "short").unwrap();
@@ -413,4 +422,109 @@ fn a_sample_that_cannot_be_used_is_named() {
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("14.png"));
     let error = Store::open(setting.store("store")).err().unwrap();
     assert_eq!(error.kind(), &StoreErrorKind::Incomplete { done: 10, total: 20 });
+}
+
+#[test]
+fn unusable_samples_are_passed_over_and_listed() {
+    let mut setting = Setting::new();
+    setting.options.targets = Targets::Predicted;
+    let folder = setting.store("images");
+    images(&folder);
+    for name in ["00.png", "07.png", "08.png", "19.png"] {
+        fs::write(folder.join(name), "no image").unwrap();
+    }
+    image::RgbImage::new(9, 16).save(folder.join("13.png")).unwrap();
+    setting.data = data::open(&folder).unwrap();
+    assert!(matches!(setting.run("strict").unwrap_err().kind(), ScanErrorKind::Sample { sample: 0, .. }));
+
+    setting.options.keep_going = true;
+    let report = setting.run("expected").unwrap();
+    assert_eq!((report.samples, report.skipped), (20, 5));
+    let store = Store::open(setting.store("expected")).unwrap();
+    assert_eq!(store.manifest().scored, 15);
+    let skipped = store.skipped().unwrap();
+    assert_eq!(skipped.iter().map(|skipped| skipped.sample).collect::<Vec<_>>(), [0, 7, 8, 13, 19]);
+    assert_eq!((skipped[1].key.as_str(), skipped[3].reason.contains("[3, 16, 9]")), ("07.png", true));
+    // The same wherever the data lies.
+    assert!(skipped.iter().all(|skipped| !skipped.reason.contains(folder.to_str().unwrap())), "{skipped:?}");
+    assert_eq!(store.samples().unwrap().len(), 20);
+    let all = store.read_all().unwrap();
+    let concepts = all.layers().iter().flat_map(|layer| &layer.concepts);
+    assert!(
+        concepts
+            .flat_map(|concept| concept.activation.entries())
+            .all(|entry| { !skipped.iter().any(|skipped| skipped.sample == entry.sample.0) })
+    );
+
+    let expected = files(&setting.store("expected"));
+    for (batch, threads) in [(1, 1), (3, 2), (20, 2)] {
+        setting.options.batch = NonZeroUsize::new(batch).unwrap();
+        setting.options.threads = NonZeroUsize::new(threads);
+        let name = format!("batch {batch}");
+        // Stopped after every batch but the last ones, and gone on with; what was found before stays.
+        for _ in 0..40 {
+            let cancel = Cancel::default();
+            let stop = |progress: Progress| {
+                if progress.done > progress.resumed {
+                    cancel.cancel()
+                }
+            };
+            if run(&setting.analysis(), &setting.store(&name), &stop, &cancel).is_ok() {
+                break;
+            }
+        }
+        assert!(files(&setting.store(&name)) == expected, "batches of {batch}");
+    }
+    // A run that stopped at a sample goes on past it when it is asked to.
+    assert!(setting.run("strict").is_ok());
+    assert!(files(&setting.store("strict")) == expected);
+
+    fs::read_dir(&folder).unwrap().for_each(|entry| fs::write(entry.unwrap().path(), "no image").unwrap());
+    setting.data = data::open(&folder).unwrap();
+    assert_eq!(setting.run("none").unwrap_err().kind(), &ScanErrorKind::NothingUsable { skipped: 20 });
+}
+
+#[test]
+fn time_series_and_volumes_are_searched() {
+    for (name, layer, shape) in [("conv1d_tiny", "body.4", &[2, 48][..]), ("conv3d_tiny", "4", &[1, 4, 8, 8])] {
+        let mut setting = Setting::new();
+        setting.source.model =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracle/goldens").join(name).join("model.onnx");
+        let onnx = glocal_onnx::Model::read(&setting.source.model).unwrap();
+        let model = Model::from_onnx(onnx, &ImportOptions::default(), Arc::new(CpuBackend::new())).unwrap();
+        assert_eq!(model.input_shape(), shape);
+        let composite = Preset::EpsilonPlus.composite(&PresetParameters::default()).unwrap();
+        let attributor = Attributor::new(canonize(&model).unwrap(), composite).unwrap();
+        setting.scan = Scan::new(attributor, &[layer.to_owned()], ScanOptions::default()).unwrap();
+        let row: usize = shape.iter().product();
+        let values: Vec<f32> = (0..9 * row).map(|index| ((index * 37 % 101) as f32 - 50.0) / 25.0).collect();
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let shape = [&[9], shape].concat();
+        // The same arrays in both formats are the same data set.
+        let tensors = setting.store("x.safetensors");
+        safetensors::serialize_to_file(
+            [("x", TensorView::new(Dtype::F32, shape.clone(), &bytes).unwrap())],
+            None,
+            &tensors,
+        )
+        .unwrap();
+        let axes: Vec<String> = shape.iter().map(usize::to_string).collect();
+        let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", axes.join(", "));
+        let length = (header.len() as u16).to_le_bytes();
+        let npy = [&b"\x93NUMPY\x01\x00"[..], &length, header.as_bytes(), &bytes].concat();
+        fs::write(setting.store("x.npy"), npy).unwrap();
+        setting.options.targets = Targets::Predicted;
+        for file in ["x.safetensors", "x.npy"] {
+            setting.data = data::open(&setting.store(file)).unwrap();
+            setting.options.batch = NonZeroUsize::new(file.len() % 5 + 1).unwrap();
+            setting.run(&format!("store of {file}")).unwrap();
+        }
+        let stores = ["store of x.safetensors", "store of x.npy"].map(|name| files(&setting.store(name)));
+        for table in ["references.parquet", "concepts.parquet", "samples.parquet"] {
+            assert!(stores[0][table] == stores[1][table], "{name}: {table}");
+        }
+        let store = Store::open(setting.store("store of x.npy")).unwrap();
+        assert_eq!(store.manifest().scored, 9);
+        assert_eq!(store.concept(layer, 0).unwrap().relevance.entries().len(), 9, "{name}");
+    }
 }

@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::fs::File;
 use std::io::Write;
-use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,6 +19,7 @@ use parquet::schema::types::{ColumnPath, SchemaDescriptor};
 
 use super::file::{Table, open_checked};
 use super::{StoreError, StoreErrorKind};
+use crate::guarded::guarded;
 
 /// The greatest number of rows of a row group; a reader skips the groups that it does not need.
 pub(super) const GROUP_ROWS: usize = 1 << 16;
@@ -144,6 +144,7 @@ impl TableReader {
     pub(super) fn open(folder: &Path, format: &Format, table: &Table) -> std::result::Result<Self, StoreError> {
         let path = folder.join(format.file);
         let file = open_checked(&path, table)?;
+        // Damage is noticed by the hash in the manifest; the guard is for where somebody has changed both.
         let reader = guarded(|| SerializedFileReader::new(file)).map_err(|error| damaged(&path, error))?;
         let expected = parse_message_type(format.schema).map_err(|error| damaged(&path, error))?;
         let expected = SchemaDescriptor::new(Arc::new(expected));
@@ -221,16 +222,6 @@ impl TableReader {
         });
         if complete { Ok((rows, columns)) } else { Err(StoreError::malformed(&self.path, "columns of equal length")) }
     }
-}
-
-/// Turns a panic of the library into an error.
-///
-/// Damage is noticed by the hash in the manifest. Where somebody has changed both, the library meets offsets and
-/// encodings that it checks by assertions.
-fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
-    // What was being read is thrown away.
-    std::panic::catch_unwind(AssertUnwindSafe(read))
-        .unwrap_or_else(|_| Err(ParquetError::General("the Parquet library gave up on it".to_owned())))
 }
 
 /// Why a table could not be written, without the library's wrapping of what the file system said.

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::columns::{TableReader, cause};
 use super::file::{LOCK, PARTIAL, Pending, Table, lock, read_json, sync};
 use super::{
-    FORMAT_VERSION, MANIFEST, Manifest, SOURCES, Sources, StoreError, StoreErrorKind, check, concepts_table, fill,
-    read_manifest, references_table, samples_table,
+    FORMAT_VERSION, MANIFEST, Manifest, SOURCES, SkippedSample, Sources, StoreError, StoreErrorKind, check,
+    concepts_table, fill, read_manifest, references_table, samples_table, skipped_table,
 };
 use crate::data::DataSet;
 
@@ -37,6 +37,8 @@ pub(crate) struct StoreWriter {
     folder: PathBuf,
     manifest: Manifest,
     saved: Option<u64>,
+    /// The samples passed over so far, in their order.
+    skipped: Vec<SkippedSample>,
     _lock: File,
 }
 
@@ -78,7 +80,7 @@ impl StoreWriter {
         for name in names(folder)?.iter().filter(|name| name.ends_with(PARTIAL) && is_remainder(name)) {
             remove(&folder.join(name))?;
         }
-        let mut writer = Self { folder: folder.to_owned(), manifest, saved: None, _lock: lock };
+        let mut writer = Self { folder: folder.to_owned(), manifest, saved: None, skipped: Vec::new(), _lock: lock };
         match stored {
             Some(stored) if stored.complete => {
                 check_tables(folder, &stored)?;
@@ -101,6 +103,16 @@ impl StoreWriter {
                 Ok(Some(Begun { writer, references, done }))
             }
         }
+    }
+
+    /// Notes samples that are passed over, which come after all those before.
+    pub(crate) fn skip(&mut self, samples: impl IntoIterator<Item = SkippedSample>) {
+        self.skipped.extend(samples);
+    }
+
+    /// The number of samples passed over so far.
+    pub(crate) fn skipped(&self) -> u64 {
+        self.skipped.len() as u64
     }
 
     /// Saves what was found in the first `done` samples.
@@ -127,7 +139,7 @@ impl StoreWriter {
     fn write_checkpoint(&self, folder: &Path, references: &References, done: u64) -> Result<(), StoreError> {
         fs::create_dir(folder).map_err(|error| StoreError::write(folder, error))?;
         let mut tables = BTreeMap::new();
-        for (name, table) in write_tables(folder, references.layers())? {
+        for (name, table) in write_tables(folder, references.layers(), &self.skipped)? {
             tables.insert(name, table.commit()?);
         }
         let checkpoint = Checkpoint { format: FORMAT_VERSION, done, scored: references.samples(), tables };
@@ -135,7 +147,7 @@ impl StoreWriter {
         sync(folder)
     }
 
-    fn read_checkpoint(&self, folder: &Path, done: u64) -> Result<References, StoreError> {
+    fn read_checkpoint(&mut self, folder: &Path, done: u64) -> Result<References, StoreError> {
         let path = folder.join(CHECKPOINT);
         let checkpoint: Checkpoint = read_json(&path, "a checkpoint")?;
         if checkpoint.format != FORMAT_VERSION || checkpoint.done != done || done > self.manifest.data.samples {
@@ -150,12 +162,15 @@ impl StoreWriter {
         let mut layers = concepts_table::read(&open(&concepts_table::FORMAT)?, &self.manifest.layers, top_k)?;
         let table = open(&references_table::FORMAT)?;
         layers.iter_mut().try_for_each(|layer| fill(&table, layer, top_k))?;
+        if checkpoint.tables.contains_key(skipped_table::FORMAT.file) {
+            self.skipped = skipped_table::read(&open(&skipped_table::FORMAT)?)?;
+        }
         Ok(References::from_parts(top_k, layers, checkpoint.scored))
     }
 
     /// Writes the final tables and then the manifest that makes the store complete.
     pub(crate) fn finish(mut self, references: &References, data: &dyn DataSet) -> Result<(), StoreError> {
-        let mut tables = write_tables(&self.folder, references.layers())?;
+        let mut tables = write_tables(&self.folder, references.layers(), &self.skipped)?;
         let samples = Pending::write(&self.folder, samples_table::FORMAT.file, |output| {
             samples_table::write(data, output).map_err(cause)
         })?;
@@ -199,10 +214,14 @@ pub(super) fn latest_checkpoint(folder: &Path) -> Result<Option<(u64, PathBuf)>,
     Ok(checkpoints.max_by_key(|(done, _)| *done))
 }
 
-/// Writes the tables of references and concepts, still without their names.
-fn write_tables(folder: &Path, layers: &[LayerReferences]) -> Result<Vec<(String, Pending)>, StoreError> {
+/// Writes the tables of references, of concepts and, if there are any, of skipped samples, still without their names.
+fn write_tables(
+    folder: &Path,
+    layers: &[LayerReferences],
+    skipped: &[SkippedSample],
+) -> Result<Vec<(String, Pending)>, StoreError> {
     let (references, concepts) = (references_table::FORMAT.file, concepts_table::FORMAT.file);
-    Ok(vec![
+    let mut tables = vec![
         (
             references.to_owned(),
             Pending::write(folder, references, |output| references_table::write(layers, output).map_err(cause))?,
@@ -211,12 +230,20 @@ fn write_tables(folder: &Path, layers: &[LayerReferences]) -> Result<Vec<(String
             concepts.to_owned(),
             Pending::write(folder, concepts, |output| concepts_table::write(layers, output).map_err(cause))?,
         ),
-    ])
+    ];
+    if !skipped.is_empty() {
+        let file = skipped_table::FORMAT.file;
+        let table = Pending::write(folder, file, |output| skipped_table::write(skipped, output).map_err(cause))?;
+        tables.push((file.to_owned(), table));
+    }
+    Ok(tables)
 }
 
 /// Checks that the tables of a complete store are there in full, without reading them.
 fn check_tables(folder: &Path, manifest: &Manifest) -> Result<(), StoreError> {
-    for format in [references_table::FORMAT, concepts_table::FORMAT, samples_table::FORMAT] {
+    let skipped = manifest.tables.contains_key(skipped_table::FORMAT.file).then_some(skipped_table::FORMAT);
+    let always = [references_table::FORMAT, concepts_table::FORMAT, samples_table::FORMAT];
+    for format in always.into_iter().chain(skipped) {
         let path = folder.join(format.file);
         let actual = fs::metadata(&path).map_err(|error| StoreError::read(&path, error))?.len();
         let table = manifest.tables.get(format.file);
@@ -246,7 +273,8 @@ fn checkpoint_of(name: &str) -> Option<u64> {
 
 /// Whether a run that was killed before or while it wrote a manifest may have left a file of that name.
 fn is_remainder(name: &str) -> bool {
-    let tables = [references_table::FORMAT, concepts_table::FORMAT, samples_table::FORMAT].map(|format| format.file);
+    let tables = [references_table::FORMAT, concepts_table::FORMAT, samples_table::FORMAT, skipped_table::FORMAT]
+        .map(|format| format.file);
     name == LOCK
         || name.strip_suffix(PARTIAL).is_some_and(|whole| {
             [MANIFEST, SOURCES].contains(&whole) || tables.contains(&whole) || checkpoint_of(whole).is_some()

@@ -218,7 +218,7 @@ impl Plan {
         sink: &mut Sink,
         summary: &mut Summary,
         conservation: Option<&mut Conservation>,
-        progress: &Progress,
+        (progress, session): (&Progress, &Session),
     ) -> Result<(), Failure> {
         let inputs = self.files.load(samples.clone())?;
         let trace = self.attributor.trace_until(&inputs.batch, &self.request.cancel)?;
@@ -232,6 +232,8 @@ impl Plan {
         }
         while let Some(item) = stream.next() {
             let mut item = item?;
+            // Results that are ready take time to be drawn.
+            session.check()?;
             let view = inputs.views.get(item.sample).and_then(Option::as_ref);
             item.sample += first;
             item.condition += first_condition;
