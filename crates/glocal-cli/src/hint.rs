@@ -11,6 +11,9 @@ use glocal_kit::preprocess::{PreprocessError, PreprocessErrorKind};
 use glocal_onnx::OnnxErrorKind;
 
 const LAYERS: &str = "`glocal inspect MODEL` lists the layers with their shapes";
+/// What to do about a sample of a data set that cannot be used.
+pub const UNUSABLE: &str = "`--keep-going` passes over such samples, and goes on where a run has stopped; or mend or remove the file \
+                            and analyze into a new folder, as the data set is then another one";
 const CONDITION: &str = "as in 'target=46; features.40=50,51; features.37=3', neurons as features.40=50@Y:X";
 
 pub fn load(error: &LoadError) -> Option<String> {
