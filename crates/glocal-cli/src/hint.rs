@@ -15,6 +15,9 @@ const CONDITION: &str = "as in 'target=46; features.40=50,51; features.37=3', ne
                          attention=head:2/8";
 const DIRECTIONS: &str = "as in 'features.40=direction:FILE#3,5': a .npy, .npz or .safetensors file with one array [K, C], \
                           a row for each direction, as long as the layer has channels";
+/// What to do about a sample of a data set that cannot be used.
+pub const UNUSABLE: &str = "`--keep-going` passes over such samples, and goes on where a run has stopped; or mend or remove the file \
+                            and analyze into a new folder, as the data set is then another one";
 
 pub fn load(error: &LoadError) -> Option<String> {
     match error.kind() {

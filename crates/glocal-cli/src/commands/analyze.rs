@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use crate::args::{CanonizeArgument, CompositeArgument, ModelArguments, SampleArguments};
 use crate::failure::Failure;
+use crate::hint;
 use crate::output::OutputFolder;
 use crate::progress::Progress;
 use crate::session::Session;
@@ -47,8 +48,8 @@ DATA is one of these; arrays are npy, npz or safetensors, also time series [N, C
 has a header with the columns file and label, or just these two columns; labels are indices or names of classes, a;b are
 several. It lies beside its images, and is found in their folder when it is called labels.csv or is the only one there. Tar
 shards hold the files of a sample side by side, as in 0001.jpg and 0001.cls. Parquet files have a binary column image, or
-image.bytes, and a column label. Of a folder of shards all are taken, in the order of their names. Hidden files (.name) are ignored, files of other
-kinds counted and left out.
+image.bytes, and a column label. Of a folder of shards all are taken, in the order of their names. Hidden files (.name) are
+ignored, files of other kinds counted and left out.
 
 A run that was stopped, by Ctrl-C or otherwise, goes on where it was when it is started again in the same way, and ends
 with the same tables. The tables are Parquet files, for `glocal references`, `classes` and `report`, and for any other
@@ -185,7 +186,7 @@ impl Analyze {
             match data.load(sample) {
                 Ok(content) => images = matches!(content, Content::Image(_)),
                 Err(_) if self.keep_going => continue,
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(Failure::call(error).hinted(Some(hint::UNUSABLE.to_owned()))),
             }
             break;
         }

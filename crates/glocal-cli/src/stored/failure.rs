@@ -69,11 +69,7 @@ impl From<ScanError> for Failure {
                 Some("`--targets all-labels` takes any number of labels, `--targets predicted` needs none".to_owned())
             }
             ScanErrorKind::Class { .. } => Some("`glocal inspect MODEL` shows the shape of the output".to_owned()),
-            ScanErrorKind::Sample { .. } => {
-                let hint = "`--keep-going` passes over such samples and goes on from here; or mend or remove the file and analyze into a new \
-                            folder, as the data set is then another one";
-                Some(hint.to_owned())
-            }
+            ScanErrorKind::Sample { .. } => Some(hint::UNUSABLE.to_owned()),
             ScanErrorKind::Label { .. } => {
                 Some("`--targets predicted` explains what the model predicts, whatever the labels".to_owned())
             }

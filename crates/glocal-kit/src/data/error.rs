@@ -250,7 +250,7 @@ impl fmt::Display for DataErrorKind {
                     f,
                     "no images here ({skipped} other files); expected a folder of class folders, a folder of images"
                 )?;
-                write!(f, " ({}) or a folder with an IDX images file", IMAGE_EXTENSIONS.join(", "))
+                write!(f, " ({}), an IDX images file, Parquet files or tar shards", IMAGE_EXTENSIONS.join(", "))
             }
             Self::MixedFolder { images, nested } => write!(
                 f,
