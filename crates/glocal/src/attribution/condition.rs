@@ -7,7 +7,8 @@ use crate::concept::Selection;
 pub struct Condition {
     /// Where relevance starts. Default: [`Target::Everything`].
     pub target: Target,
-    /// Layers (by any of their names) and the concepts that relevance may pass through there. Default: none.
+    /// Layers (by any of their names) and the concepts that relevance may pass through there. Default: none. Concepts of the
+    /// layer where relevance starts that have nothing in common with the target let nothing through: all is zero then.
     pub layers: Vec<(String, Selection)>,
 }
 

@@ -49,11 +49,6 @@ impl Selection {
         &self.ids
     }
 
-    /// Whether the two are concepts of one kind and have none in common.
-    pub(crate) fn is_apart_from(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.concept, &other.concept) && self.ids.iter().all(|id| other.ids.binary_search(id).is_err())
-    }
-
     /// Sets what is not selected of one sample's relevance to zero.
     pub(crate) fn mask(&self, relevance: &mut [f32], site: &Site<'_>) {
         self.concept.mask(relevance, site, &self.ids);

@@ -65,11 +65,6 @@ pub enum RequestErrorKind {
         /// The layer.
         layer: String,
     },
-    /// The target and the mask of the layer where relevance starts select nothing in common.
-    NothingInCommon {
-        /// The layer.
-        layer: String,
-    },
     /// Under isolated scope, two layers of a condition do not lie on one path.
     NotOnOnePath {
         /// The upper layer.
@@ -234,10 +229,6 @@ impl fmt::Display for RequestError {
                 write!(f, "the relevance of {unit} depends on the layer's activation; give a site that has it")
             }
             RequestErrorKind::RepeatedLayer { layer } => write!(f, "a condition names layer {layer} twice"),
-            RequestErrorKind::NothingInCommon { layer } => write!(
-                f,
-                "relevance starts at layer {layer}, and the target and what the condition names there have nothing in common"
-            ),
             RequestErrorKind::NotOnOnePath { upper, lower } => write!(
                 f,
                 "layers {upper} and {lower} do not lie on one path, so no relevance flows through both; \

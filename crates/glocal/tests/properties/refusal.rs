@@ -41,11 +41,6 @@ fn conditions_that_do_not_fit_are_errors() {
             |kind| matches!(kind, Kind::RepeatedLayer { .. }),
         ),
         (
-            "a target that the mask of its layer leaves out",
-            of(Condition::class(2).through("fc", channel(3))),
-            |kind| matches!(kind, Kind::NothingInCommon { layer } if layer == "fc"),
-        ),
-        (
             "an unknown layer",
             of(Condition::class(0).through("layer9", channel(0))),
             |kind| matches!(kind, Kind::Layer(error) if error.name() == "layer9" && !error.nearest().is_empty()),

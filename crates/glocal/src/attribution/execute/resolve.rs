@@ -41,10 +41,6 @@ impl<'g> Resolver<'g> {
         }
         if let Target::Some(selection) = &condition.target {
             selection.check("the output", &graph.site(start))?;
-            if masks.iter().any(|(node, mask)| *node == start && mask.is_apart_from(selection)) {
-                let layer = graph.node(start).display_name().to_owned();
-                return Err(RequestErrorKind::NothingInCommon { layer }.into());
-            }
         }
         masks.sort_by(|(a, _), (b, _)| b.cmp(a));
         let mut above = start;
