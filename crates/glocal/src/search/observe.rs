@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use glocal_compute::{Rows, Tensor};
+use rayon::prelude::*;
 
 use crate::attribution::{Attributor, Cancel, Descent};
 use crate::concept::{Channel, Concept, Scoring};
@@ -154,21 +155,22 @@ impl Scan {
             let wanted = self.layers.iter().enumerate().filter(|(_, (_, node))| *node == id);
             for (layer, _) in wanted {
                 let arrived = arrived.whole(model.backend(), &model.graph().node(id).shape)?;
-                for (row, scores) in relevance[layer].iter_mut().enumerate() {
+                relevance[layer].par_iter_mut().enumerate().for_each(|(row, scores)| {
                     let site = trace.site(id, rows[row]);
                     let scored = self.options.relevance.apply(self.concept.as_ref(), arrived.row(row), site);
                     *scores = scored.iter().map(|scored| (scored.score, scored.peak as u32)).collect();
-                }
+                });
             }
             descent.hand_down(id, &arrived)?;
         }
 
         let mut observations = Vec::with_capacity(starts.len() * self.layers.len());
         for (layer, ((_, node), relevance)) in self.layers.iter().zip(&mut relevance).enumerate() {
-            for ((sample, target, first), (row, relevance)) in starts.iter().zip(rows.iter().zip(relevance)) {
+            let of_layer = starts.par_iter().zip(rows.par_iter().zip(relevance));
+            observations.par_extend(of_layer.map(|((sample, target, first), (row, relevance))| {
                 let site = trace.site(*node, *row);
                 let scored = self.options.activation.apply_to_activation(self.concept.as_ref(), &site);
-                observations.push(Observation {
+                Observation {
                     sample: *sample,
                     target: *target,
                     first: *first,
@@ -176,8 +178,8 @@ impl Scan {
                     relevance: std::mem::take(relevance),
                     activation: scored.iter().map(|scored| (scored.score, scored.peak as u32)).collect(),
                     active: scored.iter().map(|scored| scored.active).collect(),
-                });
-            }
+                }
+            }));
         }
         Ok(observations)
     }

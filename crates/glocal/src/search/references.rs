@@ -2,7 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::search::{Entry, Observation, Scan, TopK};
+use rayon::prelude::*;
+
+use crate::search::{Entry, Observation, Scan, Statistics, TopK};
+
+/// The memory, in bytes, of an entry of a ranking, with what its list has in reserve.
+const ENTRY_BYTES: usize = size_of::<Entry>() * 3 / 2;
+
+/// The memory, in bytes, of a ranking of a class without its entries: its place in the map, and what an allocation costs.
+const RANKING_BYTES: usize = size_of::<(u32, TopK)>() * 3 / 2 + 16;
+
+/// The fewest concepts that are worth another thread.
+const CONCEPTS_AT_ONCE: usize = 16;
 
 /// Which score ranks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,6 +30,8 @@ pub struct References {
     top_k: usize,
     layers: Vec<LayerReferences>,
     samples: u64,
+    /// About how many bytes the rankings take.
+    held: usize,
 }
 
 /// The reference samples of one layer's concepts.
@@ -45,6 +58,8 @@ pub struct ConceptReferences {
     pub active: u64,
     /// How many scores were NaN; they are not ranked.
     pub not_a_number: u64,
+    /// How activation and relevance are distributed.
+    pub statistics: Statistics,
 }
 
 impl ConceptReferences {
@@ -57,6 +72,7 @@ impl ConceptReferences {
             activation_by_class: BTreeMap::new(),
             active: 0,
             not_a_number: 0,
+            statistics: Statistics::default(),
         }
     }
 
@@ -75,7 +91,10 @@ impl ConceptReferences {
         self.active == 0
     }
 
-    fn merge(&mut self, other: &Self) {
+    /// Takes in what was found for the same concept in other samples.
+    ///
+    /// Associative and commutative, bit for bit.
+    pub fn merge(&mut self, other: &Self) {
         self.relevance.merge(&other.relevance);
         self.activation.merge(&other.activation);
         for (mine, theirs) in [
@@ -88,6 +107,14 @@ impl ConceptReferences {
         }
         self.active += other.active;
         self.not_a_number += other.not_a_number;
+        self.statistics.merge(&other.statistics);
+    }
+
+    /// About how many bytes the rankings take.
+    fn held(&self) -> usize {
+        let by_class = self.relevance_by_class.values().chain(self.activation_by_class.values());
+        let of_classes: usize = by_class.map(|ranking| RANKING_BYTES + ranking.entries().len() * ENTRY_BYTES).sum();
+        of_classes + (self.relevance.entries().len() + self.activation.entries().len()) * ENTRY_BYTES
     }
 }
 
@@ -99,12 +126,28 @@ impl References {
             layer: layer.to_owned(),
             concepts: vec![ConceptReferences::new(top_k); count],
         });
-        Self { top_k, layers: layers.collect(), samples: 0 }
+        Self { top_k, layers: layers.collect(), samples: 0, held: 0 }
     }
 
     /// What was read back from a store: `samples` were seen.
     pub fn from_parts(top_k: usize, layers: Vec<LayerReferences>, samples: u64) -> Self {
-        Self { top_k, layers, samples }
+        let held = layers.iter().flat_map(|layer| &layer.concepts).map(ConceptReferences::held).sum();
+        Self { top_k, layers, samples, held }
+    }
+
+    /// About how much memory the rankings take, in bytes.
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Hands over all that was found, and begins anew.
+    pub fn take(&mut self) -> Self {
+        let layers = self.layers.iter().map(|layer| LayerReferences {
+            layer: layer.layer.clone(),
+            concepts: vec![ConceptReferences::new(self.top_k); layer.concepts.len()],
+        });
+        let empty = Self { top_k: self.top_k, layers: layers.collect(), samples: 0, held: 0 };
+        std::mem::replace(self, empty)
     }
 
     /// How many entries each ranking keeps.
@@ -129,14 +172,18 @@ impl References {
 
     /// Takes in what was observed in a batch. Each (sample, target) must be given once.
     pub fn collect(&mut self, observations: &[Observation]) {
-        for observation in observations {
-            if observation.layer == 0 && observation.first {
-                self.samples += 1;
+        let top_k = self.top_k;
+        for (index, layer) in self.layers.iter_mut().enumerate() {
+            let of_layer: Vec<&Observation> =
+                observations.iter().filter(|observation| observation.layer == index).collect();
+            if index == 0 {
+                self.samples += of_layer.iter().filter(|observation| observation.first).count() as u64;
             }
-            let Some(layer) = self.layers.get_mut(observation.layer) else { continue };
-            for (id, concept) in layer.concepts.iter_mut().enumerate() {
-                concept.collect(observation, id, self.top_k);
-            }
+            let grown = layer.concepts.par_iter_mut().with_min_len(CONCEPTS_AT_ONCE).enumerate();
+            let grown = grown.map(|(id, concept)| {
+                of_layer.iter().map(|observation| concept.collect(observation, id, top_k)).sum::<usize>()
+            });
+            self.held += grown.sum::<usize>();
         }
     }
 
@@ -150,11 +197,13 @@ impl References {
             }
         }
         self.samples += other.samples;
+        self.held = self.layers.iter().flat_map(|layer| &layer.concepts).map(ConceptReferences::held).sum();
     }
 }
 
 impl ConceptReferences {
-    fn collect(&mut self, observation: &Observation, id: usize, top_k: usize) {
+    /// Takes in what was observed of concept `id`; returns about how many bytes more the rankings take.
+    fn collect(&mut self, observation: &Observation, id: usize, top_k: usize) -> usize {
         let (relevance, activation) = (observation.relevance.get(id).copied(), observation.activation.get(id).copied());
         let entry = |(score, peak): (f32, u32), other: Option<(f32, u32)>| Entry {
             sample: observation.sample,
@@ -163,26 +212,49 @@ impl ConceptReferences {
             other: other.map_or(0.0, |(score, _)| score),
             peak,
         };
-        let class = observation.target;
-        let ranking = || TopK::new(top_k);
+        let (class, mut grown) = (observation.target, 0);
         if let Some(score) = relevance {
             let entry = entry(score, activation);
-            if self.relevance.insert(entry) {
-                self.relevance_by_class.entry(class).or_insert_with(ranking).insert(entry);
-            } else {
+            if score.0.is_nan() {
                 self.not_a_number += 1;
+            } else {
+                grown += rank(&mut self.relevance, entry);
+                grown += rank_in_class(&mut self.relevance_by_class, class, entry, top_k);
             }
         }
-        let Some(score) = activation else { return };
+        let Some(score) = activation else { return grown };
+        if let Some(relevance) = relevance {
+            self.statistics.add_pair(score.0, relevance.0);
+        }
+        if observation.first {
+            self.statistics.add_sample(score.0);
+        }
         let entry = entry(score, relevance);
         if score.0.is_nan() {
             self.not_a_number += u64::from(observation.first);
-            return;
+            return grown;
         }
-        self.activation_by_class.entry(class).or_insert_with(ranking).insert(entry);
+        grown += rank_in_class(&mut self.activation_by_class, class, entry, top_k);
         if observation.first {
-            self.activation.insert(entry);
+            grown += rank(&mut self.activation, entry);
             self.active += u64::from(observation.active.get(id) == Some(&true));
         }
+        grown
     }
+}
+
+/// Takes an entry in; returns about how many bytes more the ranking takes.
+fn rank(ranking: &mut TopK, entry: Entry) -> usize {
+    let before = ranking.entries().len();
+    ranking.insert(entry);
+    (ranking.entries().len() - before) * ENTRY_BYTES
+}
+
+fn rank_in_class(by_class: &mut BTreeMap<u32, TopK>, class: u32, entry: Entry, top_k: usize) -> usize {
+    let mut grown = 0;
+    let ranking = by_class.entry(class).or_insert_with(|| {
+        grown = RANKING_BYTES;
+        TopK::new(top_k)
+    });
+    grown + rank(ranking, entry)
 }

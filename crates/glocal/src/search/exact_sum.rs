@@ -1,0 +1,193 @@
+//! Sums of floats without any rounding, so that they do not depend on the order in which they are made.
+
+use num_bigint::{BigInt, Sign};
+
+/// The sum of any number of `f32` values, or of products of two of them, as an integer of units of 2⁻³²⁰.
+///
+/// The smallest product of two floats is 2⁻²⁹⁸ and the largest is below 2²⁵⁶, so that each is a whole number of units, and
+/// 2⁶³ of them fit the 640 bits. Adding is associative and commutative, bit for bit.
+///
+/// Source: the idea is Kulisch's long accumulator (Kulisch 2013, doi 10.1515/9783110301793).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ExactSum {
+    /// Two's complement, the least significant word first.
+    words: [u64; WORDS],
+}
+
+const WORDS: usize = 10;
+
+/// The exponent of the unit.
+const UNIT: i32 = -320;
+
+/// The stored bits of an `f64`'s fraction, and what its exponent is shifted by.
+const FRACTION_BITS: u32 = 52;
+
+/// What the exponent bits of an `f64` lie above the exponent of its last fraction bit.
+const EXPONENT_BIAS: i32 = 1075;
+
+/// So many leading bits of an integer are converted to `f64`: more than its 53, and the rest is looked at once.
+const LEADING_BITS: u64 = 64;
+
+impl ExactSum {
+    /// Adds a finite value; others are left out.
+    pub fn add(&mut self, value: f32) {
+        self.add_exact(f64::from(value));
+    }
+
+    /// Adds the product of two finite values; where one is not, nothing is added.
+    pub fn add_product(&mut self, one: f32, other: f32) {
+        // 24 bits times 24 bits are 48, which an f64 holds.
+        self.add_exact(f64::from(one) * f64::from(other));
+    }
+
+    /// Adds another sum.
+    pub fn merge(&mut self, other: &Self) {
+        let mut carry = false;
+        for (word, other) in self.words.iter_mut().zip(other.words) {
+            let (sum, first) = word.overflowing_add(other);
+            let (sum, second) = sum.overflowing_add(u64::from(carry));
+            (*word, carry) = (sum, first || second);
+        }
+    }
+
+    /// `value` is a finite whole number of units below 2²⁵⁶.
+    fn add_exact(&mut self, value: f64) {
+        let bits = value.to_bits();
+        let exponent = ((bits >> FRACTION_BITS) & 0x7ff) as i32;
+        // Zero; smaller floats are no products of two `f32`. Infinite and NaN have the greatest exponent.
+        if exponent == 0 || exponent == 0x7ff {
+            return;
+        }
+        let fraction = (bits & ((1 << FRACTION_BITS) - 1)) | (1 << FRACTION_BITS);
+        let shift = exponent - EXPONENT_BIAS - UNIT;
+        // Bits below the unit are zero.
+        let (fraction, shift) = if shift < 0 { (fraction >> -shift, 0) } else { (fraction, shift as usize) };
+        let wide = u128::from(fraction) << (shift % 64);
+        let mut parts = [wide as u64, (wide >> 64) as u64].into_iter();
+        let negative = value.is_sign_negative();
+        let mut carry = false;
+        for word in self.words.iter_mut().skip(shift / 64) {
+            let part = parts.next();
+            if part.is_none() && !carry {
+                break;
+            }
+            let step = if negative { u64::overflowing_sub } else { u64::overflowing_add };
+            let (sum, first) = step(*word, part.unwrap_or(0));
+            let (sum, second) = step(sum, u64::from(carry));
+            (*word, carry) = (sum, first || second);
+        }
+    }
+
+    /// The sum, rounded once.
+    pub fn value(&self) -> f64 {
+        to_f64(&self.integer(), UNIT)
+    }
+
+    /// The number of units.
+    pub(super) fn integer(&self) -> BigInt {
+        BigInt::from_signed_bytes_le(&self.words.map(u64::to_le_bytes).concat())
+    }
+
+    /// The number of units, as a two's complement integer, the least significant byte first, of as few bytes as hold it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.integer().to_signed_bytes_le()
+    }
+
+    /// What [`to_bytes`](Self::to_bytes) made; `None` for what it never makes.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut whole = [if bytes.last()? >> 7 == 1 { 0xff } else { 0 }; WORDS * 8];
+        whole.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        let mut words = [0; WORDS];
+        for (word, bytes) in words.iter_mut().zip(whole.chunks_exact(8)) {
+            *word = u64::from_le_bytes(bytes.try_into().ok()?);
+        }
+        let sum = Self { words };
+        (sum.to_bytes() == bytes).then_some(sum)
+    }
+}
+
+/// `integer` · 2^`exponent`, rounded to the nearest `f64` (to an even last bit on ties).
+pub(super) fn to_f64(integer: &BigInt, exponent: i32) -> f64 {
+    let below = integer.bits().saturating_sub(LEADING_BITS);
+    let magnitude = integer.magnitude();
+    let leading = (magnitude >> below).iter_u64_digits().next().unwrap_or(0);
+    // One bit stands for all those that follow: it only has to tell a tie from more than a tie.
+    let rest = below > 0 && magnitude.trailing_zeros().is_some_and(|zeros| zeros < below);
+    let rounded = (leading | u64::from(rest)) as f64;
+    // In two steps, as one power alone may be out of range.
+    let power = below as i32 + exponent;
+    let value = rounded * 2f64.powi(power / 2) * 2f64.powi(power - power / 2);
+    if integer.sign() == Sign::Minus { -value } else { value }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sum(values: &[f32]) -> ExactSum {
+        let mut sum = ExactSum::default();
+        values.iter().for_each(|value| sum.add(*value));
+        sum
+    }
+
+    #[test]
+    fn nothing_is_rounded_away() {
+        let tiny = f32::from_bits(1);
+        assert_eq!(sum(&[f32::MAX, tiny, -f32::MAX]).value(), f64::from(tiny));
+        assert_eq!(sum(&[1.0, -1.0]).value(), 0.0);
+        assert_eq!(sum(&[f32::MAX; 3]).value(), 3.0 * f64::from(f32::MAX));
+        assert_eq!(sum(&[-0.5, f32::NAN, f32::INFINITY, -0.25]).value(), -0.75);
+        let mut squares = ExactSum::default();
+        squares.add_product(tiny, tiny);
+        assert_eq!(squares.value(), 2f64.powi(-298));
+        squares.add_product(f32::MAX, -f32::MAX);
+        squares.add_product(f32::MAX, f32::MAX);
+        assert_eq!(squares.value(), 2f64.powi(-298));
+    }
+
+    #[test]
+    fn values_are_rounded_to_the_nearest() {
+        // 2⁵³ + 1 is a tie and goes to the even 2⁵³; anything more goes up.
+        let power = 2f32.powi(53);
+        assert_eq!(sum(&[power, 1.0]).value(), 2f64.powi(53));
+        assert_eq!(sum(&[power, 1.0, f32::MIN_POSITIVE]).value(), 2f64.powi(53) + 2.0);
+        assert_eq!(sum(&[-power, -1.0, -f32::MIN_POSITIVE]).value(), -2f64.powi(53) - 2.0);
+        assert_eq!(sum(&[power, 3.0]).value(), 2f64.powi(53) + 4.0);
+    }
+
+    #[test]
+    fn only_bytes_that_are_written_are_read() {
+        for bytes in [&[][..], &[1, 0], &[0xff, 0xff], &[1; 81]] {
+            assert_eq!(ExactSum::from_bytes(bytes), None, "{bytes:?}");
+        }
+        assert_eq!(ExactSum::default().to_bytes(), [0]);
+    }
+
+    proptest! {
+        #[test]
+        fn order_and_grouping_do_not_matter(
+            values in prop::collection::vec(any::<u32>().prop_map(f32::from_bits), 0..40),
+            cut in 0usize..40,
+        ) {
+            let cut = cut.min(values.len());
+            let mut backwards = values.clone();
+            backwards.reverse();
+            let whole = sum(&values);
+            prop_assert_eq!(&sum(&backwards), &whole);
+            let mut parts = sum(&values[cut..]);
+            parts.merge(&sum(&values[..cut]));
+            prop_assert_eq!(&parts, &whole);
+            prop_assert_eq!(&ExactSum::from_bytes(&whole.to_bytes()), &Some(whole));
+        }
+
+        #[test]
+        fn small_integers_sum_as_integers(values in prop::collection::vec(-1000i16..1000, 0..50)) {
+            let mut squares = ExactSum::default();
+            values.iter().for_each(|value| squares.add_product(f32::from(*value), f32::from(*value) * 0.125));
+            let expected: i64 = values.iter().map(|value| i64::from(*value).pow(2)).sum();
+            prop_assert_eq!(squares.value(), expected as f64 / 8.0);
+        }
+    }
+}
