@@ -6,6 +6,7 @@
 
 mod error;
 mod load;
+mod shard;
 mod targets;
 
 use std::num::NonZeroUsize;
@@ -18,14 +19,15 @@ use glocal::attribution::Cancel;
 use glocal::search::{References, Scan};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-pub use crate::store::Targets;
+pub use crate::store::{Targets, VectorFormat};
 pub use error::{ScanError, ScanErrorKind};
+pub use shard::{Shard, ShardError};
 
 use crate::data::DataSet;
 use crate::preprocess::Preprocess;
 use crate::store::{
-    Begun, CompositeManifest, DataManifest, FORMAT_VERSION, LayerManifest, Manifest, ModelManifest, OptionsManifest,
-    Sources, StoreWriter,
+    Begun, CompositeManifest, DataManifest, FORMAT_VERSION, Finished, Found, LayerManifest, Manifest, ModelManifest,
+    OptionsManifest, Sources, StoreWriter,
 };
 use load::{Batch, Loader};
 
@@ -34,6 +36,10 @@ const BATCHES_AHEAD: usize = 2;
 
 /// Checkpoints take at most one part in this many of the time.
 const CHECKPOINT_SHARE: u32 = 20;
+
+/// What is lost when a run is killed is at most about one part in this many of what it has done: of a long scan there are few
+/// checkpoints.
+const LOST_SHARE: u32 = 100;
 
 /// A scan to be run.
 #[derive(Clone, Copy)]
@@ -67,16 +73,22 @@ pub struct Source {
     pub class_names: Option<Vec<String>>,
 }
 
-/// How a scan is run. Only [`targets`](Self::targets) influences what is found, and [`keep_going`](Self::keep_going) whether
-/// it comes to an end.
+/// How a scan is run. Only [`targets`](Self::targets) influences what is found in a sample, [`shard`](Self::shard) in which samples it
+/// is looked for, [`vectors`](Self::vectors) what is kept of it, and [`keep_going`](Self::keep_going) whether it comes to an end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunOptions {
     /// The targets that are explained. Default: the label of each sample.
     pub targets: Targets,
     /// How many samples are computed together. Default: 32.
     pub batch: NonZeroUsize,
+    /// The part of the data set that is scanned. Default: all of it.
+    pub shard: Shard,
+    /// Whether the relevance of all concepts is kept for every sample, and how. Default: no.
+    pub vectors: Option<VectorFormat>,
+    /// About how many bytes of what was found are held in memory; beyond, it is written to disk. Default: 1 GiB.
+    pub memory: usize,
     /// How long the scan runs between two checkpoints; more where a checkpoint takes long, so that they cost at most a
-    /// twentieth of the time. Zero: after every batch. Default: 10 seconds.
+    /// twentieth of the time, and a hundredth of the time that the scan has run. Zero: after every batch. Default: 10 seconds.
     pub checkpoint_every: Duration,
     /// The number of threads that compute and decode. Default: those of the current rayon pool.
     pub threads: Option<NonZeroUsize>,
@@ -90,6 +102,9 @@ impl Default for RunOptions {
         let batch = NonZeroUsize::MIN.saturating_add(31);
         Self {
             targets: Targets::Label,
+            shard: Shard::WHOLE,
+            vectors: None,
+            memory: 1 << 30,
             batch,
             checkpoint_every: Duration::from_secs(10),
             threads: None,
@@ -103,7 +118,7 @@ impl Default for RunOptions {
 pub struct Progress {
     /// The number of samples done, in this run and those before.
     pub done: u64,
-    /// The number of samples.
+    /// The number of samples of the data set, or of its shard.
     pub total: u64,
     /// How many of them were done when this run began.
     pub resumed: u64,
@@ -112,7 +127,7 @@ pub struct Progress {
 /// How a scan has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
-    /// The number of samples.
+    /// The number of samples of the data set, or of its shard.
     pub samples: u64,
     /// How many of them were done before this run: all of them where the store was already complete.
     pub resumed: u64,
@@ -142,30 +157,30 @@ pub fn run(
 ) -> Result<Report, ScanError> {
     targets::check(analysis)?;
     let manifest = manifest(analysis)?;
-    let total = manifest.data.samples;
+    let range = analysis.options.shard.samples(manifest.data.samples);
+    let total = range.end - range.start;
     let pool = analysis.options.threads.map(|threads| ThreadPoolBuilder::new().num_threads(threads.get()).build());
     let pool = pool.transpose().map_err(|error| ScanError::caused(ScanErrorKind::Threads, error))?;
-    let empty = References::for_scan(analysis.scan);
-    let begun = StoreWriter::prepare(folder, manifest, &sources(analysis.source), empty)?;
-    let Some(Begun { mut writer, mut references, done: resumed }) = begun else {
+    let begun = StoreWriter::prepare(folder, manifest, range.clone(), &sources(analysis.source))?;
+    let Some(Begun { mut writer, next }) = begun else {
         return Ok(Report { samples: total, resumed: total, already_complete: true, not_a_number: 0, skipped: 0 });
     };
+    let resumed = next - range.start;
     let state = Progress { done: resumed, total, resumed };
     progress(state);
-    let loader = Loader::new(analysis, pool.as_ref(), resumed as usize);
+    let loader = Loader::new(analysis, pool.as_ref(), next as usize..range.end as usize);
+    let mut found = Found::new(References::for_scan(analysis.scan), analysis.options.vectors.is_some());
     thread::scope(|scope| {
         let (sender, batches) = sync_channel(BATCHES_AHEAD);
         scope.spawn(move || loader.run(&sender));
-        let driver = Driver { analysis, pool: pool.as_ref(), progress, cancel };
-        driver.run(batches, &mut writer, &mut references, state)
+        let driver = Driver { analysis, pool: pool.as_ref(), progress, cancel, first: range.start };
+        driver.run(batches, &mut writer, &mut found, state)
     })?;
-    let skipped = writer.skipped();
-    if skipped > 0 && references.samples() == 0 {
+    let skipped = writer.skipped(&found);
+    if skipped > 0 && writer.scored(&found) == 0 {
         return Err(ScanErrorKind::NothingUsable { skipped }.into());
     }
-    writer.finish(&references, analysis.data)?;
-    let concepts = references.layers().iter().flat_map(|layer| &layer.concepts);
-    let not_a_number = concepts.map(|concept| concept.not_a_number).sum();
+    let Finished { skipped, not_a_number } = writer.finish(&found, analysis.data)?;
     Ok(Report { samples: total, resumed, already_complete: false, not_a_number, skipped })
 }
 
@@ -175,6 +190,8 @@ struct Driver<'a> {
     pool: Option<&'a ThreadPool>,
     progress: &'a dyn Fn(Progress),
     cancel: &'a Cancel,
+    /// The first sample of the data set, or of its shard.
+    first: u64,
 }
 
 impl Driver<'_> {
@@ -183,20 +200,21 @@ impl Driver<'_> {
         &self,
         batches: Receiver<Result<Batch, ScanError>>,
         writer: &mut StoreWriter,
-        references: &mut References,
+        found: &mut Found,
         mut state: Progress,
     ) -> Result<(), ScanError> {
-        let mut saved = Instant::now();
+        let begun = Instant::now();
+        let mut saved = begun;
         let mut pause = self.analysis.options.checkpoint_every;
         for batch in batches {
-            let observed = batch.and_then(|batch| self.observe(&batch, references).map(|done| (done, batch.skipped)));
+            let observed = batch.and_then(|batch| self.observe(&batch, found).map(|done| (done, batch.skipped)));
             match observed {
                 Ok((samples, skipped)) => {
                     state.done += samples;
-                    writer.skip(skipped);
+                    found.skipped.extend(skipped);
                 }
                 Err(error) => {
-                    let written = writer.checkpoint(references, state.done);
+                    let written = writer.save(found, self.first + state.done);
                     // Who cancels wants to go on later; else the error that led here is the one to report.
                     if self.cancel.is_cancelled() {
                         written?;
@@ -206,29 +224,34 @@ impl Driver<'_> {
                 }
             }
             (self.progress)(state);
-            if saved.elapsed() >= pause && state.done < state.total {
-                let begun = Instant::now();
-                writer.checkpoint(references, state.done)?;
+            let full = found.held() > self.analysis.options.memory;
+            if (full || saved.elapsed() >= pause) && state.done < state.total {
+                let saving = Instant::now();
+                writer.save(found, self.first + state.done)?;
                 saved = Instant::now();
                 let every = self.analysis.options.checkpoint_every;
-                pause = if every.is_zero() { every } else { every.max((saved - begun) * CHECKPOINT_SHARE) };
+                let least = ((saved - saving) * CHECKPOINT_SHARE).max((saved - begun) / LOST_SHARE);
+                pause = if every.is_zero() { every } else { every.max(least) };
             }
         }
         Ok(())
     }
 
     /// Scores a batch; returns the number of samples that are done with it.
-    fn observe(&self, batch: &Batch, references: &mut References) -> Result<u64, ScanError> {
+    fn observe(&self, batch: &Batch, found: &mut Found) -> Result<u64, ScanError> {
         let scan = self.analysis.scan;
-        let observe = || scan.observe(&batch.inputs, &batch.samples, &batch.targets, self.cancel);
+        let observe = || -> Result<(), ScanError> {
+            let observed = scan.observe(&batch.inputs, &batch.samples, &batch.targets, self.cancel)?;
+            found.collect(&observed);
+            Ok(())
+        };
         if self.cancel.is_cancelled() {
             return Err(ScanErrorKind::Cancelled { done: 0, total: 0 }.into());
         }
         if batch.samples.is_empty() {
             return Ok(batch.done);
         }
-        let observations = load::within(self.pool, observe).map_err(ScanError::from)?;
-        references.collect(&observations);
+        load::within(self.pool, observe)?;
         Ok(batch.done)
     }
 }
@@ -264,11 +287,17 @@ pub fn manifest(analysis: &Analysis<'_>) -> Result<Manifest, ScanError> {
             samples: data.len() as u64,
             classes: source.class_names.clone().or_else(|| data.class_names().map(<[String]>::to_vec)),
         },
-        options: OptionsManifest::new(scan.options(), options.targets),
+        options: OptionsManifest::new(scan.options(), options.targets, options.vectors),
         layers: layers.collect(),
+        covered: covered(options.shard.samples(data.len() as u64)),
         scored: 0,
         tables: Default::default(),
     })
+}
+
+/// The ranges of samples of a store that covers `samples`.
+fn covered(samples: std::ops::Range<u64>) -> Vec<[u64; 2]> {
+    if samples.is_empty() { Vec::new() } else { vec![[samples.start, samples.end]] }
 }
 
 fn sources(source: &Source) -> Sources {

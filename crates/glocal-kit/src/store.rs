@@ -4,13 +4,15 @@
 //! |---|---|
 //! | `manifest.json` | how the store was made: [`Manifest`] |
 //! | `references.parquet` | a row an entry: `layer`, `concept`, `measure` (`relevance` or `activation`), `class` (null: over all targets), `rank` (from 0), `sample`, `target`, `score`, `other` (the other measure's score), `peak` |
-//! | `concepts.parquet` | a row a concept: `layer`, `concept`, `active` (in how many samples), `not_a_number` (how many scores were NaN) |
+//! | `concepts.parquet` | a row a concept: `layer`, `concept`, `active` (in how many samples), `not_a_number` (how many scores were NaN), `samples`, `activation_mean`, `activation_variance` (over samples), `pairs`, `relevance_mean`, `relevance_variance`, `correlation` (of activation and relevance; over pairs of a sample and a target); null where undefined |
+//! | `sums.parquet` | a row a concept: the sums behind these statistics without rounding, for [merging](merge) |
 //! | `samples.parquet` | a row a sample: `sample`, `key`, `labels` |
 //! | `skipped.parquet` | only where samples could not be used and were passed over, a row each: `sample`, `key`, `reason` |
+//! | `vectors.parquet` | only where asked for, a row for each layer, sample and target: `layer`, `sample`, `target`, `relevance` (the score of each concept) |
 //! | `sources.json` | where model and data were found last: [`Sources`] |
 //!
 //! Equal scans write equal bytes, but for `sources.json`. Every file appears in full or not at all, the manifest last.
-//! While a [scan](crate::scan) runs, `checkpoint-N` folders hold what it has found in the first `N` samples. The lock
+//! While a [scan](crate::scan) runs, `part-A-B` folders hold what it has found in the samples from `A` to before `B`. The lock
 //! file `glocal.lock` is empty and stays.
 //!
 //! A [`Store`] reads; tables are checked against the hashes in the manifest before anything in them is believed.
@@ -21,10 +23,17 @@ mod concepts_table;
 mod error;
 mod file;
 mod folder;
+mod found;
 mod manifest;
+mod merge;
+mod merged;
+mod part;
 mod references_table;
 mod samples_table;
 mod skipped_table;
+mod sums_table;
+mod tables;
+mod vectors_table;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -36,15 +45,20 @@ use serde::Deserialize;
 pub use classes::ClassScore;
 pub use error::{StoreError, StoreErrorKind};
 pub use file::Table;
-pub(crate) use folder::{Begun, StoreWriter};
+pub(crate) use folder::{Begun, Finished, StoreWriter};
+pub(crate) use found::Found;
 pub use manifest::{
     CompositeManifest, DataManifest, Difference, FORMAT_VERSION, LayerManifest, Manifest, ModelManifest,
     NormalizationName, OptionsManifest, ScoreName, ScoringManifest, Sources, Targets,
 };
+pub use merge::{Merged, merge};
 pub use samples_table::StoredSample;
 pub use skipped_table::SkippedSample;
+pub use vectors_table::{ConceptVector, VectorFormat};
 
 use columns::{Format, TableReader};
+use references_table::{Ranked, Rankings};
+use vectors_table::Vectors;
 
 const MANIFEST: &str = "manifest.json";
 const SOURCES: &str = "sources.json";
@@ -68,12 +82,11 @@ impl Store {
         let folder = folder.into();
         let manifest = read_manifest(&folder)?.ok_or_else(|| StoreError::new(&folder, StoreErrorKind::NoStore))?;
         if !manifest.complete {
-            let done = folder::latest_checkpoint(&folder)?.map_or(0, |(done, _)| done);
-            let kind = StoreErrorKind::Incomplete { done, total: manifest.data.samples };
-            return Err(StoreError::new(folder, kind));
+            return Err(incomplete(&folder, &manifest)?);
         }
         let concepts = open_table(&folder, &manifest, &concepts_table::FORMAT)?;
-        let layers = concepts_table::read(&concepts, &manifest.layers, manifest.options.top_k)?;
+        let mut layers = concepts_table::read(&concepts, &manifest.layers, manifest.options.top_k)?;
+        sums_table::read(&open_table(&folder, &manifest, &sums_table::FORMAT)?, &mut layers)?;
         Ok(Self { folder, manifest, layers, references: Mutex::new(None) })
     }
 
@@ -90,12 +103,17 @@ impl Store {
         file::read_json(&self.folder.join(SOURCES), "the paths of the model and the data")
     }
 
-    /// Checks that the store was made as `given` says.
+    /// Checks that the store was made as `given` says; it may cover other samples of the data set.
     ///
     /// # Errors
     /// When it was not; the error lists every difference.
     pub fn check(&self, given: &Manifest) -> Result<(), StoreError> {
-        check(&self.folder, &self.manifest, given)
+        check(&self.folder, &self.manifest, given, false)
+    }
+
+    /// The layers, and what is known of their concepts but for the rankings, which are empty.
+    pub fn layers(&self) -> &[LayerReferences] {
+        &self.layers
     }
 
     /// All that the store knows, in memory.
@@ -104,7 +122,13 @@ impl Store {
     /// When the table is damaged.
     pub fn read_all(&self) -> Result<References, StoreError> {
         let mut layers = self.layers.clone();
-        self.with_references(|table| layers.iter_mut().try_for_each(|layer| fill(table, layer, self.top_k())))?;
+        self.with_references(|table| {
+            Rankings::new(table, &self.manifest.layers, self.top_k()).try_for_each(|ranked| {
+                let Ranked { key: (layer, id, measure, class), ranking } = ranked?;
+                put(&mut layers[layer].concepts[id], measure, class, ranking.into_owned());
+                Ok(())
+            })
+        })?;
         Ok(References::from_parts(self.top_k(), layers, self.manifest.scored))
     }
 
@@ -113,14 +137,36 @@ impl Store {
     /// # Errors
     /// When there is no such layer or concept, or the table is damaged.
     pub fn concept(&self, layer: &str, concept: usize) -> Result<ConceptReferences, StoreError> {
-        let mut found = self.known(layer, concept)?.clone();
+        let (index, found) = self.known(layer, concept)?;
+        let mut found = found.clone();
         self.with_references(|table| {
-            references_table::read(table, layer, Some(concept), self.top_k(), |_, measure, class, ranking| {
-                put(&mut found, measure, class, ranking);
+            let mut rankings = Rankings::new(table, &self.manifest.layers, self.top_k()).only(index, Some(concept));
+            rankings.try_for_each(|ranked| {
+                let Ranked { key: (_, _, measure, class), ranking } = ranked?;
+                put(&mut found, measure, class, ranking.into_owned());
                 Ok(())
             })
         })?;
         Ok(found)
+    }
+
+    /// The concept relevance vectors of a layer, in the order of samples, handed to `visit` one by one. `None` where the store
+    /// does not keep any.
+    ///
+    /// # Errors
+    /// When there is no such layer, the table is damaged, or `visit` fails.
+    pub fn vectors<E: From<StoreError>>(
+        &self,
+        layer: &str,
+        mut visit: impl FnMut(ConceptVector) -> Result<(), E>,
+    ) -> Result<Option<()>, E> {
+        let (index, _) = self.layer(layer)?;
+        let Some(format) = self.manifest.options.vectors else { return Ok(None) };
+        let table = open_table(&self.folder, &self.manifest, &format.format())?;
+        for vector in Vectors::new(&table, &self.manifest.layers, Some(index)) {
+            visit(vector?.1)?;
+        }
+        Ok(Some(()))
     }
 
     /// The entries of `ranks` (from 0, best first) in the ranking of a concept by `measure`, over all targets or those
@@ -181,17 +227,23 @@ impl Store {
         self.manifest.options.top_k
     }
 
-    fn known(&self, layer: &str, concept: usize) -> Result<&ConceptReferences, StoreError> {
-        let found = self.layers.iter().find(|known| known.layer == layer).ok_or_else(|| {
+    fn layer(&self, layer: &str) -> Result<(usize, &LayerReferences), StoreError> {
+        self.layers.iter().enumerate().find(|(_, known)| known.layer == layer).ok_or_else(|| {
             let mut nearest: Vec<String> = self.layers.iter().map(|known| known.layer.clone()).collect();
             nearest.sort_by_key(|known| strsim::levenshtein(known, layer));
             nearest.truncate(5);
             StoreError::new(&self.folder, StoreErrorKind::Layer { given: layer.to_owned(), nearest })
-        })?;
-        found.concepts.get(concept).ok_or_else(|| {
+        })
+    }
+
+    /// What is known of a concept but for its rankings, with the index of its layer.
+    fn known(&self, layer: &str, concept: usize) -> Result<(usize, &ConceptReferences), StoreError> {
+        let (index, found) = self.layer(layer)?;
+        let concept = found.concepts.get(concept).ok_or_else(|| {
             let (layer, count) = (layer.to_owned(), found.concepts.len());
             StoreError::new(&self.folder, StoreErrorKind::Concept { layer, given: concept, count })
-        })
+        })?;
+        Ok((index, concept))
     }
 
     fn with_references<T>(&self, read: impl FnOnce(&TableReader) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -205,17 +257,6 @@ impl Store {
     }
 }
 
-/// Fills the rankings of a layer's concepts.
-fn fill(table: &TableReader, layer: &mut LayerReferences, top_k: usize) -> Result<(), StoreError> {
-    let LayerReferences { layer, concepts } = layer;
-    references_table::read(table, layer, None, top_k, |id, measure, class, ranking| {
-        let expected = "no more concepts than the layer has";
-        let concept = concepts.get_mut(id).ok_or_else(|| StoreError::malformed(table.path(), expected))?;
-        put(concept, measure, class, ranking);
-        Ok(())
-    })
-}
-
 fn put(concept: &mut ConceptReferences, measure: Measure, class: Option<u32>, ranking: TopK) {
     match (measure, class) {
         (Measure::Relevance, None) => concept.relevance = ranking,
@@ -226,10 +267,14 @@ fn put(concept: &mut ConceptReferences, measure: Measure, class: Option<u32>, ra
 }
 
 fn open_table(folder: &Path, manifest: &Manifest, format: &Format) -> Result<TableReader, StoreError> {
-    let table = manifest.tables.get(format.file);
-    let expected = "the size and hash of every table";
-    let table = table.ok_or_else(|| StoreError::malformed(folder.join(MANIFEST), expected))?;
-    TableReader::open(folder, format, table)
+    tables::open(folder, &manifest.tables, format, &folder.join(MANIFEST))
+}
+
+/// How far the scan is that fills the store in `folder`.
+fn incomplete(folder: &Path, manifest: &Manifest) -> Result<StoreError, StoreError> {
+    let first = manifest.covered.first().map_or(0, |[first, _]| *first);
+    let done = folder::next_sample(folder)?.saturating_sub(first);
+    Ok(StoreError::new(folder, StoreErrorKind::Incomplete { done, total: manifest.covered_samples() }))
 }
 
 /// The manifest of the store in `folder`; `None` when there is none.
@@ -254,8 +299,13 @@ fn read_manifest(folder: &Path) -> Result<Option<Manifest>, StoreError> {
     file::read_json(&path, "a manifest").map(Some)
 }
 
-fn check(folder: &Path, stored: &Manifest, given: &Manifest) -> Result<(), StoreError> {
-    let differences = stored.differences(given);
+/// Checks that a store was made as `given` says, and of the same samples if these are to be `equal`.
+fn check(folder: &Path, stored: &Manifest, given: &Manifest, equal: bool) -> Result<(), StoreError> {
+    let mut differences = stored.differences(given);
+    if equal && stored.covered != given.covered {
+        let ranges = |manifest: &Manifest| manifest::ranges(&manifest.covered);
+        differences.push(Difference { field: "samples of the shard", stored: ranges(stored), given: ranges(given) });
+    }
     if differences.is_empty() {
         return Ok(());
     }

@@ -29,7 +29,7 @@ pub(super) struct Batch {
 pub(super) struct Loader<'a> {
     analysis: &'a Analysis<'a>,
     pool: Option<&'a ThreadPool>,
-    first: usize,
+    samples: Range<usize>,
 }
 
 /// Runs `work` with the threads of `pool`, or else with those of the current pool.
@@ -41,16 +41,16 @@ pub(super) fn within<T: Send>(pool: Option<&ThreadPool>, work: impl FnOnce() -> 
 }
 
 impl<'a> Loader<'a> {
-    /// Begins at sample `first`.
-    pub(super) fn new(analysis: &'a Analysis<'a>, pool: Option<&'a ThreadPool>, first: usize) -> Self {
-        Self { analysis, pool, first }
+    /// Loads `samples`.
+    pub(super) fn new(analysis: &'a Analysis<'a>, pool: Option<&'a ThreadPool>, samples: Range<usize>) -> Self {
+        Self { analysis, pool, samples }
     }
 
     /// Sends batches until all samples are loaded, one fails, or nobody takes them any more.
     pub(super) fn run(&self, batches: &SyncSender<Result<Batch, ScanError>>) {
-        let len = self.analysis.data.len();
-        for first in (self.first..len).step_by(self.analysis.options.batch.get()) {
-            let batch = self.batch(first..len.min(first.saturating_add(self.analysis.options.batch.get())));
+        let Range { start, end } = self.samples;
+        for first in (start..end).step_by(self.analysis.options.batch.get()) {
+            let batch = self.batch(first..end.min(first.saturating_add(self.analysis.options.batch.get())));
             let failed = batch.is_err();
             if batches.send(batch).is_err() || failed {
                 return;

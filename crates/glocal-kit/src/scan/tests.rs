@@ -17,6 +17,8 @@ use super::*;
 use crate::data::{self, Content};
 use crate::store::{Store, StoreErrorKind};
 
+mod shards;
+
 const SAMPLES: usize = 61;
 const CLASSES: u64 = 5;
 const ROW: usize = 3 * 16 * 16;
@@ -262,7 +264,7 @@ fn a_complete_store_is_left_as_it_is() {
     setting.run("store").unwrap();
     let before = files(&setting.store("store"));
     // What a run leaves that was killed when it had just ended.
-    fs::create_dir(setting.store("store").join("checkpoint-9")).unwrap();
+    fs::create_dir(setting.store("store").join("part-0-9")).unwrap();
     setting.options.batch = NonZeroUsize::MIN;
     let report = setting.run("store").unwrap();
     assert_eq!(

@@ -6,9 +6,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parquet::basic::Compression;
+use parquet::basic::{Compression, Encoding, GzipLevel, Type};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
-use parquet::data_type::{ByteArray, ByteArrayType, DataType, FloatType, Int32Type, Int64Type};
+use parquet::data_type::{
+    ByteArray, ByteArrayType, DataType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, FloatType, Int32Type,
+    Int64Type,
+};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -33,9 +36,23 @@ pub(super) struct Format {
     pub(super) file: &'static str,
     /// Its schema as Parquet spells it.
     pub(super) schema: &'static str,
-    /// The columns whose values hardly repeat, so that a dictionary would not pay.
-    pub(super) plain: &'static [&'static str],
+    /// The columns that are not kept as a dictionary of values and compressed lightly.
+    pub(super) packing: &'static [(&'static str, Packing)],
 }
+
+/// How the values of a column are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Packing {
+    /// As they are: they hardly repeat.
+    Plain,
+    /// As differences from one row to the next: whole numbers of which many are small, or near to their neighbours.
+    Delta,
+    /// Floats with their first bytes together, which are alike; compressed well.
+    Split,
+}
+
+/// What a column of bytes that hardly vary is compressed to.
+const GZIP_LEVEL: u32 = 4;
 
 /// A column of one row group.
 #[derive(Debug, Default, PartialEq)]
@@ -57,8 +74,25 @@ pub(super) enum Values {
     Int64(Vec<i64>),
     /// 32-bit floats.
     Float(Vec<f32>),
-    /// Strings.
+    /// 64-bit floats.
+    Double(Vec<f64>),
+    /// Strings, or bytes.
     Text(Vec<ByteArray>),
+    /// Bytes, of all values the same number.
+    Bytes(Vec<FixedLenByteArray>),
+}
+
+impl Values {
+    fn len(&self) -> usize {
+        match self {
+            Self::Int32(values) => values.len(),
+            Self::Int64(values) => values.len(),
+            Self::Float(values) => values.len(),
+            Self::Double(values) => values.len(),
+            Self::Text(values) => values.len(),
+            Self::Bytes(values) => values.len(),
+        }
+    }
 }
 
 impl Default for Values {
@@ -86,8 +120,16 @@ impl<W: Write + Send> TableWriter<W> {
             .set_compression(Compression::SNAPPY)
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_statistics_truncate_length(None);
-        for name in format.plain {
-            properties = properties.set_column_dictionary_enabled(ColumnPath::from(*name), false);
+        for (name, packing) in format.packing {
+            let path = ColumnPath::from(name.split('.').map(str::to_owned).collect::<Vec<_>>());
+            properties = properties.set_column_dictionary_enabled(path.clone(), false);
+            properties = match packing {
+                Packing::Plain => properties,
+                Packing::Delta => properties.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
+                Packing::Split => properties
+                    .set_column_encoding(path.clone(), Encoding::BYTE_STREAM_SPLIT)
+                    .set_column_compression(path, Compression::GZIP(GzipLevel::try_new(GZIP_LEVEL)?)),
+            };
         }
         let schema = Arc::new(parse_message_type(format.schema)?);
         let writer = SerializedFileWriter::new(output, schema, Arc::new(properties.build()))?;
@@ -106,7 +148,9 @@ impl<W: Write + Send> TableWriter<W> {
                 Values::Int32(values) => write::<Int32Type, W>(&mut group, values, present, repeated)?,
                 Values::Int64(values) => write::<Int64Type, W>(&mut group, values, present, repeated)?,
                 Values::Float(values) => write::<FloatType, W>(&mut group, values, present, repeated)?,
+                Values::Double(values) => write::<DoubleType, W>(&mut group, values, present, repeated)?,
                 Values::Text(values) => write::<ByteArrayType, W>(&mut group, values, present, repeated)?,
+                Values::Bytes(values) => write::<FixedLenByteArrayType, W>(&mut group, values, present, repeated)?,
             }
         }
         group.close()?;
@@ -155,6 +199,8 @@ impl TableReader {
                     || given.physical_type() != column.physical_type()
                     || given.max_def_level() != column.max_def_level()
                     || given.max_rep_level() != column.max_rep_level()
+                    || (column.physical_type() == Type::FIXED_LEN_BYTE_ARRAY
+                        && given.type_length() != column.type_length())
             })
         });
         if let Some((column, _)) = lacking {
@@ -210,12 +256,7 @@ impl TableReader {
         };
         let columns = guarded(read).map_err(|error| damaged(&self.path, error))?;
         let complete = columns.iter().all(|column| {
-            let values = match &column.values {
-                Values::Int32(values) => values.len(),
-                Values::Int64(values) => values.len(),
-                Values::Float(values) => values.len(),
-                Values::Text(values) => values.len(),
-            };
+            let values = column.values.len();
             let present = column.present.as_ref().map_or(values, Vec::len);
             let begun = |levels: &Vec<i16>| levels.iter().filter(|level| **level == 0).count();
             column.repeated.as_ref().map_or(present, begun) == rows
@@ -241,7 +282,9 @@ fn read_column(reader: ColumnReader, rows: usize) -> Result<Column> {
         ColumnReader::Int32ColumnReader(reader) => read(reader, rows, Values::Int32)?,
         ColumnReader::Int64ColumnReader(reader) => read(reader, rows, Values::Int64)?,
         ColumnReader::FloatColumnReader(reader) => read(reader, rows, Values::Float)?,
+        ColumnReader::DoubleColumnReader(reader) => read(reader, rows, Values::Double)?,
         ColumnReader::ByteArrayColumnReader(reader) => read(reader, rows, Values::Text)?,
+        ColumnReader::FixedLenByteArrayColumnReader(reader) => read(reader, rows, Values::Bytes)?,
         _ => return Err(ParquetError::General("a column of a type that is never written".to_owned())),
     })
 }

@@ -1,4 +1,7 @@
-//! `concepts.parquet`: how often each concept was active, and how often its score was no number.
+//! `concepts.parquet`: how often each concept was active, and how its activation and relevance are distributed.
+//!
+//! The statistics are for people and programs that read the table; what they are computed from, without rounding, is in
+//! `sums.parquet`.
 
 use glocal::search::{ConceptReferences, LayerReferences};
 use parquet::data_type::ByteArray;
@@ -9,7 +12,7 @@ use super::file::Output;
 use super::manifest::LayerManifest;
 use super::{StoreError, StoreErrorKind};
 
-/// The table's name and columns.
+/// The table's name and columns. What is undefined is null.
 pub(super) const FORMAT: Format = Format {
     file: "concepts.parquet",
     schema: "message concepts {
@@ -17,8 +20,15 @@ pub(super) const FORMAT: Format = Format {
         required int32 concept (INTEGER(32, false));
         required int64 active;
         required int64 not_a_number;
+        required int64 samples;
+        optional double activation_mean;
+        optional double activation_variance;
+        required int64 pairs;
+        optional double relevance_mean;
+        optional double relevance_variance;
+        optional double correlation;
     }",
-    plain: &[],
+    packing: &[],
 };
 
 /// Writes the table of `layers`; returns the number of rows.
@@ -29,11 +39,27 @@ pub(super) fn write(layers: &[LayerReferences], output: &mut Output) -> Result<u
         for (group, concepts) in layer.concepts.chunks(GROUP_ROWS).enumerate() {
             let first = group * GROUP_ROWS;
             let ids = (first..first + concepts.len()).map(|id| id as u32 as i32);
-            let columns: [Column; 4] = [
+            let counts = |of: &dyn Fn(&ConceptReferences) -> u64| -> Column {
+                Values::Int64(concepts.iter().map(|concept| of(concept) as i64).collect()).into()
+            };
+            let numbers = |of: &dyn Fn(&ConceptReferences) -> Option<f64>| {
+                let numbers: Vec<Option<f64>> = concepts.iter().map(of).collect();
+                let present = numbers.iter().map(|number| i16::from(number.is_some())).collect();
+                let values = Values::Double(numbers.into_iter().flatten().collect());
+                Column { values, present: Some(present), repeated: None }
+            };
+            let columns = [
                 Values::Text(vec![name.clone(); concepts.len()]).into(),
                 Values::Int32(ids.collect()).into(),
-                Values::Int64(concepts.iter().map(|concept| concept.active as i64).collect()).into(),
-                Values::Int64(concepts.iter().map(|concept| concept.not_a_number as i64).collect()).into(),
+                counts(&|concept| concept.active),
+                counts(&|concept| concept.not_a_number),
+                counts(&|concept| concept.statistics.activation.count),
+                numbers(&|concept| concept.statistics.activation.mean()),
+                numbers(&|concept| concept.statistics.activation.variance()),
+                counts(&|concept| concept.statistics.relevance.count),
+                numbers(&|concept| concept.statistics.relevance.mean()),
+                numbers(&|concept| concept.statistics.relevance.variance()),
+                numbers(&|concept| concept.statistics.correlation()),
             ];
             writer.group(concepts.len(), &columns)?;
         }
@@ -41,7 +67,7 @@ pub(super) fn write(layers: &[LayerReferences], output: &mut Output) -> Result<u
     writer.finish()
 }
 
-/// Reads the concepts of `layers`, with empty rankings of `top_k`.
+/// Reads the concepts of `layers`, with empty rankings of `top_k` and without statistics.
 pub(super) fn read(
     table: &TableReader,
     layers: &[LayerManifest],
@@ -55,9 +81,9 @@ pub(super) fn read(
     let mut read: Vec<LayerReferences> = Vec::new();
     for group in 0..table.groups() {
         let (rows, columns) = table.group(group)?;
-        let [names, ids, active, not_a_number]: [Column; 4] = columns.try_into().map_err(|_| malformed())?;
+        let [names, ids, active, not_a_number, ..] = columns.as_slice() else { return Err(malformed()) };
         let (Values::Text(names), Values::Int32(ids), Values::Int64(active), Values::Int64(not_a_number)) =
-            (names.values, ids.values, active.values, not_a_number.values)
+            (&names.values, &ids.values, &active.values, &not_a_number.values)
         else {
             return Err(malformed());
         };

@@ -47,6 +47,17 @@ pub enum StoreErrorKind {
         /// What differs.
         differences: Vec<Difference>,
     },
+    /// There are no stores to merge.
+    NothingToMerge,
+    /// The stores are to be merged into one of them.
+    MergedIntoItself,
+    /// Two stores that are to be merged have samples in common.
+    Overlap {
+        /// The other store.
+        other: PathBuf,
+        /// The samples.
+        samples: String,
+    },
     /// The file has another size than when it was written.
     Size {
         /// The number of bytes that were written.
@@ -145,6 +156,13 @@ impl fmt::Display for StoreError {
             StoreErrorKind::Mismatch { differences } => {
                 write!(f, "was made in another way; give a new folder, or what it was made with:")?;
                 differences.iter().try_for_each(|difference| write!(f, "\n  {difference}"))
+            }
+            StoreErrorKind::NothingToMerge => write!(f, "there are no stores to merge into it"),
+            StoreErrorKind::MergedIntoItself => {
+                write!(f, "is one of the stores to be merged; give a new folder for what they become")
+            }
+            StoreErrorKind::Overlap { other, samples } => {
+                write!(f, "has samples in common with {}: {samples}; merge each sample once", other.display())
             }
             StoreErrorKind::Size { expected, actual } => write!(
                 f,

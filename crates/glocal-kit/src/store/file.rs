@@ -76,7 +76,12 @@ impl Pending {
             output.file.sync_all()?;
             Ok(rows)
         });
-        pending.table.rows = filled.map_err(|error| StoreError::write(&pending.target, error))?;
+        // What could not be read while this was written is the error then.
+        let failed = |error: Box<dyn Error + Send + Sync>| match error.downcast::<StoreError>() {
+            Ok(error) => *error,
+            Err(error) => StoreError::write(&pending.target, error),
+        };
+        pending.table.rows = filled.map_err(failed)?;
         pending.table.bytes = output.bytes;
         pending.table.blake3 = output.hasher.finalize().to_hex().to_string();
         Ok(pending)

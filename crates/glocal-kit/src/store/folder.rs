@@ -1,62 +1,55 @@
 //! Writing a store so that it can be left at any moment and gone on with.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use glocal::search::{LayerReferences, References};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::columns::{TableReader, cause};
-use super::file::{LOCK, PARTIAL, Pending, Table, lock, read_json, sync};
+use super::columns::cause;
+use super::file::{LOCK, PARTIAL, Pending, lock, sync};
+use super::found::Found;
+use super::part::{self, Part};
 use super::{
-    FORMAT_VERSION, MANIFEST, Manifest, SOURCES, SkippedSample, Sources, StoreError, StoreErrorKind, check,
-    concepts_table, fill, read_manifest, references_table, samples_table, skipped_table,
+    MANIFEST, Manifest, SOURCES, Sources, StoreError, StoreErrorKind, check, read_manifest, samples_table, tables,
 };
 use crate::data::DataSet;
 
-/// The file of a checkpoint that says what it holds.
-const CHECKPOINT: &str = "checkpoint.json";
-
-/// What the names of checkpoints begin with; the number of samples follows.
-const CHECKPOINT_PREFIX: &str = "checkpoint-";
+/// So many neighbouring parts of the same level become one, so that no scan has many and none is written often.
+const PARTS_OF_A_LEVEL: usize = 8;
 
 /// A store that is to be filled.
 pub(crate) struct Begun {
     /// Writes it.
     pub(crate) writer: StoreWriter,
-    /// What was found so far.
-    pub(crate) references: References,
-    /// The number of samples done; those after them are to be scanned.
-    pub(crate) done: u64,
+    /// The sample that the scan goes on with.
+    pub(crate) next: u64,
 }
 
 /// Writes a store, and holds its lock.
 pub(crate) struct StoreWriter {
     folder: PathBuf,
     manifest: Manifest,
-    saved: Option<u64>,
-    /// The samples passed over so far, in their order.
-    skipped: Vec<SkippedSample>,
+    /// The samples of the whole store.
+    range: Range<u64>,
+    /// What is written of it, in order.
+    parts: Vec<Part>,
     _lock: File,
 }
 
-/// What a checkpoint holds.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Checkpoint {
-    format: u64,
-    /// The number of samples done: those of indices `0..done`.
-    done: u64,
-    /// The number of them that had a target.
-    scored: u64,
-    tables: BTreeMap<String, Table>,
+/// What a store that was finished holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Finished {
+    /// The number of samples passed over.
+    pub(crate) skipped: u64,
+    /// The number of scores that were NaN.
+    pub(crate) not_a_number: u64,
 }
 
 impl StoreWriter {
-    /// Makes `folder` ready for a scan that `manifest` (not complete) describes, or goes on with what is there.
-    /// `empty` is what a scan begins with. `None`: the folder holds the complete store.
+    /// Makes `folder` ready for a scan of the samples `range` that `manifest` (not complete) describes, or goes on with what is
+    /// there. `None`: the folder holds the complete store.
     ///
     /// # Errors
     /// When the folder holds something else or the store of another scan, another run is writing it, or it cannot be
@@ -64,198 +57,163 @@ impl StoreWriter {
     pub(crate) fn prepare(
         folder: &Path,
         manifest: Manifest,
+        range: Range<u64>,
         sources: &Sources,
-        empty: References,
     ) -> Result<Option<Begun>, StoreError> {
-        fs::create_dir_all(folder).map_err(|error| StoreError::write(folder, error))?;
-        if read_manifest(folder)?.is_none() && names(folder)?.iter().any(|name| !is_remainder(name)) {
-            return Err(StoreError::new(folder, StoreErrorKind::Occupied));
-        }
-        let lock = lock(folder)?;
-        // Only now nobody else changes the folder.
-        let stored = read_manifest(folder)?;
+        let (lock, stored) = occupy(folder)?;
         if let Some(stored) = &stored {
-            check(folder, stored, &manifest)?;
+            check(folder, stored, &manifest, true)?;
         }
-        for name in names(folder)?.iter().filter(|name| name.ends_with(PARTIAL) && is_remainder(name)) {
-            remove(&folder.join(name))?;
-        }
-        let mut writer = Self { folder: folder.to_owned(), manifest, saved: None, skipped: Vec::new(), _lock: lock };
+        let mut writer = Self { folder: folder.to_owned(), manifest, range, parts: Vec::new(), _lock: lock };
         match stored {
             Some(stored) if stored.complete => {
-                check_tables(folder, &stored)?;
-                writer.write_json(SOURCES, sources)?;
-                writer.remove_checkpoints(None)?;
+                tables::check(folder, &stored, &folder.join(MANIFEST))?;
+                write_json(folder, SOURCES, sources)?;
+                remove_parts(folder)?;
                 Ok(None)
             }
             stored => {
                 match stored {
                     // What people read stays as it was first written.
                     Some(stored) => writer.manifest = stored,
-                    None => writer.write_json(MANIFEST, &writer.manifest)?,
+                    None => write_json(folder, MANIFEST, &writer.manifest)?,
                 }
-                writer.write_json(SOURCES, sources)?;
-                let (references, done) = match latest_checkpoint(folder)? {
-                    Some((done, path)) => (writer.read_checkpoint(&path, done)?, done),
-                    None => (empty, 0),
-                };
-                writer.saved = (done > 0).then_some(done);
-                Ok(Some(Begun { writer, references, done }))
+                write_json(folder, SOURCES, sources)?;
+                let (parts, contained) = part::find(folder, &names(folder)?, writer.range.start)?;
+                contained.iter().try_for_each(|path| remove_part(path))?;
+                writer.parts = parts;
+                // A run that was killed may have left some of one level.
+                writer.unite()?;
+                let next = writer.next();
+                if next > writer.range.end {
+                    return Err(StoreError::malformed(folder, "parts of the samples of this scan"));
+                }
+                Ok(Some(Begun { writer, next }))
             }
         }
     }
 
-    /// Notes samples that are passed over, which come after all those before.
-    pub(crate) fn skip(&mut self, samples: impl IntoIterator<Item = SkippedSample>) {
-        self.skipped.extend(samples);
+    /// The sample after those that are written.
+    fn next(&self) -> u64 {
+        self.parts.last().map_or(self.range.start, |part| part.samples().end)
     }
 
-    /// The number of samples passed over so far.
-    pub(crate) fn skipped(&self) -> u64 {
-        self.skipped.len() as u64
+    /// The number of samples that had a target, in what is written and in `found`.
+    pub(crate) fn scored(&self, found: &Found) -> u64 {
+        part::scored(&self.parts, Some(found))
     }
 
-    /// Saves what was found in the first `done` samples.
-    pub(crate) fn checkpoint(&mut self, references: &References, done: u64) -> Result<(), StoreError> {
-        if self.saved == Some(done) || done == 0 {
+    /// The number of samples passed over, in what is written and in `found`.
+    pub(crate) fn skipped(&self, found: &Found) -> u64 {
+        part::skipped(&self.parts, Some(found))
+    }
+
+    /// Saves what was `found` in the samples from the last that were saved up to `end`, and empties it. On errors it is left as
+    /// it was, unless the part was saved already.
+    pub(crate) fn save(&mut self, found: &mut Found, end: u64) -> Result<(), StoreError> {
+        let range = self.next()..end;
+        if range.is_empty() {
             return Ok(());
         }
-        let name = format!("{CHECKPOINT_PREFIX}{done}");
-        let temporary = self.folder.join(format!("{name}{PARTIAL}"));
-        let written = self.write_checkpoint(&temporary, references, done).and_then(|()| {
-            let path = self.folder.join(&name);
-            fs::rename(&temporary, &path).map_err(|error| StoreError::write(path, error))
-        });
-        if written.is_err() {
-            // The error that led here is the one to report.
-            let _ = fs::remove_dir_all(&temporary);
-        }
-        written?;
-        sync(&self.folder)?;
-        self.saved = Some(done);
-        self.remove_checkpoints(Some(done))
+        let part = Part::write(&self.folder, &self.manifest, range, &[], Some(found))?;
+        self.parts.push(part);
+        drop(found.take());
+        self.unite()
     }
 
-    fn write_checkpoint(&self, folder: &Path, references: &References, done: u64) -> Result<(), StoreError> {
-        fs::create_dir(folder).map_err(|error| StoreError::write(folder, error))?;
-        let mut tables = BTreeMap::new();
-        for (name, table) in write_tables(folder, references.layers(), &self.skipped)? {
-            tables.insert(name, table.commit()?);
-        }
-        let checkpoint = Checkpoint { format: FORMAT_VERSION, done, scored: references.samples(), tables };
-        Pending::json(folder, CHECKPOINT, &checkpoint)?.commit()?;
-        sync(folder)
-    }
-
-    fn read_checkpoint(&mut self, folder: &Path, done: u64) -> Result<References, StoreError> {
-        let path = folder.join(CHECKPOINT);
-        let checkpoint: Checkpoint = read_json(&path, "a checkpoint")?;
-        if checkpoint.format != FORMAT_VERSION || checkpoint.done != done || done > self.manifest.data.samples {
-            return Err(StoreError::malformed(path, "the checkpoint of this store that its folder is named for"));
-        }
-        let open = |format: &super::Format| {
-            let table = checkpoint.tables.get(format.file);
-            let table = table.ok_or_else(|| StoreError::malformed(&path, "the size and hash of every table"))?;
-            TableReader::open(folder, format, table)
-        };
-        let top_k = self.manifest.options.top_k;
-        let mut layers = concepts_table::read(&open(&concepts_table::FORMAT)?, &self.manifest.layers, top_k)?;
-        let table = open(&references_table::FORMAT)?;
-        layers.iter_mut().try_for_each(|layer| fill(&table, layer, top_k))?;
-        if checkpoint.tables.contains_key(skipped_table::FORMAT.file) {
-            self.skipped = skipped_table::read(&open(&skipped_table::FORMAT)?)?;
-        }
-        Ok(References::from_parts(top_k, layers, checkpoint.scored))
-    }
-
-    /// Writes the final tables and then the manifest that makes the store complete.
-    pub(crate) fn finish(mut self, references: &References, data: &dyn DataSet) -> Result<(), StoreError> {
-        let mut tables = write_tables(&self.folder, references.layers(), &self.skipped)?;
-        let samples = Pending::write(&self.folder, samples_table::FORMAT.file, |output| {
-            samples_table::write(data, output).map_err(cause)
-        })?;
-        tables.push((samples_table::FORMAT.file.to_owned(), samples));
-        self.manifest.complete = true;
-        self.manifest.scored = references.samples();
-        let written = tables.iter().map(|(name, table)| (name.clone(), table.table().clone()));
-        self.manifest.tables = written.collect();
-        let manifest = Pending::json(&self.folder, MANIFEST, &self.manifest)?;
-        for (_, table) in tables {
-            table.commit()?;
-        }
-        sync(&self.folder)?;
-        manifest.commit()?;
-        sync(&self.folder)?;
-        self.remove_checkpoints(None)
-    }
-
-    fn write_json(&self, name: &str, content: &impl Serialize) -> Result<(), StoreError> {
-        Pending::json(&self.folder, name, content)?.commit()?;
-        sync(&self.folder)
-    }
-
-    /// Removes all checkpoints but the one of `keep` samples.
-    fn remove_checkpoints(&self, keep: Option<u64>) -> Result<(), StoreError> {
-        for name in names(&self.folder)? {
-            if checkpoint_of(&name).is_some_and(|done| Some(done) != keep) {
-                // Renamed first, as a checkpoint must not be there in part.
-                let (path, doomed) = (self.folder.join(&name), self.folder.join(format!("{name}{PARTIAL}")));
-                fs::rename(&path, &doomed).map_err(|error| StoreError::write(&path, error))?;
-                remove(&doomed)?;
+    /// Makes one of the last parts while there are many of the same level.
+    fn unite(&mut self) -> Result<(), StoreError> {
+        while let Some(first) = self.parts.len().checked_sub(PARTS_OF_A_LEVEL) {
+            let last = &self.parts[first..];
+            if last.iter().any(|part| part.content.level != last[0].content.level) {
+                break;
             }
+            let range = last[0].samples().start..self.next();
+            let united = Part::write(&self.folder, &self.manifest, range, last, None)?;
+            for part in self.parts.drain(first..) {
+                remove_part(&part.folder)?;
+            }
+            self.parts.push(united);
         }
         Ok(())
     }
+
+    /// Writes the final tables and then the manifest that makes the store complete.
+    pub(crate) fn finish(self, found: &Found, data: &dyn DataSet) -> Result<Finished, StoreError> {
+        let parts = self.parts.iter().map(|part| part.tables(&self.manifest)).collect::<Result<Vec<_>, _>>()?;
+        let mut written = tables::write(&self.folder, &self.manifest, &parts, Some(found))?;
+        let file = samples_table::FORMAT.file;
+        let samples = Pending::write(&self.folder, file, |output| samples_table::write(data, output).map_err(cause))?;
+        written.push((file.to_owned(), samples));
+        let not_a_number = tables::not_a_number(&parts, Some(found));
+        let finished = Finished { skipped: self.skipped(found), not_a_number };
+        let scored = self.scored(found);
+        complete(&self.folder, self.manifest, scored, written)?;
+        Ok(finished)
+    }
 }
 
-/// The checkpoint with the most samples, and how many it has.
-pub(super) fn latest_checkpoint(folder: &Path) -> Result<Option<(u64, PathBuf)>, StoreError> {
-    let checkpoints = names(folder)?.into_iter().filter_map(|name| Some((checkpoint_of(&name)?, folder.join(name))));
-    Ok(checkpoints.max_by_key(|(done, _)| *done))
-}
-
-/// Writes the tables of references, of concepts and, if there are any, of skipped samples, still without their names.
-fn write_tables(
+/// Gives the tables of a store their names, and writes the manifest that makes it complete.
+pub(super) fn complete(
     folder: &Path,
-    layers: &[LayerReferences],
-    skipped: &[SkippedSample],
-) -> Result<Vec<(String, Pending)>, StoreError> {
-    let (references, concepts) = (references_table::FORMAT.file, concepts_table::FORMAT.file);
-    let mut tables = vec![
-        (
-            references.to_owned(),
-            Pending::write(folder, references, |output| references_table::write(layers, output).map_err(cause))?,
-        ),
-        (
-            concepts.to_owned(),
-            Pending::write(folder, concepts, |output| concepts_table::write(layers, output).map_err(cause))?,
-        ),
-    ];
-    if !skipped.is_empty() {
-        let file = skipped_table::FORMAT.file;
-        let table = Pending::write(folder, file, |output| skipped_table::write(skipped, output).map_err(cause))?;
-        tables.push((file.to_owned(), table));
+    mut manifest: Manifest,
+    scored: u64,
+    written: Vec<(String, Pending)>,
+) -> Result<(), StoreError> {
+    manifest.complete = true;
+    manifest.scored = scored;
+    manifest.tables = written.iter().map(|(name, table)| (name.clone(), table.table().clone())).collect();
+    let pending = Pending::json(folder, MANIFEST, &manifest)?;
+    for (_, table) in written {
+        table.commit()?;
     }
-    Ok(tables)
+    sync(folder)?;
+    pending.commit()?;
+    sync(folder)?;
+    remove_parts(folder)
 }
 
-/// Checks that the tables of a complete store are there in full, without reading them.
-fn check_tables(folder: &Path, manifest: &Manifest) -> Result<(), StoreError> {
-    let skipped = manifest.tables.contains_key(skipped_table::FORMAT.file).then_some(skipped_table::FORMAT);
-    let always = [references_table::FORMAT, concepts_table::FORMAT, samples_table::FORMAT];
-    for format in always.into_iter().chain(skipped) {
-        let path = folder.join(format.file);
-        let actual = fs::metadata(&path).map_err(|error| StoreError::read(&path, error))?.len();
-        let table = manifest.tables.get(format.file);
-        let expected = table.ok_or_else(|| {
-            StoreError::malformed(folder.join(MANIFEST), "the size and hash of every table of a complete store")
-        })?;
-        if expected.bytes != actual {
-            let kind = StoreErrorKind::Size { expected: expected.bytes, actual };
-            return Err(StoreError::new(path, kind));
-        }
+/// Takes possession of a folder for a store: makes it, locks it, and removes what a run that was killed has left half written.
+/// Returns the manifest that is there.
+///
+/// # Errors
+/// When the folder holds something else, another run is writing it, or it cannot be written.
+pub(super) fn occupy(folder: &Path) -> Result<(File, Option<Manifest>), StoreError> {
+    fs::create_dir_all(folder).map_err(|error| StoreError::write(folder, error))?;
+    if read_manifest(folder)?.is_none() && names(folder)?.iter().any(|name| !is_remainder(name)) {
+        return Err(StoreError::new(folder, StoreErrorKind::Occupied));
     }
-    Ok(())
+    let lock = lock(folder)?;
+    for name in names(folder)?.iter().filter(|name| name.ends_with(PARTIAL) && is_remainder(name)) {
+        remove(&folder.join(name))?;
+    }
+    // Only now nobody else changes the folder.
+    Ok((lock, read_manifest(folder)?))
+}
+
+pub(super) fn write_json(folder: &Path, name: &str, content: &impl Serialize) -> Result<(), StoreError> {
+    Pending::json(folder, name, content)?.commit()?;
+    sync(folder)
+}
+
+fn remove_parts(folder: &Path) -> Result<(), StoreError> {
+    let parts = names(folder)?.into_iter().filter(|name| part::samples_of(name).is_some());
+    parts.map(|name| folder.join(name)).try_for_each(|path| remove_part(&path))
+}
+
+/// Removes a part. It is renamed first, as a part must not be there by half.
+fn remove_part(path: &Path) -> Result<(), StoreError> {
+    let mut doomed = path.to_owned().into_os_string();
+    doomed.push(PARTIAL);
+    let doomed = PathBuf::from(doomed);
+    fs::rename(path, &doomed).map_err(|error| StoreError::write(path, error))?;
+    remove(&doomed)
+}
+
+/// The first sample of a scan that has not ended and is not saved yet.
+pub(super) fn next_sample(folder: &Path) -> Result<u64, StoreError> {
+    let ends = names(folder)?.into_iter().filter_map(|name| Some(part::samples_of(&name)?.end));
+    Ok(ends.max().unwrap_or(0))
 }
 
 /// The names in `folder`; those that are not Unicode are none of ours, and come as what they look like.
@@ -265,19 +223,11 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>, StoreError> {
     Ok(entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
 }
 
-/// How many samples the checkpoint of that name has.
-fn checkpoint_of(name: &str) -> Option<u64> {
-    let digits = name.strip_prefix(CHECKPOINT_PREFIX)?;
-    digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok())?
-}
-
 /// Whether a run that was killed before or while it wrote a manifest may have left a file of that name.
 fn is_remainder(name: &str) -> bool {
-    let tables = [references_table::FORMAT, concepts_table::FORMAT, samples_table::FORMAT, skipped_table::FORMAT]
-        .map(|format| format.file);
     name == LOCK
         || name.strip_suffix(PARTIAL).is_some_and(|whole| {
-            [MANIFEST, SOURCES].contains(&whole) || tables.contains(&whole) || checkpoint_of(whole).is_some()
+            [MANIFEST, SOURCES].contains(&whole) || tables::is_table(whole) || part::samples_of(whole).is_some()
         })
 }
 

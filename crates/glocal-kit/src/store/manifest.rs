@@ -7,10 +7,10 @@ use glocal::concept::{Normalization, Score, Scoring};
 use glocal::search::ScanOptions;
 use serde::{Deserialize, Serialize};
 
-use super::Table;
+use super::{Table, VectorFormat};
 
 /// The version of the store's format that is written and read.
-pub const FORMAT_VERSION: u64 = 1;
+pub const FORMAT_VERSION: u64 = 2;
 
 /// How a store was made. Equal scans write equal bytes: no dates, no paths.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,9 @@ pub struct Manifest {
     pub options: OptionsManifest,
     /// The layers, in the order of the tables.
     pub layers: Vec<LayerManifest>,
+    /// The samples that the store covers: ranges, each from the first to before the last, in order, that do not touch. The whole
+    /// data set, or what some of its shards have of it.
+    pub covered: Vec<[u64; 2]>,
     /// The number of samples that had a target; 0 until the scan has ended.
     pub scored: u64,
     /// The tables, by file name; none until the scan has ended.
@@ -90,6 +93,8 @@ pub struct OptionsManifest {
     pub activation: ScoringManifest,
     /// The targets that were explained.
     pub targets: Targets,
+    /// The format in which the relevance of all concepts is kept for every sample; `null`: it is not.
+    pub vectors: Option<VectorFormat>,
 }
 
 /// How concepts were scored.
@@ -182,7 +187,18 @@ impl fmt::Display for Difference {
 }
 
 impl Manifest {
-    /// In what a store made as `given` says would differ from this one; descriptions for people do not count.
+    /// Whether the store covers all samples of the data set.
+    pub fn covers_all(&self) -> bool {
+        self.covered_samples() == self.data.samples
+    }
+
+    /// The number of samples that the store covers.
+    pub fn covered_samples(&self) -> u64 {
+        self.covered.iter().map(|[first, end]| end.saturating_sub(*first)).sum()
+    }
+
+    /// In what a store made as `given` says would differ from this one; descriptions for people do not count, nor does it
+    /// which samples are covered.
     pub fn differences(&self, given: &Self) -> Vec<Difference> {
         let mut differences = Vec::new();
         let mut compare = |field, stored: String, given: String| {
@@ -204,6 +220,7 @@ impl Manifest {
         compare("relevance score", self.options.relevance.to_string(), given.options.relevance.to_string());
         compare("activation score", self.options.activation.to_string(), given.options.activation.to_string());
         compare("targets", self.options.targets.to_string(), given.options.targets.to_string());
+        compare("concept vectors", vectors(self.options.vectors), vectors(given.options.vectors));
         compare("layers", layers(&self.layers), layers(&given.layers));
         differences
     }
@@ -213,15 +230,31 @@ fn one_line(text: &str) -> String {
     text.trim().replace('\n', "; ")
 }
 
+fn vectors(format: Option<VectorFormat>) -> String {
+    match format {
+        None => "none",
+        Some(VectorFormat::F16) => "f16",
+        Some(VectorFormat::F32) => "f32",
+    }
+    .to_owned()
+}
+
+/// Ranges of samples as people read them, the last ones included: "0 to 9, 20 to 29".
+pub(super) fn ranges(covered: &[[u64; 2]]) -> String {
+    let ranges = covered.iter().map(|[first, end]| format!("{first} to {}", end.saturating_sub(1)));
+    let text = ranges.collect::<Vec<_>>().join(", ");
+    if text.is_empty() { "none".to_owned() } else { text }
+}
+
 fn layers(layers: &[LayerManifest]) -> String {
     let layers = layers.iter().map(|layer| format!("{} ({} concepts)", layer.name, layer.concepts));
     layers.collect::<Vec<_>>().join(", ")
 }
 
 impl OptionsManifest {
-    pub(crate) fn new(options: &ScanOptions, targets: Targets) -> Self {
+    pub(crate) fn new(options: &ScanOptions, targets: Targets, vectors: Option<VectorFormat>) -> Self {
         let &ScanOptions { top_k, relevance, activation } = options;
-        Self { top_k, relevance: relevance.into(), activation: activation.into(), targets }
+        Self { top_k, relevance: relevance.into(), activation: activation.into(), targets, vectors }
     }
 }
 

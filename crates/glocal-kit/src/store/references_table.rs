@@ -3,13 +3,20 @@
 //! A row is an entry. Rows are ordered by layer (as in the manifest), concept, measure (relevance before activation),
 //! class (none first, then ascending) and rank, and a row group never spans two layers.
 
-use glocal::search::{Entry, LayerReferences, Measure, SampleId, TopK};
+mod read;
+
+use std::borrow::Cow;
+use std::error::Error;
+
+use glocal::search::{Entry, LayerReferences, Measure, TopK};
 use parquet::data_type::ByteArray;
 use parquet::errors::Result;
 
-use super::StoreError;
-use super::columns::{Column, Format, GROUP_ROWS, TableReader, TableWriter, Values};
+pub(super) use read::Rankings;
+
+use super::columns::{Column, Format, GROUP_ROWS, Packing, TableWriter, Values, cause};
 use super::file::Output;
+use super::{LayerManifest, StoreError};
 
 /// The table's name and columns. `class` is null in the rankings over all targets.
 pub(super) const FORMAT: Format = Format {
@@ -26,14 +33,22 @@ pub(super) const FORMAT: Format = Format {
         required float other;
         required int32 peak (INTEGER(32, false));
     }",
-    plain: &["score", "other"],
+    packing: &[
+        ("sample", Packing::Delta),
+        ("peak", Packing::Delta),
+        ("score", Packing::Split),
+        ("other", Packing::Split),
+    ],
 };
 
-const LAYER: usize = 0;
-const CONCEPT: usize = 1;
+/// What a ranking is of: layer (as an index), concept, measure and class. Rankings are ordered by it.
+pub(super) type Key = (usize, usize, Measure, Option<u32>);
 
-/// What an entry is ranked under: concept, measure and class.
-type Key = (usize, Measure, Option<u32>);
+/// A ranking, and what it is of.
+pub(super) struct Ranked<'a> {
+    pub(super) key: Key,
+    pub(super) ranking: Cow<'a, TopK>,
+}
 
 /// Rows that are not written yet.
 #[derive(Default)]
@@ -50,32 +65,55 @@ struct Group {
     peak: Vec<i32>,
 }
 
-/// Writes the table of `layers`; returns the number of rows.
-pub(super) fn write(layers: &[LayerReferences], output: &mut Output) -> Result<u64> {
-    let mut writer = TableWriter::new(output, &FORMAT)?;
-    for layer in layers {
-        let name = ByteArray::from(layer.layer.as_str());
-        let mut group = Group::default();
-        for (id, concept) in layer.concepts.iter().enumerate() {
-            for (measure, all, by_class) in [
-                (Measure::Relevance, &concept.relevance, &concept.relevance_by_class),
-                (Measure::Activation, &concept.activation, &concept.activation_by_class),
-            ] {
-                let measure = ByteArray::from(measure_name(measure));
-                let classes = by_class.iter().map(|(class, ranking)| (Some(*class), ranking));
-                for (class, ranking) in std::iter::once((None, all)).chain(classes) {
-                    for (rank, entry) in ranking.entries().iter().enumerate() {
-                        group.push(id, &measure, class, rank, entry);
-                        if group.concept.len() == GROUP_ROWS {
-                            std::mem::take(&mut group).write(&name, &mut writer)?;
-                        }
-                    }
-                }
+/// All rankings of `layers` that have entries, in their order.
+pub(super) fn rankings(layers: &[LayerReferences]) -> impl Iterator<Item = Ranked<'_>> {
+    let concepts = layers
+        .iter()
+        .enumerate()
+        .flat_map(|(index, layer)| layer.concepts.iter().enumerate().map(move |(id, concept)| (index, id, concept)));
+    let rankings = concepts.flat_map(|(layer, id, concept)| {
+        let measures = [
+            (Measure::Relevance, &concept.relevance, &concept.relevance_by_class),
+            (Measure::Activation, &concept.activation, &concept.activation_by_class),
+        ];
+        measures.into_iter().flat_map(move |(measure, all, by_class)| {
+            let classes = by_class.iter().map(|(class, ranking)| (Some(*class), ranking));
+            let rankings = std::iter::once((None, all)).chain(classes);
+            rankings.map(move |(class, ranking)| ((layer, id, measure, class), ranking))
+        })
+    });
+    let ranked = rankings.map(|(key, ranking)| Ranked { key, ranking: Cow::Borrowed(ranking) });
+    ranked.filter(|ranked| !ranked.ranking.entries().is_empty())
+}
+
+/// Writes the table of `rankings`, which come in their order; returns the number of rows.
+pub(super) fn write<'a>(
+    layers: &[LayerManifest],
+    rankings: impl Iterator<Item = std::result::Result<Ranked<'a>, StoreError>>,
+    output: &mut Output,
+) -> std::result::Result<u64, Box<dyn Error + Send + Sync>> {
+    let mut writer = TableWriter::new(output, &FORMAT).map_err(cause)?;
+    let names: Vec<ByteArray> = layers.iter().map(|layer| ByteArray::from(layer.name.as_str())).collect();
+    let measures = [Measure::Relevance, Measure::Activation].map(|measure| ByteArray::from(measure_name(measure)));
+    let (mut group, mut of) = (Group::default(), 0);
+    for ranked in rankings {
+        let Ranked { key: (layer, concept, measure, class), ranking } = ranked?;
+        if layer != of {
+            std::mem::take(&mut group).write(&names[of], &mut writer).map_err(cause)?;
+            of = layer;
+        }
+        let measure = &measures[usize::from(measure == Measure::Activation)];
+        for (rank, entry) in ranking.entries().iter().enumerate() {
+            group.push(concept, measure, class, rank, entry);
+            if group.concept.len() == GROUP_ROWS {
+                std::mem::take(&mut group).write(&names[of], &mut writer).map_err(cause)?;
             }
         }
-        group.write(&name, &mut writer)?;
     }
-    writer.finish()
+    if let Some(name) = names.get(of) {
+        group.write(name, &mut writer).map_err(cause)?;
+    }
+    writer.finish().map_err(cause)
 }
 
 impl Group {
@@ -116,111 +154,5 @@ fn measure_name(measure: Measure) -> &'static str {
     match measure {
         Measure::Relevance => "relevance",
         Measure::Activation => "activation",
-    }
-}
-
-/// Reads the rankings of all concepts of a layer, or of one; `visit` gets the concept of each.
-pub(super) fn read(
-    table: &TableReader,
-    layer: &str,
-    only: Option<usize>,
-    top_k: usize,
-    mut visit: impl FnMut(usize, Measure, Option<u32>, TopK) -> std::result::Result<(), StoreError>,
-) -> std::result::Result<(), StoreError> {
-    let malformed = |expected| StoreError::malformed(table.path(), expected);
-    let mut last: Option<Key> = None;
-    let mut ranking = TopK::new(top_k);
-    for group in 0..table.groups() {
-        let concept = only.map(|id| id as u32 as i32);
-        if !table.may_hold_text(group, LAYER, layer) || concept.is_some_and(|id| !table.may_hold(group, CONCEPT, id)) {
-            continue;
-        }
-        let (rows, columns) = table.group(group)?;
-        let rows = Rows::new(rows, columns).ok_or_else(|| malformed("the columns of a table of references"))?;
-        for row in 0..rows.len {
-            let (name, key, rank, entry) = rows.get(row).ok_or_else(|| malformed("rows of references"))?;
-            if name != layer.as_bytes() || only.is_some_and(|id| id != key.0) {
-                continue;
-            }
-            if last != Some(key) {
-                if last.is_some_and(|last| last > key) {
-                    return Err(malformed("rows in their order"));
-                }
-                if let Some((id, measure, class)) = last.replace(key) {
-                    visit(id, measure, class, std::mem::replace(&mut ranking, TopK::new(top_k)))?;
-                }
-            }
-            let follows = ranking.entries().last().is_none_or(|before| before.order(&entry).is_lt());
-            if rank != ranking.entries().len() || rank >= top_k || !follows || !ranking.insert(entry) {
-                return Err(malformed("rankings in their order"));
-            }
-        }
-    }
-    match last {
-        Some((id, measure, class)) => visit(id, measure, class, ranking),
-        None => Ok(()),
-    }
-}
-
-/// The columns of a row group by name.
-struct Rows {
-    len: usize,
-    layer: Vec<ByteArray>,
-    concept: Vec<i32>,
-    measure: Vec<ByteArray>,
-    class: Vec<Option<u32>>,
-    rank: Vec<i32>,
-    sample: Vec<i64>,
-    target: Vec<i32>,
-    score: Vec<f32>,
-    other: Vec<f32>,
-    peak: Vec<i32>,
-}
-
-impl Rows {
-    fn new(len: usize, columns: Vec<Column>) -> Option<Self> {
-        let [layer, concept, measure, class, rank, sample, target, score, other, peak]: [Column; 10] =
-            columns.try_into().ok()?;
-        let (Values::Text(layer), Values::Int32(concept), Values::Text(measure), Values::Int32(classes)) =
-            (layer.values, concept.values, measure.values, class.values)
-        else {
-            return None;
-        };
-        let (Values::Int32(rank), Values::Int64(sample), Values::Int32(target)) =
-            (rank.values, sample.values, target.values)
-        else {
-            return None;
-        };
-        let (Values::Float(score), Values::Float(other), Values::Int32(peak)) =
-            (score.values, other.values, peak.values)
-        else {
-            return None;
-        };
-        let mut classes = classes.into_iter();
-        let present = class.present?;
-        let class = present.iter().map(|present| match present {
-            0 => Some(None),
-            _ => classes.next().map(|class| Some(class as u32)),
-        });
-        let class = class.collect::<Option<_>>()?;
-        Some(Self { len, layer, concept, measure, class, rank, sample, target, score, other, peak })
-    }
-
-    /// The layer, what the entry is ranked under, its rank, and the entry of a row.
-    fn get(&self, row: usize) -> Option<(&[u8], Key, usize, Entry)> {
-        let measure = match self.measure.get(row)?.data() {
-            b"relevance" => Measure::Relevance,
-            b"activation" => Measure::Activation,
-            _ => return None,
-        };
-        let entry = Entry {
-            sample: SampleId(u64::try_from(*self.sample.get(row)?).ok()?),
-            target: *self.target.get(row)? as u32,
-            score: *self.score.get(row)?,
-            other: *self.other.get(row)?,
-            peak: *self.peak.get(row)? as u32,
-        };
-        let key = (*self.concept.get(row)? as u32 as usize, measure, *self.class.get(row)?);
-        Some((self.layer.get(row)?.data(), key, *self.rank.get(row)? as u32 as usize, entry))
     }
 }

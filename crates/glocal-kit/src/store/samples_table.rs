@@ -4,7 +4,7 @@ use parquet::data_type::ByteArray;
 use parquet::errors::Result;
 
 use super::StoreError;
-use super::columns::{Column, Format, GROUP_ROWS, TableReader, TableWriter, Values};
+use super::columns::{Column, Format, GROUP_ROWS, Packing, TableReader, TableWriter, Values};
 use super::file::Output;
 use crate::data::DataSet;
 
@@ -20,7 +20,7 @@ pub(super) const FORMAT: Format = Format {
             }
         }
     }",
-    plain: &["key"],
+    packing: &[("key", Packing::Plain)],
 };
 
 /// A sample of a store.

@@ -4,7 +4,7 @@ use parquet::data_type::ByteArray;
 use parquet::errors::Result;
 
 use super::StoreError;
-use super::columns::{Format, GROUP_ROWS, TableReader, TableWriter, Values};
+use super::columns::{Format, GROUP_ROWS, Packing, TableReader, TableWriter, Values};
 use super::file::Output;
 
 /// The table's name and columns.
@@ -15,7 +15,7 @@ pub(super) const FORMAT: Format = Format {
         required binary key (STRING);
         required binary reason (STRING);
     }",
-    plain: &["key", "reason"],
+    packing: &[("key", Packing::Plain), ("reason", Packing::Plain)],
 };
 
 /// A sample that could not be used.
@@ -30,7 +30,7 @@ pub struct SkippedSample {
 }
 
 /// Writes the table; returns the number of rows.
-pub(super) fn write(skipped: &[SkippedSample], output: &mut Output) -> Result<u64> {
+pub(super) fn write(skipped: &[&SkippedSample], output: &mut Output) -> Result<u64> {
     let mut writer = TableWriter::new(output, &FORMAT)?;
     for group in skipped.chunks(GROUP_ROWS) {
         let text = |of: fn(&SkippedSample) -> &String| {

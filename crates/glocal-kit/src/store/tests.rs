@@ -3,7 +3,7 @@ use std::fs;
 use std::path::Path;
 
 use glocal::concept::Scoring;
-use glocal::search::{Entry, SampleId, ScanOptions};
+use glocal::search::{Entry, SampleId, ScanOptions, Statistics};
 use tempfile::TempDir;
 
 use super::*;
@@ -57,11 +57,12 @@ fn manifest(layers: &[(&str, usize)]) -> Manifest {
             samples: 3,
             classes: None,
         },
-        options: OptionsManifest::new(&options, Targets::Label),
+        options: OptionsManifest::new(&options, Targets::Label, None),
         layers: layers
             .iter()
             .map(|(name, concepts)| LayerManifest { name: (*name).to_owned(), concepts: *concepts })
             .collect(),
+        covered: vec![[0, 3]],
         scored: 0,
         tables: BTreeMap::new(),
     }
@@ -78,7 +79,10 @@ fn found(layers: &[(&str, usize)], seed: u64) -> References {
         let mut ranking = TopK::new(TOP_K);
         for sample in 0..entries {
             ranking.insert(Entry {
-                sample: SampleId([sample, i64::MAX as u64 - sample][numbers.below(2) as usize]),
+                // Those of different seeds have no sample in common.
+                sample: SampleId(
+                    [sample + 100 * seed, i64::MAX as u64 - sample - 100 * seed][numbers.below(2) as usize],
+                ),
                 target: [0, 7, u32::MAX][numbers.below(3) as usize],
                 score: [0.0, 1.5, -2.0, f32::INFINITY, f32::MIN_POSITIVE / 2.0][numbers.below(5) as usize],
                 other: [0.0, -0.0, f32::NAN, -1.0][numbers.below(4) as usize],
@@ -97,10 +101,26 @@ fn found(layers: &[(&str, usize)], seed: u64) -> References {
                 activation_by_class: [(2, ranking(9))].into(),
                 active: id as u64,
                 not_a_number: 3,
+                statistics: statistics(id as f32, seed as f32),
             })
             .collect(),
     });
     References::from_parts(TOP_K, layers.collect(), 3)
+}
+
+/// Of two samples.
+fn statistics(one: f32, other: f32) -> Statistics {
+    let mut statistics = Statistics::default();
+    for (activation, relevance) in [(one, other), (0.3, -1e-30)] {
+        statistics.add_sample(activation);
+        statistics.add_pair(activation, relevance);
+    }
+    statistics
+}
+
+/// What was found and is not written yet.
+fn held(references: References) -> Found {
+    Found { references, vectors: None, skipped: Vec::new() }
 }
 
 /// As text, because NaN does not equal itself.
@@ -120,15 +140,13 @@ fn store(layers: &[(&str, usize)]) -> (TempDir, References) {
     let data_folder = TempDir::new().unwrap();
     let references = found(layers, 1);
     let writer = begin(folder.path(), layers).0;
-    writer.finish(&references, data(data_folder.path()).as_ref()).unwrap();
+    writer.finish(&held(references.clone()), data(data_folder.path()).as_ref()).unwrap();
     (folder, references)
 }
 
-fn begin(folder: &Path, layers: &[(&str, usize)]) -> (StoreWriter, References, u64) {
-    let empty = found(layers, 0);
-    let Begun { writer, references, done } =
-        StoreWriter::prepare(folder, manifest(layers), &sources(), empty).unwrap().unwrap();
-    (writer, references, done)
+fn begin(folder: &Path, layers: &[(&str, usize)]) -> (StoreWriter, u64) {
+    let Begun { writer, next } = StoreWriter::prepare(folder, manifest(layers), 0..3, &sources()).unwrap().unwrap();
+    (writer, next)
 }
 
 #[test]
@@ -152,8 +170,15 @@ fn equal_stores_have_equal_bytes() {
     let ((first, _), (second, _)) = (store(&LAYERS), store(&LAYERS));
     let mut files: Vec<_> = fs::read_dir(first.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     files.sort();
-    let expected =
-        ["concepts.parquet", "glocal.lock", "manifest.json", "references.parquet", "samples.parquet", "sources.json"];
+    let expected = [
+        "concepts.parquet",
+        "glocal.lock",
+        "manifest.json",
+        "references.parquet",
+        "samples.parquet",
+        "sources.json",
+        "sums.parquet",
+    ];
     assert_eq!(files, expected);
     for file in files {
         assert_eq!(
@@ -195,7 +220,10 @@ fn views_of_a_concept() {
         [(1, ranking(&[2.0, 2.0])), (3, ranking(&[4.0, 0.0, -9.0])), (9, ranking(&[7.0]))].into();
     let references =
         References::from_parts(TOP_K, vec![LayerReferences { layer: "l".to_owned(), concepts: vec![concept] }], 3);
-    begin(folder.path(), &[("l", 1)]).0.finish(&references, data(TempDir::new().unwrap().path()).as_ref()).unwrap();
+    begin(folder.path(), &[("l", 1)])
+        .0
+        .finish(&held(references), data(TempDir::new().unwrap().path()).as_ref())
+        .unwrap();
     let store = Store::open(folder.path()).unwrap();
 
     let samples = |class, ranks| -> Vec<u64> {
@@ -231,7 +259,7 @@ fn read(folder: &Path) -> Result<(), StoreError> {
 fn damaged_tables_are_refused() {
     let (folder, _) = store(&LAYERS);
     let mut numbers = Numbers(3);
-    for file in ["references.parquet", "concepts.parquet", "samples.parquet"] {
+    for file in ["references.parquet", "concepts.parquet", "samples.parquet", "sums.parquet"] {
         let path = folder.path().join(file);
         let whole = fs::read(&path).unwrap();
         for _ in 0..40 {
@@ -273,8 +301,8 @@ fn tables_that_do_not_fit_the_manifest_are_refused() {
     assert!(damaged(change(&|manifest| manifest.tables.get_mut("samples.parquet").unwrap().rows += 1)));
     let error = change(&|manifest| manifest.complete = false);
     assert_eq!(error.kind(), &StoreErrorKind::Incomplete { done: 0, total: 3 });
-    let error = change(&|manifest| manifest.format = 2);
-    assert_eq!(error.kind(), &StoreErrorKind::Version { given: 2, expected: 1 });
+    let error = change(&|manifest| manifest.format = 1);
+    assert_eq!(error.kind(), &StoreErrorKind::Version { given: 1, expected: 2 });
 
     // A table of another kind, with the size and hash that the manifest says.
     let error = change(&|manifest| {
@@ -316,8 +344,7 @@ fn folders_that_are_no_stores() {
     assert_eq!(read(folder.path()).unwrap_err().kind(), &StoreErrorKind::NoStore);
     assert_eq!(read(&folder.path().join("none")).unwrap_err().kind(), &StoreErrorKind::Read);
     fs::write(folder.path().join("notes.txt"), "mine").unwrap();
-    let prepare =
-        |path: &Path| StoreWriter::prepare(path, manifest(&LAYERS), &sources(), found(&LAYERS, 0)).err().unwrap();
+    let prepare = |path: &Path| StoreWriter::prepare(path, manifest(&LAYERS), 0..3, &sources()).err().unwrap();
     assert_eq!(prepare(folder.path()).kind(), &StoreErrorKind::Occupied);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     let error = prepare(&folder.path().join("notes.txt").join("store"));
@@ -327,55 +354,120 @@ fn folders_that_are_no_stores() {
 }
 
 #[test]
-fn checkpoints_are_gone_on_with() {
+fn parts_are_gone_on_with() {
     let folder = TempDir::new().unwrap();
-    let (mut writer, ..) = begin(folder.path(), &LAYERS);
-    for done in [1, 2] {
-        writer.checkpoint(&found(&LAYERS, done), done).unwrap();
+    let (mut writer, next) = begin(folder.path(), &LAYERS);
+    assert_eq!(next, 0);
+    let mut whole = found(&LAYERS, 1);
+    for end in [1, 2] {
+        let mut held = held(found(&LAYERS, end));
+        writer.save(&mut held, end).unwrap();
+        assert!(held.references.samples() == 0 && held.held() == 0);
     }
+    whole.merge(&found(&LAYERS, 2));
+    whole.merge(&found(&LAYERS, 3));
     assert_eq!(read(folder.path()).unwrap_err().kind(), &StoreErrorKind::Incomplete { done: 2, total: 3 });
     // Whoever is killed leaves such names.
-    fs::create_dir(folder.path().join("checkpoint-3.partial")).unwrap();
+    fs::create_dir(folder.path().join("part-2-3.partial")).unwrap();
     fs::write(folder.path().join("references.parquet.partial"), "PAR1").unwrap();
-    let locked = StoreWriter::prepare(folder.path(), manifest(&LAYERS), &sources(), found(&LAYERS, 0)).err().unwrap();
+    let locked = StoreWriter::prepare(folder.path(), manifest(&LAYERS), 0..3, &sources()).err().unwrap();
     assert_eq!(locked.kind(), &StoreErrorKind::Locked);
     drop(writer);
-    let (mut writer, references, done) = begin(folder.path(), &LAYERS);
-    assert_eq!((done, text(&references)), (2, text(&found(&LAYERS, 2))));
+    let (mut writer, next) = begin(folder.path(), &LAYERS);
+    assert_eq!(next, 2);
     let names = || folder::names(folder.path()).unwrap();
     assert!(!names().iter().any(|name| name.ends_with(".partial")), "{:?}", names());
-    assert!(!names().contains(&"checkpoint-1".to_owned()), "{:?}", names());
 
-    // A checkpoint that cannot be written leaves the one before.
-    fs::write(folder.path().join("checkpoint-3"), "in the way").unwrap();
-    assert_eq!(writer.checkpoint(&references, 3).unwrap_err().kind(), &StoreErrorKind::Write);
-    fs::remove_file(folder.path().join("checkpoint-3")).unwrap();
-    assert_eq!(names().iter().filter(|name| name.starts_with("checkpoint")).count(), 1, "{:?}", names());
+    // A part that cannot be written leaves those before, and what was found.
+    fs::write(folder.path().join("part-2-3"), "in the way").unwrap();
+    let mut last = held(found(&LAYERS, 3));
+    assert_eq!(writer.save(&mut last, 3).unwrap_err().kind(), &StoreErrorKind::Write);
+    assert_eq!(text(&last.references), text(&found(&LAYERS, 3)));
+    fs::remove_file(folder.path().join("part-2-3")).unwrap();
+    assert_eq!(names().iter().filter(|name| name.starts_with("part")).count(), 2, "{:?}", names());
 
     // The same for the tables.
     let obstacle = folder.path().join("references.parquet");
     fs::create_dir_all(obstacle.join("in the way")).unwrap();
-    let error = writer.finish(&references, data(TempDir::new().unwrap().path()).as_ref()).unwrap_err();
+    let error = writer.finish(&last, data(TempDir::new().unwrap().path()).as_ref()).unwrap_err();
     assert_eq!((error.kind(), error.path()), (&StoreErrorKind::Write, obstacle.as_path()));
     assert!(!names().iter().any(|name| name.ends_with(".partial")), "{:?}", names());
     fs::remove_dir_all(obstacle).unwrap();
-    let (writer, references, done) = begin(folder.path(), &LAYERS);
-    assert_eq!(done, 2);
-    writer.finish(&references, data(TempDir::new().unwrap().path()).as_ref()).unwrap();
-    read(folder.path()).unwrap();
-    assert!(!names().iter().any(|name| name.starts_with("checkpoint")), "{:?}", names());
+    let (writer, next) = begin(folder.path(), &LAYERS);
+    assert_eq!(next, 2);
+    writer.finish(&last, data(TempDir::new().unwrap().path()).as_ref()).unwrap();
+    assert_eq!(text(&Store::open(folder.path()).unwrap().read_all().unwrap()), text(&whole));
+    assert!(!names().iter().any(|name| name.starts_with("part")), "{:?}", names());
+    assert!(StoreWriter::prepare(folder.path(), manifest(&LAYERS), 0..3, &sources()).unwrap().is_none());
+}
 
-    // A checkpoint that is damaged is not believed.
+#[test]
+fn damaged_and_missing_parts_are_refused() {
+    let prepare = |folder: &Path| StoreWriter::prepare(folder, manifest(&LAYERS), 0..3, &sources());
     let folder = TempDir::new().unwrap();
-    let (mut writer, ..) = begin(folder.path(), &LAYERS);
-    writer.checkpoint(&found(&LAYERS, 2), 2).unwrap();
+    let (mut writer, _) = begin(folder.path(), &LAYERS);
+    writer.save(&mut held(found(&LAYERS, 2)), 1).unwrap();
+    writer.save(&mut held(found(&LAYERS, 3)), 2).unwrap();
     drop(writer);
-    let path = folder.path().join("checkpoint-2/references.parquet");
+    let path = folder.path().join("part-0-1/references.parquet");
     let mut bytes = fs::read(&path).unwrap();
     bytes[100] ^= 1;
     fs::write(&path, bytes).unwrap();
-    let error = StoreWriter::prepare(folder.path(), manifest(&LAYERS), &sources(), found(&LAYERS, 0)).err().unwrap();
+    let Begun { writer, .. } = prepare(folder.path()).unwrap().unwrap();
+    let error = writer.finish(&held(found(&LAYERS, 4)), data(TempDir::new().unwrap().path()).as_ref()).unwrap_err();
     assert_eq!((error.kind(), error.path()), (&StoreErrorKind::Content, path.as_path()));
+    // Without the first part the second follows nothing.
+    fs::remove_dir_all(folder.path().join("part-0-1")).unwrap();
+    let error = prepare(folder.path()).err().unwrap();
+    assert!(matches!(error.kind(), StoreErrorKind::Malformed { .. }), "{error}");
+}
+
+/// A store of many samples, each of which a part is made of; what it becomes is the same whenever it is left.
+#[test]
+fn many_parts_become_few_and_one() {
+    const SAMPLES: u64 = 70;
+    let layers = [("conv", 6)];
+    let manifest = || {
+        let mut manifest = manifest(&layers);
+        (manifest.data.samples, manifest.covered) = (SAMPLES, vec![[0, SAMPLES]]);
+        manifest
+    };
+    let prepare = |folder: &Path| StoreWriter::prepare(folder, manifest(), 0..SAMPLES, &sources()).unwrap().unwrap();
+    let data_folder = TempDir::new().unwrap();
+    let data = data(data_folder.path());
+    let folder = TempDir::new().unwrap();
+    let mut writer = prepare(folder.path()).writer;
+    let mut expected = References::from_parts(TOP_K, Vec::new(), 0);
+    let parts = || folder::names(folder.path()).unwrap().iter().filter(|name| name.starts_with("part-")).count();
+    for sample in 0..SAMPLES {
+        let here = found(&layers, sample + 1);
+        if sample == 0 {
+            expected = here.clone()
+        } else {
+            expected.merge(&here)
+        }
+        writer.save(&mut held(here), sample + 1).unwrap();
+        assert!(parts() <= 14, "{}", parts());
+        if sample % 13 == 5 {
+            // Killed after parts were made one and before all of them were removed.
+            drop(writer);
+            let leftover = folder.path().join(format!("part-{sample}-{}", sample + 1));
+            let kept = folder.path().join("kept");
+            if leftover.exists() {
+                fs::rename(&leftover, &kept).unwrap()
+            }
+            if kept.exists() {
+                fs::rename(&kept, &leftover).unwrap()
+            }
+            let begun = prepare(folder.path());
+            assert_eq!(begun.next, sample + 1);
+            writer = begun.writer;
+        }
+    }
+    let mut empty = expected.clone();
+    empty.take();
+    writer.finish(&held(empty), data.as_ref()).unwrap();
+    assert_eq!(text(&Store::open(folder.path()).unwrap().read_all().unwrap()), text(&expected));
 }
 
 #[test]
@@ -393,7 +485,7 @@ fn every_difference_is_spelled_out() {
     let fields: Vec<&str> = differences.iter().map(|difference| difference.field).collect();
     assert_eq!(fields, ["model (BLAKE3)", "composite", "targets", "layers"]);
     assert!(error.to_string().contains("targets: made with label, now given 3"), "{error}");
-    let prepared = StoreWriter::prepare(folder.path(), other, &sources(), found(&LAYERS, 0)).err().unwrap();
+    let prepared = StoreWriter::prepare(folder.path(), other, 0..3, &sources()).err().unwrap();
     assert_eq!(prepared.kind(), error.kind());
     Store::open(folder.path()).unwrap().check(&manifest(&LAYERS)).unwrap();
 }
@@ -405,8 +497,8 @@ fn tables_that_were_changed_together_with_their_hashes_never_panic() {
     let manifest: Manifest = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     let mut numbers = Numbers(77);
     let mut refused = 0;
-    for round in 0..600 {
-        let file = ["references.parquet", "concepts.parquet", "samples.parquet"][round % 3];
+    for round in 0..800 {
+        let file = ["references.parquet", "concepts.parquet", "samples.parquet", "sums.parquet"][round % 4];
         let table = folder.path().join(file);
         let whole = fs::read(&table).unwrap();
         // Every second time in the last third, where the offsets and sizes are.
@@ -420,5 +512,5 @@ fn tables_that_were_changed_together_with_their_hashes_never_panic() {
         refused += u32::from(read(folder.path()).is_err());
         fs::write(&table, whole).unwrap();
     }
-    assert!(refused > 300, "{refused}");
+    assert!(refused > 400, "{refused}");
 }
