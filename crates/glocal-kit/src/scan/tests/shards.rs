@@ -75,7 +75,11 @@ fn vectors_are_the_scores_of_every_sample() {
     let read = |name: &str| -> Vec<ConceptVector> {
         let mut vectors = Vec::new();
         let store = Store::open(setting.store(name)).unwrap();
-        let visited = store.vectors::<StoreError>("features.4", |vector| Ok(vectors.push(vector))).unwrap();
+        let visited = store.vectors::<StoreError>("features.4", |vector| {
+            vectors.push(vector);
+            Ok(())
+        });
+        let visited = visited.unwrap();
         assert_eq!(visited.is_some(), name != "none");
         vectors
     };
@@ -112,7 +116,11 @@ fn statistics_are_those_of_all_samples() {
     setting.run("store").unwrap();
     let store = Store::open(setting.store("store")).unwrap();
     let mut relevance = Vec::new();
-    store.vectors::<StoreError>("features.4", |vector| Ok(relevance.push(vector.relevance[1]))).unwrap();
+    let read = store.vectors::<StoreError>("features.4", |vector| {
+        relevance.push(vector.relevance[1]);
+        Ok(())
+    });
+    assert_eq!(read.unwrap(), Some(()));
     let statistics = &store.layers()[1].concepts[1].statistics;
     let mean = relevance.iter().map(|value| f64::from(*value)).sum::<f64>() / SAMPLES as f64;
     let variance = relevance.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>() / SAMPLES as f64;
