@@ -7,6 +7,7 @@ mod concepts;
 mod demo;
 mod graph;
 mod inspect;
+mod merge;
 pub mod references;
 mod report;
 
@@ -24,6 +25,7 @@ pub enum Command {
     Concepts(concepts::Concepts),
     Graph(graph::Graph),
     Analyze(analyze::Analyze),
+    Merge(merge::Merge),
     References(references::References),
     Classes(classes::Classes),
     Report(report::Report),
@@ -39,6 +41,7 @@ impl Command {
             Self::Concepts(command) => command.run(session),
             Self::Graph(command) => command.run(session),
             Self::Analyze(command) => command.run(session),
+            Self::Merge(command) => command.run(session),
             Self::References(command) => command.run(session),
             Self::Classes(command) => command.run(session),
             Self::Report(command) => command.run(session),

@@ -10,6 +10,7 @@ mod commands;
 mod explained;
 mod failure;
 mod hint;
+mod memory;
 mod misuse;
 mod output;
 mod pictures;

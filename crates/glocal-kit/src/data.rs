@@ -14,6 +14,7 @@ mod fingerprint;
 mod folder;
 mod idx;
 mod image_file;
+mod labelled;
 mod labels;
 mod member_label;
 mod npy;
@@ -39,6 +40,7 @@ pub use fault::{ArchiveFault, TableFault};
 pub use fingerprint::Fingerprint;
 pub(crate) use image_file::flatten;
 pub use image_file::{IMAGE_EXTENSIONS, load_image};
+pub use labelled::with_labels;
 pub use parquet_fault::ParquetFault;
 
 /// A numbered collection of samples, each an image or an array, with its labels if there are any.
@@ -72,6 +74,11 @@ pub trait DataSet: Send + Sync {
 
     /// What identifies this data set: equal for equal data, see [`Fingerprint`].
     fn fingerprint(&self) -> Fingerprint;
+
+    /// What identifies the labels, where they are not of the data set itself but [from a table](with_labels).
+    fn labels_fingerprint(&self) -> Option<Fingerprint> {
+        None
+    }
 
     /// One line about the data set for people: how many samples of what, how many classes, what was skipped.
     fn describe(&self) -> String;

@@ -283,6 +283,7 @@ pub fn manifest(analysis: &Analysis<'_>) -> Result<Manifest, ScanError> {
         preprocess: toml::to_string(preprocess).map_err(|error| ScanError::caused(ScanErrorKind::Preprocess, error))?,
         data: DataManifest {
             fingerprint: data.fingerprint().to_string(),
+            labels: data.labels_fingerprint().map(|fingerprint| fingerprint.to_string()),
             description: data.describe(),
             samples: data.len() as u64,
             classes: source.class_names.clone().or_else(|| data.class_names().map(<[String]>::to_vec)),

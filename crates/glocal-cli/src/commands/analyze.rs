@@ -14,13 +14,14 @@ use glocal::op::OpKind;
 use glocal::search::{Scan, ScanOptions};
 use glocal_kit::data::{self, Content, DataSet};
 use glocal_kit::preprocess::Preprocess;
-use glocal_kit::scan::{self, Analysis, Report, RunOptions, Source, Targets};
+use glocal_kit::scan::{self, Analysis, Report, RunOptions, Shard, Source, Targets, VectorFormat};
 use glocal_kit::store::{SkippedSample, Store};
 use serde_json::{Value, json};
 
 use crate::args::{CanonizeArgument, CompositeArgument, ModelArguments, SampleArguments};
 use crate::failure::Failure;
 use crate::hint;
+use crate::memory::bytes;
 use crate::output::OutputFolder;
 use crate::progress::Progress;
 use crate::session::Session;
@@ -43,6 +44,7 @@ const LARGEST_BATCH: usize = 32;
   glocal analyze model.onnx series.npz -o store                                         arrays x [N, C, ...], labels y [N]
   glocal analyze model.onnx data/ --preprocess preprocess.toml -o store                 Parquet files (Hugging Face)
   glocal analyze model.onnx shards/ --preprocess preprocess.toml --keep-going -o store  tar shards (WebDataset)
+  glocal analyze model.onnx mnist/ --preprocess preprocess.toml --shard 2/7 -o second   the second of seven parts
 
 DATA is one of these; arrays are npy, npz or safetensors, also time series [N, C, T] and volumes [N, C, D, H, W]. A CSV file
 has a header with the columns file and label, or just these two columns; labels are indices or names of classes, a;b are
@@ -87,6 +89,21 @@ pub struct Analyze {
     /// How many seconds lie between two times that the work is saved
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     save_every: u64,
+    /// The labels of the samples, in place of the data's own: a CSV file with the columns sample (its name in the data set, or its
+    /// number where samples have no names) and label; a sample may have several, in several rows or as a;b
+    #[arg(long, value_name = "FILE.csv")]
+    labels: Option<PathBuf>,
+    /// Analyze one of N equal parts of the data set, from 1/N to N/N, for `glocal merge`
+    #[arg(long, value_name = "I/N", default_value_t)]
+    shard: Shard,
+    /// Keep the relevance of all concepts for every sample, as 16-bit or 32-bit floats: for `glocal prototypes`, and for other
+    /// programs
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    vectors: Option<VectorArgument>,
+    /// About how much memory the rankings may take, as 2GB or 512MiB, before they are written to disk; results do not depend on
+    /// it [default: 1GiB]
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    memory: Option<usize>,
     /// Pass over samples that cannot be read, and list them in STORE/skipped.parquet; else the first ends the run. They keep
     /// their numbers
     #[arg(long)]
@@ -112,6 +129,24 @@ enum NormArgument {
     Share,
     /// Nothing
     Raw,
+}
+
+/// [`VectorFormat`] as an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum VectorArgument {
+    /// 16-bit floats, with three digits
+    F16,
+    /// 32-bit floats, as they are computed
+    F32,
+}
+
+impl From<VectorArgument> for VectorFormat {
+    fn from(format: VectorArgument) -> Self {
+        match format {
+            VectorArgument::F16 => Self::F16,
+            VectorArgument::F32 => Self::F32,
+        }
+    }
 }
 
 /// [`Targets`] as an argument.
@@ -149,6 +184,10 @@ impl Analyze {
         let layers = chosen_layers(&loaded.model, &self.layers)?;
         let scan = Scan::new(unused::attributor(loaded.model.clone(), composite)?, &layers, self.scan_options())?;
         let data = data::open(&self.data)?;
+        let data = match &self.labels {
+            Some(table) => data::with_labels(data, table)?,
+            None => data,
+        };
         let preprocess = self.preprocess_for(data.as_ref(), given, loaded.model.input_shape())?;
         // A folder that cannot be written is found out before the data set is read.
         drop(OutputFolder::prepare(&self.store)?);
@@ -160,12 +199,16 @@ impl Analyze {
             data: self.data.clone(),
             class_names: classes.map(|names| names.as_slice().to_vec()),
         };
+        let defaults = RunOptions::default();
         let options = RunOptions {
             targets: self.targets.0,
+            shard: self.shard,
+            vectors: self.vectors.map(VectorFormat::from),
+            memory: self.memory.unwrap_or(defaults.memory),
             batch: self.batch.unwrap_or_else(|| batch_for(&loaded.model)),
             checkpoint_every: Duration::from_secs(self.save_every),
             keep_going: self.keep_going,
-            ..RunOptions::default()
+            ..defaults
         };
         let analysis =
             Analysis { scan: &scan, data: data.as_ref(), preprocess: &preprocess, source: &source, options: &options };

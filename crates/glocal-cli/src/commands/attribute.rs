@@ -2,7 +2,6 @@
 
 mod arrays;
 mod conservation;
-mod memory;
 mod plan;
 mod summary;
 
@@ -15,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::args::{CompositeArgument, ModelArguments, SampleArguments, TargetArguments};
 use crate::failure::Failure;
+use crate::memory::bytes;
 use crate::misuse::Misuse;
 use crate::output::{OutputFile, OutputFolder, has_extension};
 use crate::pictures::Pictures;
@@ -22,7 +22,6 @@ use crate::progress::Progress;
 use crate::session::Session;
 use arrays::Arrays;
 use conservation::Conservation;
-use memory::bytes;
 use plan::Plan;
 use summary::Summary;
 

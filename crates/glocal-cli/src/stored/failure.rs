@@ -30,6 +30,9 @@ fn store_hint(error: &StoreError) -> Option<String> {
         }
         StoreErrorKind::Occupied => "choose another folder with `-o`",
         StoreErrorKind::Incomplete { .. } => "start `glocal analyze` again in the same way; it goes on where it was",
+        StoreErrorKind::NothingToMerge => "name the stores to merge, as in `glocal merge FIRST SECOND -o STORE`",
+        StoreErrorKind::MergedIntoItself => "choose another folder with `-o`",
+        StoreErrorKind::Overlap { .. } => "give each shard once; `glocal merge` takes stores of different samples",
         StoreErrorKind::Layer { .. } => "manifest.json in the store lists its layers with their numbers of concepts",
         StoreErrorKind::Concept { .. } => "concepts are the layer's channels, numbered from 0",
         StoreErrorKind::Size { .. }

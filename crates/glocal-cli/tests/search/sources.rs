@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::samples::{CLASSES, path};
+use crate::samples::{CLASSES, noise, path};
 use crate::support::{glocal, model, picture};
 
 #[test]
@@ -63,4 +63,29 @@ fn lists_that_cannot_be_right_are_refused() {
     fs::write(here.join("a.parquet"), "PAR1").unwrap();
     glocal(&["analyze", &model(), &path(here, "a.parquet"), "-o", &store]).was_wrong(&["no Parquet file"]);
     assert!(!fs::exists(&store).unwrap());
+}
+
+#[test]
+fn labels_of_a_table_take_the_place_of_those_of_the_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let (data, store, table) = (noise(here, 10), path(here, "store"), path(here, "targets.csv"));
+    fs::write(&table, "sample,label\n3,4\n3,0\n7,2\n").unwrap();
+    let analyze = ["analyze", &model(), &data, "--labels", &table, "--targets", "all-labels", "-o", &store];
+    glocal(&analyze).succeeded();
+    let list = ["references", &store, "--layer", "features.0", "--concept", "0", "--by", "relevance", "--json"];
+    let document = glocal(&list).document();
+    let mut seen: Vec<(u64, u64)> = document["relevance"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| (entry["sample"].as_u64().unwrap(), entry["target"].as_u64().unwrap()))
+        .collect();
+    seen.sort_unstable();
+    assert_eq!(seen, [(3, 0), (3, 4), (7, 2)]);
+    // Another table makes another store.
+    fs::write(&table, "sample,label\n3,4\n").unwrap();
+    glocal(&analyze).was_wrong(&["table of labels: made with"]);
+    fs::write(&table, "sample,label\nx,4\n").unwrap();
+    glocal(&analyze).was_wrong(&["line 2", "\"x\"", "\"0\", for example"]);
 }

@@ -36,6 +36,15 @@ pub enum TableFault {
         /// The number of other rows of which the same is true.
         others: usize,
     },
+    /// A row names a sample that the data set does not have.
+    UnknownSample {
+        /// The line.
+        line: u64,
+        /// What it names.
+        sample: String,
+        /// A sample that the data set has.
+        example: String,
+    },
     /// Two rows name the same file.
     Duplicate {
         /// The file.
@@ -139,6 +148,12 @@ impl fmt::Display for TableFault {
                     others => write!(f, "; so do {others} other rows")?,
                 }
                 write!(f, "; mend the rows or leave them out (a header needs a column called file)")
+            }
+            Self::UnknownSample { line, sample, example } => {
+                write!(
+                    f,
+                    "line {line} names the sample {sample:?}, which the data set does not have; it has {example:?}, for example"
+                )
             }
             Self::Duplicate { file, first, line } => {
                 write!(

@@ -36,7 +36,13 @@ pub(super) struct Mixed {
 impl LabelTexts {
     /// The labels of the next sample, separated by `;`; none where `cell` is empty.
     pub(super) fn push_cell(&mut self, cell: &str) {
-        self.push(cell.split(SEPARATOR).map(str::trim).filter(|label| !label.is_empty()).map(str::to_owned));
+        self.push_cells([cell]);
+    }
+
+    /// The same of several cells.
+    pub(super) fn push_cells<'a>(&mut self, cells: impl IntoIterator<Item = &'a str>) {
+        let labels = cells.into_iter().flat_map(|cell| cell.split(SEPARATOR).map(str::trim));
+        self.push(labels.filter(|label| !label.is_empty()).map(str::to_owned));
     }
 
     /// The labels of the next sample.

@@ -9,9 +9,21 @@ use csv::{ReaderBuilder, StringRecord};
 use super::error::{DataError, DataErrorKind};
 use super::fault::TableFault;
 
-/// What the column of files may be called, in lower case.
-pub(super) const FILE_COLUMNS: &[&str] =
-    &["file", "file_name", "filename", "file_path", "filepath", "path", "image", "image_name", "image_path", "img"];
+/// What the column of files, or of samples, may be called, in lower case.
+pub(super) const FILE_COLUMNS: &[&str] = &[
+    "file",
+    "file_name",
+    "filename",
+    "file_path",
+    "filepath",
+    "path",
+    "image",
+    "image_name",
+    "image_path",
+    "img",
+    "sample",
+    "key",
+];
 
 /// What the column of labels may be called, in lower case, in the order of preference.
 pub(super) const LABEL_COLUMNS: &[&str] =

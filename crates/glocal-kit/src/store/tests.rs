@@ -9,6 +9,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::data::{self, DataSet};
 
+mod simulated;
+
 const TOP_K: usize = 5;
 
 /// Numbers that look random and are the same each time.
@@ -53,6 +55,7 @@ fn manifest(layers: &[(&str, usize)]) -> Manifest {
         preprocess: "scale = 1.0\n".to_owned(),
         data: DataManifest {
             fingerprint: "cd".to_owned(),
+            labels: None,
             description: "three arrays".to_owned(),
             samples: 3,
             classes: None,

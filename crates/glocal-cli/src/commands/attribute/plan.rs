@@ -16,10 +16,11 @@ use glocal_kit::loading::{ClassNames, InputFiles, LoadedModel};
 
 use super::conservation::Conservation;
 use super::summary::Summary;
-use super::{Attribute, PairingArgument, ScopeArgument, Sink, memory};
+use super::{Attribute, PairingArgument, ScopeArgument, Sink};
 use crate::args::DEFAULT_COMPOSITE;
 use crate::failure::Failure;
 use crate::hint;
+use crate::memory;
 use crate::output::file_name_part;
 use crate::predictions::Predictions;
 use crate::progress::Progress;
