@@ -34,6 +34,7 @@ use std::path::{Path, PathBuf};
 
 use glocal_compute::Tensor;
 
+pub(crate) use array_file::{Numbers, load_numbers};
 pub use array_file::{load_arrays, load_directions};
 pub use error::{ArrayFormat, DataError, DataErrorKind};
 pub use fault::{ArchiveFault, TableFault};

@@ -1,6 +1,7 @@
 //! Data sets, preprocessing, the reference store, pictures and reports for Glocal.
 
 pub mod condition;
+pub mod convert;
 pub mod data;
 pub mod explain;
 mod guarded;

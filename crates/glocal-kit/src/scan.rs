@@ -264,7 +264,12 @@ pub fn manifest(analysis: &Analysis<'_>) -> Result<Manifest, ScanError> {
     let Analysis { scan, data, preprocess, source, options } = analysis;
     let attributor = scan.attributor();
     let model = attributor.model();
-    let layers = scan.layers().map(|(name, concepts)| LayerManifest { name: name.to_owned(), concepts });
+    let layers = scan.layers().zip(scan.sites()).map(|((name, concepts), site)| LayerManifest {
+        name: name.to_owned(),
+        concepts,
+        shape: site.shape().to_vec(),
+        channel_axis: site.channel_axis(),
+    });
     preprocess.validate().map_err(|error| ScanError::caused(ScanErrorKind::Preprocess, error))?;
     Ok(Manifest {
         format: FORMAT_VERSION,
@@ -301,7 +306,7 @@ fn covered(samples: std::ops::Range<u64>) -> Vec<[u64; 2]> {
     if samples.is_empty() { Vec::new() } else { vec![[samples.start, samples.end]] }
 }
 
-fn sources(source: &Source) -> Sources {
+pub(crate) fn sources(source: &Source) -> Sources {
     let absolute = |path: &Path| {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         path.to_string_lossy().into_owned()

@@ -132,6 +132,24 @@ impl Store {
         Ok(References::from_parts(self.top_k(), layers, self.manifest.scored))
     }
 
+    /// What the store knows of all concepts of a layer.
+    ///
+    /// # Errors
+    /// When there is no such layer, or the table is damaged.
+    pub fn layer(&self, layer: &str) -> Result<LayerReferences, StoreError> {
+        let (index, found) = self.known_layer(layer)?;
+        let mut found = found.clone();
+        self.with_references(|table| {
+            let mut rankings = Rankings::new(table, &self.manifest.layers, self.top_k()).only(index, None);
+            rankings.try_for_each(|ranked| {
+                let Ranked { key: (_, id, measure, class), ranking } = ranked?;
+                put(&mut found.concepts[id], measure, class, ranking.into_owned());
+                Ok(())
+            })
+        })?;
+        Ok(found)
+    }
+
     /// What the store knows of one concept.
     ///
     /// # Errors
@@ -160,7 +178,7 @@ impl Store {
         layer: &str,
         mut visit: impl FnMut(ConceptVector) -> Result<(), E>,
     ) -> Result<Option<()>, E> {
-        let (index, _) = self.layer(layer)?;
+        let (index, _) = self.known_layer(layer)?;
         let Some(format) = self.manifest.options.vectors else { return Ok(None) };
         let table = open_table(&self.folder, &self.manifest, &format.format())?;
         for vector in Vectors::new(&table, &self.manifest.layers, Some(index)) {
@@ -227,7 +245,7 @@ impl Store {
         self.manifest.options.top_k
     }
 
-    fn layer(&self, layer: &str) -> Result<(usize, &LayerReferences), StoreError> {
+    fn known_layer(&self, layer: &str) -> Result<(usize, &LayerReferences), StoreError> {
         self.layers.iter().enumerate().find(|(_, known)| known.layer == layer).ok_or_else(|| {
             let mut nearest: Vec<String> = self.layers.iter().map(|known| known.layer.clone()).collect();
             nearest.sort_by_key(|known| strsim::levenshtein(known, layer));
@@ -238,7 +256,7 @@ impl Store {
 
     /// What is known of a concept but for its rankings, with the index of its layer.
     fn known(&self, layer: &str, concept: usize) -> Result<(usize, &ConceptReferences), StoreError> {
-        let (index, found) = self.layer(layer)?;
+        let (index, found) = self.known_layer(layer)?;
         let concept = found.concepts.get(concept).ok_or_else(|| {
             let (layer, count) = (layer.to_owned(), found.concepts.len());
             StoreError::new(&self.folder, StoreErrorKind::Concept { layer, given: concept, count })

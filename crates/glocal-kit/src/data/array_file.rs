@@ -81,6 +81,20 @@ pub fn load_directions(path: &Path) -> Result<Tensor, DataError> {
     Tensor::new(shape, vectors.values()?).map_err(|error| DataError::caused(path, DataErrorKind::Read, error))
 }
 
+/// A small array in double precision: whole numbers up to 2⁵³ are exact.
+pub(crate) struct Numbers {
+    /// The size of each axis.
+    pub(crate) shape: Vec<usize>,
+    /// The elements, in row-major order.
+    pub(crate) values: Vec<f64>,
+}
+
+/// Reads the array of a `.npy` file.
+pub(crate) fn load_numbers(path: &Path) -> Result<Numbers, DataError> {
+    let array = open_npy(path)?;
+    Ok(Numbers { shape: array.shape().to_vec(), values: array.numbers()? })
+}
+
 /// Opens those arrays of the file at `path` that `choose` names.
 fn stored(
     path: &Path,

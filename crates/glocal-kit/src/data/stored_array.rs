@@ -112,6 +112,20 @@ impl StoredArray {
         Ok(values)
     }
 
+    /// All values in double precision, with an error when they would take more than [`MEMORY_LIMIT`].
+    pub(super) fn numbers(&self) -> Result<Vec<f64>, DataError> {
+        let size = (self.rows() * self.row_len() * size_of::<f64>()) as u64;
+        if size > MEMORY_LIMIT {
+            return Err(DataError::new(&self.path, DataErrorKind::ArrayTooLarge { size, limit: MEMORY_LIMIT }));
+        }
+        let (element, order) = (self.layout.element, self.layout.byte_order);
+        let mut numbers = Vec::with_capacity(self.rows() * self.row_len());
+        self.for_chunks(|chunk| {
+            numbers.extend(chunk.chunks_exact(element.size()).map(|bytes| element.value(bytes, order)));
+        })?;
+        Ok(numbers)
+    }
+
     /// The values of an array `[N]` or `[N, 1]` of class indices.
     pub(super) fn labels(&self) -> Result<Vec<u32>, DataError> {
         if !matches!(self.shape(), [_] | [_, 1]) {

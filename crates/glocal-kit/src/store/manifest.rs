@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use glocal::concept::{Normalization, Score, Scoring};
+use glocal::concept::{Normalization, Score, Scoring, Site};
 use glocal::search::ScanOptions;
 use serde::{Deserialize, Serialize};
 
@@ -155,6 +155,17 @@ pub struct LayerManifest {
     pub name: String,
     /// The number of its concepts.
     pub concepts: usize,
+    /// The shape of its output for one sample, in which peaks are elements in row-major order.
+    pub shape: Vec<usize>,
+    /// The axis of its channels.
+    pub channel_axis: usize,
+}
+
+impl LayerManifest {
+    /// The layer, without an activation.
+    pub fn site(&self) -> Site<'_> {
+        Site::new(&self.shape).with_channel_axis(self.channel_axis)
+    }
 }
 
 /// Where the model and the data were found when the store was written last.
@@ -254,7 +265,7 @@ pub(super) fn ranges(covered: &[[u64; 2]]) -> String {
 }
 
 fn layers(layers: &[LayerManifest]) -> String {
-    let layers = layers.iter().map(|layer| format!("{} ({} concepts)", layer.name, layer.concepts));
+    let layers = layers.iter().map(|layer| format!("{} {:?} ({} concepts)", layer.name, layer.shape, layer.concepts));
     layers.collect::<Vec<_>>().join(", ")
 }
 

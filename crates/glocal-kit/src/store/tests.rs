@@ -63,7 +63,12 @@ fn manifest(layers: &[(&str, usize)]) -> Manifest {
         options: OptionsManifest::new(&options, Targets::Label, None),
         layers: layers
             .iter()
-            .map(|(name, concepts)| LayerManifest { name: (*name).to_owned(), concepts: *concepts })
+            .map(|(name, concepts)| LayerManifest {
+                name: (*name).to_owned(),
+                concepts: *concepts,
+                shape: vec![*concepts, 2, 2],
+                channel_axis: 0,
+            })
             .collect(),
         covered: vec![[0, 3]],
         scored: 0,

@@ -7,7 +7,7 @@ use glocal_compute::{Rows, Tensor};
 use rayon::prelude::*;
 
 use crate::attribution::{Attributor, Cancel, Descent};
-use crate::concept::{Channel, Concept, Scoring};
+use crate::concept::{Channel, Concept, Scoring, Site};
 use crate::error::{RequestError, RequestErrorKind};
 use crate::model::NodeId;
 use crate::search::SampleId;
@@ -95,6 +95,11 @@ impl Scan {
         self.layers
             .iter()
             .map(|(name, node)| (name.as_str(), self.concept.count(&self.attributor.model().graph().site(*node))))
+    }
+
+    /// The layers' sites, without activations: their shapes and channel axes.
+    pub fn sites(&self) -> impl ExactSizeIterator<Item = Site<'_>> {
+        self.layers.iter().map(|(_, node)| self.attributor.model().graph().site(*node))
     }
 
     /// Scores a batch of inputs `[N, ...]` of the given samples; `targets` holds those of each, or is empty for the
