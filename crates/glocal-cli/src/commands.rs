@@ -5,6 +5,7 @@ mod attribute;
 mod classes;
 mod concepts;
 mod demo;
+mod evaluate;
 mod graph;
 mod inspect;
 pub mod references;
@@ -24,6 +25,7 @@ pub enum Command {
     Concepts(concepts::Concepts),
     Graph(graph::Graph),
     Analyze(analyze::Analyze),
+    Evaluate(evaluate::Evaluate),
     References(references::References),
     Classes(classes::Classes),
     Report(report::Report),
@@ -39,6 +41,7 @@ impl Command {
             Self::Concepts(command) => command.run(session),
             Self::Graph(command) => command.run(session),
             Self::Analyze(command) => command.run(session),
+            Self::Evaluate(command) => command.run(session),
             Self::References(command) => command.run(session),
             Self::Classes(command) => command.run(session),
             Self::Report(command) => command.run(session),

@@ -2,6 +2,7 @@
 
 pub mod condition;
 pub mod data;
+pub mod evaluate;
 pub mod explain;
 mod guarded;
 pub mod loading;

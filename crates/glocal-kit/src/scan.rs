@@ -5,8 +5,8 @@
 //! the batches, the number of threads, or how often the scan was stopped, killed and started again.
 
 mod error;
-mod load;
-mod targets;
+pub(crate) mod load;
+pub(crate) mod targets;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -140,7 +140,7 @@ pub fn run(
     progress: &dyn Fn(Progress),
     cancel: &Cancel,
 ) -> Result<Report, ScanError> {
-    targets::check(analysis)?;
+    targets::check(analysis.scan.attributor().model().output_shape(), analysis.data, analysis.options.targets)?;
     let manifest = manifest(analysis)?;
     let total = manifest.data.samples;
     let pool = analysis.options.threads.map(|threads| ThreadPoolBuilder::new().num_threads(threads.get()).build());

@@ -149,7 +149,7 @@ impl Analyze {
         let layers = chosen_layers(&loaded.model, &self.layers)?;
         let scan = Scan::new(unused::attributor(loaded.model.clone(), composite)?, &layers, self.scan_options())?;
         let data = data::open(&self.data)?;
-        let preprocess = self.preprocess_for(data.as_ref(), given, loaded.model.input_shape())?;
+        let preprocess = preprocess_for(data.as_ref(), given, loaded.model.input_shape(), self.keep_going)?;
         // A folder that cannot be written is found out before the data set is read.
         drop(OutputFolder::prepare(&self.store)?);
         let source = Source {
@@ -173,35 +173,6 @@ impl Analyze {
         session.print(|| done.text(&data.describe()), || done.document())
     }
 
-    /// How the images of `data` become inputs of `shape`; arrays need nothing.
-    fn preprocess_for(
-        &self,
-        data: &dyn DataSet,
-        given: Option<Preprocess>,
-        shape: &[usize],
-    ) -> Result<Preprocess, Failure> {
-        // The first sample tells; where samples may be passed over, the first that can be read.
-        let mut images = false;
-        for sample in 0..data.len() {
-            match data.load(sample) {
-                Ok(content) => images = matches!(content, Content::Image(_)),
-                Err(_) if self.keep_going => continue,
-                Err(error) => return Err(Failure::call(error).hinted(Some(hint::UNUSABLE.to_owned()))),
-            }
-            break;
-        }
-        match given {
-            Some(preprocess) => {
-                if images {
-                    preprocess.check(shape)?;
-                }
-                Ok(preprocess)
-            }
-            None if images => Err(StoreMisuse::NoPreprocess { expected: shape.to_vec() }.into()),
-            None => Ok(Preprocess::default()),
-        }
-    }
-
     fn scan_options(&self) -> ScanOptions {
         let normalization = match self.norm {
             NormArgument::Share => Normalization::Share,
@@ -216,6 +187,35 @@ impl Analyze {
             relevance: Scoring { score: relevance, normalization },
             activation: Scoring { score: activation, normalization: Normalization::Raw },
         }
+    }
+}
+
+/// How the images of `data` become inputs of `shape`; arrays need nothing.
+pub fn preprocess_for(
+    data: &dyn DataSet,
+    given: Option<Preprocess>,
+    shape: &[usize],
+    keep_going: bool,
+) -> Result<Preprocess, Failure> {
+    // The first sample tells; where samples may be passed over, the first that can be read.
+    let mut images = false;
+    for sample in 0..data.len() {
+        match data.load(sample) {
+            Ok(content) => images = matches!(content, Content::Image(_)),
+            Err(_) if keep_going => continue,
+            Err(error) => return Err(Failure::call(error).hinted(Some(hint::UNUSABLE.to_owned()))),
+        }
+        break;
+    }
+    match given {
+        Some(preprocess) => {
+            if images {
+                preprocess.check(shape)?;
+            }
+            Ok(preprocess)
+        }
+        None if images => Err(StoreMisuse::NoPreprocess { expected: shape.to_vec() }.into()),
+        None => Ok(Preprocess::default()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod arrays;
 mod conservation;
-mod memory;
+pub(super) mod memory;
 mod plan;
 mod summary;
 

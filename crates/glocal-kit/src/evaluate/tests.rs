@@ -1,0 +1,1 @@
+//! Evaluations of small models, against running all of the model again.
