@@ -95,17 +95,19 @@ impl ChannelMeans {
         self.sums.iter().any(Option::is_some)
     }
 
-    /// Adds samples, one after the other, so that sums do not depend on batches.
+    /// Adds the samples whose output is finite (others are not evaluated), one after the other, so that sums do not depend on
+    /// batches.
     pub(super) fn add(&mut self, places: &[Place], trace: &Trace<'_>) {
-        for (place, sums) in places.iter().zip(&mut self.sums) {
-            let Some(sums) = sums else { continue };
-            for row in 0..trace.batch() {
+        let usable = |row: &usize| trace.prediction().row(*row).iter().all(|output| output.is_finite());
+        for row in (0..trace.batch()).filter(usable) {
+            self.samples += 1;
+            for (place, sums) in places.iter().zip(&mut self.sums) {
+                let Some(sums) = sums else { continue };
                 let values = trace.value(place.node).row(row).iter();
                 let of_sample = place.channels.sums(values.map(|&value| f64::from(value)));
                 sums.iter_mut().zip(of_sample).for_each(|(sum, value)| *sum += value);
             }
         }
-        self.samples += trace.batch();
     }
 
     /// What takes the place of each element of `value`, one sample's at place `index`.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use glocal::faithfulness::{Direction, Estimate};
-use glocal_kit::evaluate::{AreaDifference, Curves, EvaluateOptions, Findings, Subject};
+use glocal_kit::evaluate::{AreaDifference, Curves, EvaluateOptions, Explained, Findings, Subject};
 use glocal_kit::store::SkippedSample;
 use serde_json::{Value, json};
 
@@ -42,13 +42,22 @@ impl<'a> Summary<'a> {
         charts
     }
 
+    /// Which logit is followed.
+    pub fn target(&self) -> String {
+        match self.options.explained {
+            Explained::Label => "the label".to_owned(),
+            Explained::Predicted => "the predicted class".to_owned(),
+            Explained::Class(class) => format!("class {class}"),
+        }
+    }
+
     /// For people.
     pub fn text(&self) -> String {
         let Findings { samples, skipped, curves } = self.findings;
         let mut text = format!(
             "{samples} samples of {}; target: {}; rules: {}\n",
             printable(&self.description),
-            self.options.explained,
+            self.target(),
             printable(&self.composite)
         );
         curves.iter().for_each(|curves| text += &self.section(curves));
@@ -165,9 +174,11 @@ pub fn sentence(difference: &AreaDifference, direction: Direction) -> String {
     let faster = if faster { "faster" } else { "slower" };
     match (apart, difference.is_clear()) {
         (true, _) => format!("{of} {verb} {faster} than {minus}: intervals apart"),
-        (false, true) => format!(
-            "{of} {verb} {faster} than {minus}: intervals overlap, but not that of the difference by sample with 0"
-        ),
+        (false, true) => {
+            format!(
+                "{of} {verb} {faster} than {minus}: intervals overlap, but paired by sample the difference is clear"
+            )
+        }
         (false, false) => format!("{of} and {minus}: no clear difference"),
     }
 }
