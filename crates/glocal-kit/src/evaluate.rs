@@ -76,7 +76,7 @@ pub fn run(
     let Evaluation { attributor, data, options, .. } = *evaluation;
     options.check()?;
     let model = attributor.model();
-    targets::check(model.output_shape(), data, options.explained.into()).map_err(EvaluateErrorKind::Data)?;
+    targets::check(model.output_shape(), data, options.explained.into())?;
     let places =
         options.subjects.iter().map(|subject| Place::of(subject, model)).collect::<Result<Vec<_>, EvaluateError>>()?;
     let gradient = match options.orders.contains(&Order::Gradient) {

@@ -149,7 +149,8 @@ impl Analyze {
         let layers = chosen_layers(&loaded.model, &self.layers)?;
         let scan = Scan::new(unused::attributor(loaded.model.clone(), composite)?, &layers, self.scan_options())?;
         let data = data::open(&self.data)?;
-        let preprocess = preprocess_for(data.as_ref(), given, loaded.model.input_shape(), self.keep_going)?;
+        let preprocess =
+            preprocess_for(data.as_ref(), given, loaded.model.input_shape(), self.keep_going, hint::UNUSABLE)?;
         // A folder that cannot be written is found out before the data set is read.
         drop(OutputFolder::prepare(&self.store)?);
         let source = Source {
@@ -190,12 +191,14 @@ impl Analyze {
     }
 }
 
-/// How the images of `data` become inputs of `shape`; arrays need nothing.
+/// How the images of `data` become inputs of `shape`; arrays need nothing. `unusable` says what to do about a sample that cannot be
+/// read.
 pub fn preprocess_for(
     data: &dyn DataSet,
     given: Option<Preprocess>,
     shape: &[usize],
     keep_going: bool,
+    unusable: &str,
 ) -> Result<Preprocess, Failure> {
     // The first sample tells; where samples may be passed over, the first that can be read.
     let mut images = false;
@@ -203,7 +206,7 @@ pub fn preprocess_for(
         match data.load(sample) {
             Ok(content) => images = matches!(content, Content::Image(_)),
             Err(_) if keep_going => continue,
-            Err(error) => return Err(Failure::call(error).hinted(Some(hint::UNUSABLE.to_owned()))),
+            Err(error) => return Err(Failure::call(error).hinted(Some(unusable.to_owned()))),
         }
         break;
     }

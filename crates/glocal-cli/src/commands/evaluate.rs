@@ -17,6 +17,7 @@ use glocal_kit::evaluate::{
     self, EvaluateError, EvaluateErrorKind, EvaluateOptions, Evaluation, Explained, Replacement, Subject,
 };
 use glocal_kit::preprocess::Preprocess;
+use glocal_kit::scan::ScanErrorKind;
 
 use super::analyze::{chosen_layers, preprocess_for};
 use super::attribute::memory;
@@ -188,7 +189,7 @@ impl Evaluate {
         let options = self.options(&loaded.model)?;
         let attributor = unused::attributor(loaded.model.clone(), composite)?;
         let data = data::open(&self.data)?;
-        let preprocess = preprocess_for(data.as_ref(), given, loaded.model.input_shape(), self.keep_going)?;
+        let preprocess = preprocess_for(data.as_ref(), given, loaded.model.input_shape(), self.keep_going, UNUSABLE)?;
         // A folder that cannot be written is found out before the work.
         let folder = self.out.as_deref().map(OutputFolder::prepare).transpose()?;
         let evaluation =
@@ -272,25 +273,28 @@ fn once_each<T: PartialEq>(items: Vec<T>) -> Vec<T> {
     })
 }
 
+/// What to do about a sample that cannot be used.
+const UNUSABLE: &str = "`--keep-going` passes over such samples, and lists them";
+
 impl From<EvaluateError> for Failure {
     fn from(error: EvaluateError) -> Self {
-        let hint = match error.into_kind() {
+        let kind = error.into_kind();
+        let hint = match &kind {
             EvaluateErrorKind::Cancelled { .. } => return Self::interrupted(),
-            EvaluateErrorKind::Data(cause) => return cause.into(),
-            EvaluateErrorKind::Request(cause) => return cause.into(),
-            kind => (hint_for(&kind), kind),
+            EvaluateErrorKind::NothingAsked { .. } => Some("`--layer LAYER` replaces concepts, `--pixels` pixels"),
+            EvaluateErrorKind::Confidence { .. } => Some("as in --confidence 0.95"),
+            EvaluateErrorKind::LabelCount { .. } => {
+                Some("`--targets predicted` needs no labels, `--targets 3` neither")
+            }
+            EvaluateErrorKind::Unreached { .. } => Some("choose a layer below the explained output, or other rules"),
+            EvaluateErrorKind::NotFinite { .. } => Some(UNUSABLE),
+            EvaluateErrorKind::Data(cause) if matches!(cause.kind(), ScanErrorKind::Sample { .. }) => Some(UNUSABLE),
+            _ => None,
         };
-        let (hint, kind) = hint;
-        Self::call(EvaluateError::from(kind)).hinted(hint.map(str::to_owned))
-    }
-}
-
-fn hint_for(kind: &EvaluateErrorKind) -> Option<&'static str> {
-    match kind {
-        EvaluateErrorKind::NothingAsked { .. } => Some("`--layer LAYER` replaces concepts, `--pixels` pixels"),
-        EvaluateErrorKind::Confidence { .. } => Some("as in --confidence 0.95"),
-        EvaluateErrorKind::Unreached { .. } => Some("choose a layer below the explained output, or other rules"),
-        EvaluateErrorKind::NotFinite { .. } => Some("`--keep-going` passes over such samples"),
-        _ => None,
+        match kind {
+            EvaluateErrorKind::Data(cause) if hint.is_none() => cause.into(),
+            EvaluateErrorKind::Request(cause) => cause.into(),
+            kind => Self::call(EvaluateError::from(kind)).hinted(hint.map(str::to_owned)),
+        }
     }
 }

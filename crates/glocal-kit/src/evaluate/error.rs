@@ -5,7 +5,7 @@ use std::fmt;
 
 use glocal::error::{RequestError, RunError, RunErrorKind};
 
-use crate::scan::ScanError;
+use crate::scan::{ScanError, ScanErrorKind};
 
 /// An evaluation did not come to its end.
 #[derive(Debug)]
@@ -34,6 +34,15 @@ pub enum EvaluateErrorKind {
     },
     /// The data set, its labels or a sample cannot be used.
     Data(ScanError),
+    /// A sample has not exactly one label, and that is the target.
+    LabelCount {
+        /// The sample.
+        sample: usize,
+        /// Its name.
+        key: String,
+        /// The number of its labels.
+        labels: usize,
+    },
     /// The model lacks a layer, or failed.
     Request(RequestError),
     /// No relevance arrives at a layer or the input, so that there is no order.
@@ -89,6 +98,17 @@ impl From<EvaluateErrorKind> for EvaluateError {
     }
 }
 
+impl From<ScanError> for EvaluateError {
+    fn from(cause: ScanError) -> Self {
+        match cause.kind() {
+            ScanErrorKind::LabelCount { sample, key, labels } => {
+                EvaluateErrorKind::LabelCount { sample: *sample, key: key.clone(), labels: *labels }.into()
+            }
+            _ => EvaluateErrorKind::Data(cause).into(),
+        }
+    }
+}
+
 impl From<RequestError> for EvaluateError {
     fn from(cause: RequestError) -> Self {
         EvaluateErrorKind::Request(cause).into()
@@ -115,6 +135,10 @@ impl fmt::Display for EvaluateError {
                 )
             }
             EvaluateErrorKind::Data(cause) => cause.fmt(f),
+            EvaluateErrorKind::LabelCount { sample, key, labels } => write!(
+                f,
+                "sample {sample} ({key}) has {labels} labels, expected one; explain the predicted class or one class of all samples"
+            ),
             EvaluateErrorKind::Request(cause) => cause.fmt(f),
             EvaluateErrorKind::Unreached { subject } => {
                 write!(f, "no relevance arrives at {subject}, so its parts have no order")

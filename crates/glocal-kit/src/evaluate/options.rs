@@ -75,6 +75,10 @@ impl EvaluateOptions {
 }
 
 /// What takes the place of a part.
+///
+/// The two ask different questions. Relevance, activation and gradient × activation say what a part adds to its absence, which is
+/// what zero puts in its place; parts that are absent are last in these orders. The mean gives such parts a presence that they
+/// did not have, and takes from strong ones only what is above it: no order of these knows that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Replacement {
     /// Zero: of concepts, their absence behind a rectifier; of pixels, what the preprocessing makes of its mean.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use glocal::error::RunError;
 use glocal_compute::Tensor;
 use rayon::prelude::*;
 
-use super::{EvaluateError, EvaluateErrorKind, Evaluation};
+use super::{EvaluateError, Evaluation};
 use crate::scan::load::input;
 use crate::store::SkippedSample;
 
@@ -59,15 +60,12 @@ impl<'a> Samples<'a> {
                 }
                 Err(error) => match error.skippable().filter(|_| options.keep_going) {
                     Some(fault) => drop(skipped.insert(sample, fault)),
-                    None => return Err(EvaluateErrorKind::Data(error).into()),
+                    None => return Err(error.into()),
                 },
             }
         }
-        let inputs = Tensor::new([&[samples.len()], expected].concat(), values);
-        Ok(Batch {
-            inputs: inputs.map_err(|cause| EvaluateErrorKind::Request(glocal::error::RunError::from(cause).into()))?,
-            samples,
-        })
+        let inputs = Tensor::new([&[samples.len()], expected].concat(), values).map_err(RunError::from)?;
+        Ok(Batch { inputs, samples })
     }
 }
 
