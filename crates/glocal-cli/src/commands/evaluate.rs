@@ -197,7 +197,9 @@ impl Evaluate {
         let findings = findings(&evaluation, session)?;
         let mut summary = Summary {
             model: self.model.model.clone(),
+            model_hash: loaded.hash.to_string(),
             data: self.data.clone(),
+            fingerprint: data.fingerprint().to_string(),
             description: data.describe(),
             composite: attributor.composite().name().to_owned(),
             options: &options,

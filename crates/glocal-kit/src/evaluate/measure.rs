@@ -11,6 +11,7 @@ use super::samples::Batch;
 use super::subject::{ChannelMeans, Place};
 use super::{EvaluateError, EvaluateErrorKind, EvaluateOptions, Explained, Replacement};
 use crate::data::DataSet;
+use crate::explain::argmax;
 use crate::store::SkippedSample;
 
 /// What all samples share.
@@ -124,11 +125,7 @@ impl Work<'_> {
             Explained::Class(class) => class as usize,
             // Checked before: there is exactly one.
             Explained::Label => self.data.labels(sample).first().map_or(0, |&label| label as usize),
-            Explained::Predicted => {
-                let outputs = trace.prediction().row(row);
-                let first = |best: usize, class: usize| if outputs[class] > outputs[best] { class } else { best };
-                (0..outputs.len()).reduce(first).unwrap_or(0)
-            }
+            Explained::Predicted => argmax(trace.prediction().row(row)),
         }
     }
 

@@ -15,7 +15,10 @@ const SKIPPED_SHOWN: usize = 10;
 /// All that is said.
 pub struct Summary<'a> {
     pub model: PathBuf,
+    /// The BLAKE3 hash of the model's file.
+    pub model_hash: String,
     pub data: PathBuf,
+    pub fingerprint: String,
     /// The data set in words.
     pub description: String,
     pub composite: String,
@@ -135,7 +138,10 @@ impl<'a> Summary<'a> {
         let pictures = self.pictures.iter().flatten().map(|path| path.to_string_lossy());
         json!({
             "model": self.model.to_string_lossy(),
+            "model_blake3": self.model_hash,
             "data": self.data.to_string_lossy(),
+            "data_fingerprint": self.fingerprint,
+            "glocal": env!("CARGO_PKG_VERSION"),
             "composite": self.composite,
             "targets": options.explained.to_string(),
             "samples": self.findings.samples,
@@ -154,7 +160,7 @@ fn folder_of(path: &std::path::Path) -> String {
     path.parent().map_or_else(String::new, |folder| folder.display().to_string())
 }
 
-/// What curves are of, as in "features.40, 512 channels, zero in their place: flipping".
+/// What curves are of, as in "features.40: flipping, replaced by zero".
 fn heading(curves: &Curves) -> String {
     format!(
         "{}: {}, replaced by {}",
