@@ -5,6 +5,7 @@ mod attribute;
 mod classes;
 mod concepts;
 mod demo;
+mod evaluate;
 mod graph;
 mod inspect;
 mod merge;
@@ -26,6 +27,7 @@ pub enum Command {
     Graph(graph::Graph),
     Analyze(analyze::Analyze),
     Merge(merge::Merge),
+    Evaluate(evaluate::Evaluate),
     References(references::References),
     Classes(classes::Classes),
     Report(report::Report),
@@ -42,6 +44,7 @@ impl Command {
             Self::Graph(command) => command.run(session),
             Self::Analyze(command) => command.run(session),
             Self::Merge(command) => command.run(session),
+            Self::Evaluate(command) => command.run(session),
             Self::References(command) => command.run(session),
             Self::Classes(command) => command.run(session),
             Self::Report(command) => command.run(session),

@@ -175,7 +175,7 @@ fn rows_at_once(model: &Model) -> usize {
 }
 
 /// The index of the largest score, the first on ties.
-fn argmax(scores: &[f32]) -> usize {
+pub(crate) fn argmax(scores: &[f32]) -> usize {
     let mut best = 0;
     for (index, score) in scores.iter().enumerate() {
         if *score > scores[best] {

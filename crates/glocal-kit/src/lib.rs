@@ -3,6 +3,7 @@
 pub mod condition;
 pub mod convert;
 pub mod data;
+pub mod evaluate;
 pub mod explain;
 mod guarded;
 pub mod loading;

@@ -17,6 +17,7 @@
 
 mod blur;
 mod channels;
+mod chart;
 mod color_map;
 mod encode;
 mod error;
@@ -32,6 +33,7 @@ mod text;
 
 pub use blur::gaussian_blur;
 pub use channels::draw_channels;
+pub use chart::{ChartLine, ChartPanel, ChartPoint, LineChart, LineStyle};
 pub use color_map::ColorMap;
 pub use encode::encode_png;
 pub use error::{PictureError, PictureErrorKind};

@@ -5,9 +5,9 @@
 //! the batches, the number of threads, or how often the scan was stopped, killed and started again.
 
 mod error;
-mod load;
+pub(crate) mod load;
 mod shard;
-mod targets;
+pub(crate) mod targets;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -155,7 +155,7 @@ pub fn run(
     progress: &dyn Fn(Progress),
     cancel: &Cancel,
 ) -> Result<Report, ScanError> {
-    targets::check(analysis)?;
+    targets::check(analysis.scan.attributor().model().output_shape(), analysis.data, analysis.options.targets)?;
     let manifest = manifest(analysis)?;
     let range = analysis.options.shard.samples(manifest.data.samples);
     let total = range.end - range.start;

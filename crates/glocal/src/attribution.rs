@@ -54,6 +54,14 @@ impl Attributor {
         Ok(Self { model, composite, resolved })
     }
 
+    /// The same model with the rules of another composite.
+    ///
+    /// # Errors
+    /// When a node has no rule, or one that cannot be applied to it.
+    pub fn with_composite(&self, composite: Composite) -> Result<Self, RequestError> {
+        Self::new(Arc::clone(&self.model), composite)
+    }
+
     /// The model.
     pub fn model(&self) -> &Model {
         &self.model

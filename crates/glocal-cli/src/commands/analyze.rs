@@ -188,7 +188,8 @@ impl Analyze {
             Some(table) => data::with_labels(data, table)?,
             None => data,
         };
-        let preprocess = self.preprocess_for(data.as_ref(), given, loaded.model.input_shape())?;
+        let preprocess =
+            preprocess_for(data.as_ref(), given, loaded.model.input_shape(), self.keep_going, hint::UNUSABLE)?;
         // A folder that cannot be written is found out before the data set is read.
         drop(OutputFolder::prepare(&self.store)?);
         let source = Source {
@@ -216,35 +217,6 @@ impl Analyze {
         session.print(|| done.text(&data.describe()), || done.document())
     }
 
-    /// How the images of `data` become inputs of `shape`; arrays need nothing.
-    fn preprocess_for(
-        &self,
-        data: &dyn DataSet,
-        given: Option<Preprocess>,
-        shape: &[usize],
-    ) -> Result<Preprocess, Failure> {
-        // The first sample tells; where samples may be passed over, the first that can be read.
-        let mut images = false;
-        for sample in 0..data.len() {
-            match data.load(sample) {
-                Ok(content) => images = matches!(content, Content::Image(_)),
-                Err(_) if self.keep_going => continue,
-                Err(error) => return Err(Failure::call(error).hinted(Some(hint::UNUSABLE.to_owned()))),
-            }
-            break;
-        }
-        match given {
-            Some(preprocess) => {
-                if images {
-                    preprocess.check(shape)?;
-                }
-                Ok(preprocess)
-            }
-            None if images => Err(StoreMisuse::NoPreprocess { expected: shape.to_vec() }.into()),
-            None => Ok(Preprocess::default()),
-        }
-    }
-
     fn scan_options(&self) -> ScanOptions {
         let normalization = match self.norm {
             NormArgument::Share => Normalization::Share,
@@ -259,6 +231,37 @@ impl Analyze {
             relevance: Scoring { score: relevance, normalization },
             activation: Scoring { score: activation, normalization: Normalization::Raw },
         }
+    }
+}
+
+/// How the images of `data` become inputs of `shape`; arrays need nothing. `unusable` says what to do about a sample that cannot be
+/// read.
+pub fn preprocess_for(
+    data: &dyn DataSet,
+    given: Option<Preprocess>,
+    shape: &[usize],
+    keep_going: bool,
+    unusable: &str,
+) -> Result<Preprocess, Failure> {
+    // The first sample tells; where samples may be passed over, the first that can be read.
+    let mut images = false;
+    for sample in 0..data.len() {
+        match data.load(sample) {
+            Ok(content) => images = matches!(content, Content::Image(_)),
+            Err(_) if keep_going => continue,
+            Err(error) => return Err(Failure::call(error).hinted(Some(unusable.to_owned()))),
+        }
+        break;
+    }
+    match given {
+        Some(preprocess) => {
+            if images {
+                preprocess.check(shape)?;
+            }
+            Ok(preprocess)
+        }
+        None if images => Err(StoreMisuse::NoPreprocess { expected: shape.to_vec() }.into()),
+        None => Ok(Preprocess::default()),
     }
 }
 

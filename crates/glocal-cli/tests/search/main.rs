@@ -8,6 +8,7 @@ mod support;
 
 mod demo;
 mod errors;
+mod evaluate;
 mod graph;
 mod interruption;
 mod references;
@@ -18,7 +19,7 @@ mod sources;
 use support::glocal;
 
 /// The commands, each of whose help has an example.
-const COMMANDS: [&str; 5] = ["demo", "analyze", "references", "classes", "report"];
+const COMMANDS: [&str; 6] = ["demo", "analyze", "evaluate", "references", "classes", "report"];
 
 #[test]
 fn every_help_has_an_example_and_the_common_options() {

@@ -114,7 +114,7 @@ impl ScanError {
     }
 
     /// The sample at fault, where others may well be usable. The reason names no path: equal scans write equal bytes.
-    pub(super) fn skippable(&self) -> Option<SkippedSample> {
+    pub(crate) fn skippable(&self) -> Option<SkippedSample> {
         let (sample, key, reason) = match &self.kind {
             ScanErrorKind::Sample { sample, key } => {
                 let cause = self.source();

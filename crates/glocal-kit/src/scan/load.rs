@@ -9,7 +9,8 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use super::{Analysis, ScanError, ScanErrorKind, targets};
-use crate::data::Content;
+use crate::data::{Content, DataSet};
+use crate::preprocess::Preprocess;
 use crate::store::SkippedSample;
 
 /// Samples that are ready to be computed.
@@ -65,9 +66,10 @@ impl<'a> Loader<'a> {
             .map(|sample| (sample, of(sample)))
             .filter(|(_, targets)| targets.as_ref().is_none_or(|targets| !targets.is_empty()))
             .unzip();
-        let load = || samples.par_iter().map(|sample| self.input(*sample)).collect::<Vec<_>>();
-        let rows = within(self.pool, load);
         let expected = self.analysis.scan.attributor().model().input_shape();
+        let Analysis { data: from, preprocess, .. } = *self.analysis;
+        let load = || samples.par_iter().map(|sample| input(from, *sample, preprocess, expected)).collect::<Vec<_>>();
+        let rows = within(self.pool, load);
         let mut data = Vec::with_capacity(samples.len() * expected.iter().product::<usize>());
         let (mut used, mut used_targets, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
         // Of several samples that fail, the first is named, whichever failed first.
@@ -89,21 +91,23 @@ impl<'a> Loader<'a> {
         let inputs = Tensor::new(shape, data).map_err(|error| ScanError::caused(ScanErrorKind::Run, error))?;
         Ok(Batch { inputs, samples: used, targets: used_targets, done, skipped })
     }
+}
 
-    fn input(&self, sample: usize) -> Result<Tensor, ScanError> {
-        let Analysis { scan, data, preprocess, .. } = *self.analysis;
-        let failed = || ScanErrorKind::Sample { sample, key: data.key(sample) };
-        let input = match data.load(sample).map_err(|error| ScanError::caused(failed(), error))? {
-            Content::Array(array) => array,
-            Content::Image(image) => {
-                preprocess.apply(&image).map_err(|error| ScanError::caused(failed(), error))?.input
-            }
-        };
-        let expected = scan.attributor().model().input_shape();
-        if input.shape() != expected {
-            let (given, expected) = (input.shape().to_vec(), expected.to_vec());
-            return Err(ScanErrorKind::Shape { sample, key: data.key(sample), given, expected }.into());
-        }
-        Ok(input)
+/// Sample `sample` of a data set as the input of a model that takes samples of shape `expected`.
+pub(crate) fn input(
+    data: &dyn DataSet,
+    sample: usize,
+    preprocess: &Preprocess,
+    expected: &[usize],
+) -> Result<Tensor, ScanError> {
+    let failed = || ScanErrorKind::Sample { sample, key: data.key(sample) };
+    let input = match data.load(sample).map_err(|error| ScanError::caused(failed(), error))? {
+        Content::Array(array) => array,
+        Content::Image(image) => preprocess.apply(&image).map_err(|error| ScanError::caused(failed(), error))?.input,
+    };
+    if input.shape() != expected {
+        let (given, expected) = (input.shape().to_vec(), expected.to_vec());
+        return Err(ScanErrorKind::Shape { sample, key: data.key(sample), given, expected }.into());
     }
+    Ok(input)
 }

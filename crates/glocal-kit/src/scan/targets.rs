@@ -1,20 +1,18 @@
 //! Which output of the model is explained for each sample.
 
-use super::{Analysis, ScanError, ScanErrorKind, Targets};
+use super::{ScanError, ScanErrorKind, Targets};
 use crate::data::DataSet;
 
 /// Checks, before anything is computed, that every sample has the targets that are asked for.
-pub(super) fn check(analysis: &Analysis<'_>) -> Result<(), ScanError> {
-    let Analysis { scan, data, options, .. } = *analysis;
-    let &[classes] = scan.attributor().model().output_shape() else {
-        let shape = scan.attributor().model().output_shape().to_vec();
-        return Err(ScanErrorKind::Output { shape }.into());
+pub(crate) fn check(output_shape: &[usize], data: &dyn DataSet, targets: Targets) -> Result<(), ScanError> {
+    let &[classes] = output_shape else {
+        return Err(ScanErrorKind::Output { shape: output_shape.to_vec() }.into());
     };
     if data.is_empty() {
         return Err(ScanErrorKind::NoSamples.into());
     }
     let labelled = |sample| !data.labels(sample).is_empty();
-    match options.targets {
+    match targets {
         Targets::Predicted => return Ok(()),
         Targets::Class(class) if class as usize >= classes => {
             return Err(ScanErrorKind::Class { class, classes }.into());
@@ -31,7 +29,7 @@ pub(super) fn check(analysis: &Analysis<'_>) -> Result<(), ScanError> {
     }
     for sample in 0..data.len() {
         let labels = data.labels(sample);
-        if options.targets == Targets::Label && labels.len() != 1 {
+        if targets == Targets::Label && labels.len() != 1 {
             return Err(ScanErrorKind::LabelCount { sample, key: data.key(sample), labels: labels.len() }.into());
         }
         if let Some(&label) = labels.iter().find(|label| **label as usize >= classes) {

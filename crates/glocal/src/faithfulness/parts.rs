@@ -1,5 +1,7 @@
 //! What of a layer or an input is replaced together.
 
+use crate::concept::Site;
+
 /// A partition of the elements of one sample's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parts {
@@ -9,12 +11,11 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// The channels of a value of `shape` `[C, ...]`: one part each, with all of its positions. Layers that keep features last
-    /// (`[T, C]`) have tokens on axis 0, and tokens are their parts.
-    pub fn channels(shape: &[usize]) -> Self {
-        let count = shape.first().copied().unwrap_or(1);
-        let positions: usize = shape.get(1..).unwrap_or(&[]).iter().product();
-        Self { of: (0..count * positions).map(|element| element / positions.max(1)).collect(), count }
+    /// The channels of a layer's value: one part each, with all of its positions. A shape `[C, ...]` stands for a layer with the
+    /// channels along axis 0; [`Graph::site`](crate::model::Graph::site) knows where a layer has them.
+    pub fn channels<'a>(site: impl Into<Site<'a>>) -> Self {
+        let site = site.into();
+        Self { of: (0..site.len()).map(|element| site.place(element).0).collect(), count: site.channels().max(1) }
     }
 
     /// The patches of a value of `shape` `[C, ...]`: along every axis but that of channels `side` positions, fewer at the end,
@@ -61,10 +62,22 @@ impl Parts {
         sums
     }
 
+    /// For every element the number of its part.
+    pub fn spread(&self, numbers: &[f64]) -> Vec<f64> {
+        self.of.iter().map(|&part| numbers.get(part).copied().unwrap_or(0.0)).collect()
+    }
+
     /// For every element the mean of its part's values, one for each element in order.
     pub fn means(&self, values: impl IntoIterator<Item = f64>) -> Vec<f64> {
-        let (sums, sizes) = (self.sums(values), self.sums(self.of.iter().map(|_| 1.0)));
-        self.of.iter().map(|&part| sums[part] / sizes[part]).collect()
+        let means: Vec<f64> = self.sums(values).iter().zip(self.sizes()).map(|(sum, size)| sum / size as f64).collect();
+        self.spread(&means)
+    }
+
+    /// The number of elements of each part.
+    pub fn sizes(&self) -> Vec<usize> {
+        let mut sizes = vec![0; self.count];
+        self.of.iter().for_each(|&part| sizes[part] += 1);
+        sizes
     }
 }
 
@@ -77,6 +90,10 @@ mod tests {
         assert_eq!(Parts::channels(&[2, 3]).of, [0, 0, 0, 1, 1, 1]);
         assert_eq!(Parts::channels(&[3]).of, [0, 1, 2]);
         assert_eq!(Parts::channels(&[3]).count(), 3);
+        // Tokens have their features last.
+        let tokens = Parts::channels(Site::new(&[2, 3]).with_channel_axis(1));
+        assert_eq!((tokens.of.as_slice(), tokens.count()), (&[0, 1, 2, 0, 1, 2][..], 3));
+        assert_eq!((Parts::channels(&[]).of.as_slice(), Parts::channels(&[]).count()), (&[0][..], 1));
     }
 
     #[test]
@@ -95,5 +112,6 @@ mod tests {
         let parts = Parts::channels(&[2, 2]);
         assert_eq!(parts.sums([1.0, 2.0, 3.0, 5.0]), [3.0, 8.0]);
         assert_eq!(parts.means([1.0, 2.0, 3.0, 5.0]), [1.5, 1.5, 4.0, 4.0]);
+        assert_eq!((parts.spread(&[1.0, 2.0]), parts.sizes()), (vec![1.0, 1.0, 2.0, 2.0], vec![2, 2]));
     }
 }
