@@ -4,6 +4,7 @@ mod analyze;
 mod attribute;
 mod classes;
 mod concepts;
+mod convert;
 mod demo;
 mod evaluate;
 mod graph;
@@ -30,6 +31,7 @@ pub enum Command {
     Evaluate(evaluate::Evaluate),
     References(references::References),
     Classes(classes::Classes),
+    Convert(convert::Convert),
     Report(report::Report),
 }
 
@@ -47,6 +49,7 @@ impl Command {
             Self::Evaluate(command) => command.run(session),
             Self::References(command) => command.run(session),
             Self::Classes(command) => command.run(session),
+            Self::Convert(command) => command.run(session),
             Self::Report(command) => command.run(session),
         }
     }

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use glocal::error::RequestError;
+use glocal_kit::convert::{ConvertError, ConvertErrorKind};
 use glocal_kit::explain::{ExplainError, ExplainErrorKind};
 use glocal_kit::scan::{ScanError, ScanErrorKind};
 use glocal_kit::store::{StoreError, StoreErrorKind};
@@ -80,6 +81,27 @@ impl From<ScanError> for Failure {
                 Some(format!("a preprocessing file that fits this model:\n{}", hint::preprocess_example(expected)))
             }
             _ => None,
+        };
+        Self::call(error).hinted(hint)
+    }
+}
+
+impl From<ConvertError> for Failure {
+    fn from(error: ConvertError) -> Self {
+        let hint = match error.kind() {
+            ConvertErrorKind::Write(_) => return Self::work(error),
+            ConvertErrorKind::Store(cause) if matches!(cause.kind(), StoreErrorKind::Write) => {
+                return Self::work(error);
+            }
+            ConvertErrorKind::Store(cause) => store_hint(cause),
+            ConvertErrorKind::Occupied => Some("choose another folder".to_owned()),
+            ConvertErrorKind::LayerName { .. } => {
+                Some("`glocal analyze --layers` takes layers by any of their names".to_owned())
+            }
+            ConvertErrorKind::Data(_) | ConvertErrorKind::Shape { .. } | ConvertErrorKind::Number { .. } => {
+                Some("model and data must be those of the search, and its files in full".to_owned())
+            }
+            _ => Some("DIR is the path that was given to zennit-crp's FeatureVisualization".to_owned()),
         };
         Self::call(error).hinted(hint)
     }

@@ -6,6 +6,7 @@
 #[path = "../command_line/support.rs"]
 mod support;
 
+mod convert;
 mod demo;
 mod errors;
 mod evaluate;

@@ -75,11 +75,6 @@ impl ConvertError {
         &self.kind
     }
 
-    /// What went wrong, to be taken apart.
-    pub fn into_kind(self) -> ConvertErrorKind {
-        self.kind
-    }
-
     /// The file or folder that the error is about.
     pub fn path(&self) -> &Path {
         &self.path
