@@ -7,7 +7,7 @@ use glocal::search::{Entry, Measure};
 use glocal_kit::explain::{ConceptFindings, Findings, Illustration, ReferenceFindings};
 use glocal_kit::picture::{ColorMap, PictureError};
 use glocal_kit::report::Report;
-use glocal_kit::store::Manifest;
+use glocal_kit::store::{Agreement, Manifest, StoreError};
 use serde_json::{Value, json};
 
 use crate::commands::references::measure_name;
@@ -29,6 +29,13 @@ pub struct Explained<'a> {
     pub classes: Option<&'a [String]>,
     /// What the sample really is, where that is known.
     pub truth: Option<u32>,
+    /// RelMax beside ActMax, of each layer that was explained.
+    pub agreements: Vec<Agreement>,
+}
+
+/// RelMax beside ActMax, of each layer that was explained.
+pub fn agreements(findings: &Findings, stored: &Stored) -> Result<Vec<Agreement>, StoreError> {
+    findings.layers.iter().map(|layer| stored.store.agreement(&layer.layer)).collect()
 }
 
 impl Explained<'_> {
@@ -52,6 +59,7 @@ impl Explained<'_> {
             facts: facts(stored, store),
             color_map: color_map.clone(),
             explanation: Some(self.findings.illustrate(&illustration)?),
+            agreements: self.agreements.clone(),
             notes: notes(stored.store.manifest()),
         })
     }
@@ -101,13 +109,14 @@ impl Explained<'_> {
                 "probability": probabilities[class],
             })
         };
-        let layers = findings.layers.iter().map(|layer| {
+        let layers = findings.layers.iter().zip(&self.agreements).map(|(layer, agreement)| {
             let concepts = layer.concepts.iter().map(concept_document).collect::<Vec<_>>();
             let rest = layer
                 .rest
                 .as_ref()
                 .map(|rest| json!({ "count": rest.count, "supporting": rest.supporting, "opposing": rest.opposing }));
-            json!({ "layer": layer.layer, "count": layer.count, "concepts": concepts, "rest": rest })
+            json!({ "layer": layer.layer, "count": layer.count, "concepts": concepts, "rest": rest,
+                "relevance_and_activation": agreement_document(agreement) })
         });
         json!({
             "sample": findings.sample.name,
@@ -118,6 +127,15 @@ impl Explained<'_> {
             "layers": layers.collect::<Vec<_>>(),
         })
     }
+}
+
+fn agreement_document(agreement: &Agreement) -> Value {
+    json!({
+        "overlap": agreement.overlap(),
+        "overlap_by_chance": agreement.overlap_by_chance(),
+        "correlation_of_means": agreement.correlation(),
+        "never_active": agreement.dead,
+    })
 }
 
 fn concept_document(concept: &ConceptFindings) -> Value {

@@ -11,6 +11,7 @@
 //! assert!(report.to_html().contains("Why &lt;boot&gt;?"));
 //! ```
 
+mod agreement;
 mod album;
 mod concepts;
 mod disentangled;
@@ -22,6 +23,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, RgbImage};
 
 use crate::picture::{ColorMap, PictureError, PictureErrorKind, encode_png};
+use crate::store::Agreement;
 
 /// A page about one explained sample.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +38,8 @@ pub struct Report {
     pub color_map: ColorMap,
     /// The explained sample; `None` for a page of facts and notes.
     pub explanation: Option<Explanation>,
+    /// Of each layer, whether the most relevant samples of its concepts are the most active ones; empty for no such section.
+    pub agreements: Vec<Agreement>,
     /// Paragraphs at the end: what the reader should keep in mind.
     pub notes: Vec<String>,
 }

@@ -17,6 +17,7 @@
 //!
 //! A [`Store`] reads; tables are checked against the hashes in the manifest before anything in them is believed.
 
+mod agreement;
 mod classes;
 mod columns;
 mod concepts_table;
@@ -42,6 +43,7 @@ use std::sync::{Mutex, PoisonError};
 use glocal::search::{ConceptReferences, Entry, LayerReferences, Measure, References, TopK};
 use serde::Deserialize;
 
+pub use agreement::{Agreement, ConceptAgreement};
 pub use classes::ClassScore;
 pub use error::{StoreError, StoreErrorKind};
 pub use file::Table;
@@ -219,6 +221,35 @@ impl Store {
         mean_of: usize,
     ) -> Result<Vec<ClassScore>, StoreError> {
         Ok(classes::rank(&self.concept(layer, concept)?, measure, top, mean_of))
+    }
+
+    /// Whether the samples that the concepts of a layer are most relevant for are those that they are most active in.
+    ///
+    /// # Errors
+    /// When there is no such layer, or the table is damaged.
+    pub fn agreement(&self, layer: &str) -> Result<Agreement, StoreError> {
+        let (index, found) = self.known_layer(layer)?;
+        let mut concepts = found.concepts.clone();
+        self.with_references(|table| {
+            let mut rankings = Rankings::new(table, &self.manifest.layers, self.top_k()).only(index, None);
+            rankings.try_for_each(|ranked| {
+                let Ranked { key: (_, id, measure, class), ranking } = ranked?;
+                // Those of classes are many, and are not compared.
+                if class.is_none() {
+                    put(&mut concepts[id], measure, class, ranking.into_owned());
+                }
+                Ok(())
+            })
+        })?;
+        let active = concepts.iter().enumerate().filter(|(_, concept)| !concept.is_dead());
+        let active: Vec<ConceptAgreement> = active.map(|(id, concept)| ConceptAgreement::new(id, concept)).collect();
+        Ok(Agreement {
+            layer: layer.to_owned(),
+            dead: concepts.len() - active.len(),
+            concepts: active,
+            top_k: self.top_k(),
+            samples: self.manifest.scored,
+        })
     }
 
     /// All samples, in their order.

@@ -6,6 +6,7 @@ use glocal_kit::picture::{ColorMap, Heatmap, HeatmapStyle};
 use glocal_kit::report::{
     ConceptCard, ConservationRow, Explanation, LayerSection, Picture, Prediction, Reference, Report, Rest,
 };
+use glocal_kit::store::{Agreement, ConceptAgreement};
 use image::{Rgb, RgbImage};
 
 /// A name that would break out of element content, attributes, styles and scripts alike.
@@ -20,6 +21,21 @@ fn picture(seed: u8) -> Picture {
 fn heatmap(seed: usize) -> Picture {
     let values: Vec<f32> = (0..784).map(|index| (index % (seed + 3)) as f32 - 1.0).collect();
     Picture::new(&Heatmap::new(&values, 28, 28).unwrap().draw(&HeatmapStyle::default()), HOSTILE).unwrap()
+}
+
+fn agreement(name: &str) -> Agreement {
+    let concept = |id, overlap, activation, relevance| ConceptAgreement { id, overlap, activation, relevance };
+    Agreement {
+        layer: name.to_owned(),
+        concepts: vec![
+            concept(0, Some(0.25), Some(2.0), Some(-0.5)),
+            concept(1, Some(0.75), Some(4.0), Some(1.0)),
+            concept(3, None, None, None),
+        ],
+        dead: 1,
+        top_k: 4,
+        samples: 40,
+    }
 }
 
 fn report(name: &str) -> Report {
@@ -72,6 +88,7 @@ fn report(name: &str) -> Report {
             concept_conservation: vec![ConservationRow { masked: 0.125, bias: 0.125, ..row.clone() }],
             conservation: vec![row],
         }),
+        agreements: vec![agreement(name)],
         notes: vec![name.to_owned()],
     }
 }
@@ -261,4 +278,23 @@ fn photographs_are_embedded_as_such() {
             .to_html()
             .contains("width=\"200\" height=\"150\" alt=\"a photograph\" src=\"data:image/jpeg;base64,/9j/")
     );
+}
+
+#[test]
+fn the_most_relevant_samples_are_compared_with_the_most_active_ones() {
+    let html = report("layer").to_html();
+    for text in [
+        "<b>50.0 %</b> of the best 4 samples are the same",
+        "10.0 % by chance, of 40 samples",
+        "correlate with <b>1.000</b>",
+        "1 concept is never active",
+        "mean relevance, −0.5000 to 1.000",
+    ] {
+        assert!(html.contains(text), "{text}");
+    }
+    // A point for each concept of which both means are known, on either side of zero.
+    assert_eq!(html.matches("<circle").count(), 2);
+    assert_eq!(html.matches("<circle class=\"against\"").count(), 1);
+    let without = Report { agreements: Vec::new(), ..report("layer") }.to_html();
+    assert!(!without.contains("Most relevant, or most active"));
 }

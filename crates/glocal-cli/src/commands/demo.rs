@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::assets;
 use crate::commands::analyze::{Done, chosen_layers};
-use crate::explained::Explained;
+use crate::explained::{Explained, agreements};
 use crate::failure::Failure;
 use crate::misuse::Misuse;
 use crate::output::OutputFolder;
@@ -100,8 +100,13 @@ impl Demo {
         let stored = Stored::with_model(Store::open(&store)?, &loaded, &path(assets::MODEL), true, None)?;
         let options = ExplainOptions { layers: LAYERS.map(str::to_owned).to_vec(), ..ExplainOptions::default() };
         let findings = stored.explainer(&session.cancel).explain(sample, &stored.store, &options)?;
-        let explained =
-            Explained { findings: &findings, model: &loaded.model, classes: Some(classes.as_slice()), truth };
+        let explained = Explained {
+            findings: &findings,
+            model: &loaded.model,
+            classes: Some(classes.as_slice()),
+            truth,
+            agreements: agreements(&findings, &stored)?,
+        };
         let color_map = ColorMap::default();
         let page = explained.page(&stored, &store, &color_map)?;
         let report = folder.write("report.html", page.to_html().as_bytes())?;

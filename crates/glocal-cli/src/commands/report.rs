@@ -12,7 +12,7 @@ use glocal_kit::store::{Manifest, Store};
 use serde_json::json;
 
 use crate::args::{CanonizeArgument, ModelArguments};
-use crate::explained::Explained;
+use crate::explained::{Explained, agreements};
 use crate::failure::Failure;
 use crate::output::OutputFile;
 use crate::session::Session;
@@ -90,8 +90,13 @@ impl Report {
             target: target.map(|class| class as usize),
         };
         let findings = stored.explainer(&session.cancel).explain(sample, &stored.store, &options)?;
-        let explained =
-            Explained { findings: &findings, model: &loaded.model, classes: classes.as_deref(), truth: None };
+        let explained = Explained {
+            findings: &findings,
+            model: &loaded.model,
+            classes: classes.as_deref(),
+            truth: None,
+            agreements: agreements(&findings, &stored)?,
+        };
         let page = explained.page(&stored, &self.store, &color_map)?;
         output.write(page.to_html().as_bytes())?;
         session.print(

@@ -28,6 +28,7 @@ fn a_page_holds_everything_it_shows() {
         }
     }
     assert!(["http://", "https://", "url(", "<script"].iter().all(|load| !html.contains(load)));
+    assert!(html.contains("Most relevant, or most active") && html.contains("<circle"));
     // Two layers by default, the upper one first.
     let layers = document["layers"].as_array().unwrap();
     assert_eq!(layers.len(), 2);
@@ -44,6 +45,9 @@ fn a_page_holds_everything_it_shows() {
             assert!(references.iter().all(|reference| reference[score].as_f64().unwrap() > 0.0), "{concept}");
         }
         assert!(html.contains(&format!("<code>{}</code></a>", layer["layer"].as_str().unwrap())));
+        let both = &layer["relevance_and_activation"];
+        assert!((0.0..=1.0).contains(&both["overlap"].as_f64().unwrap()), "{both}");
+        assert!(both["correlation_of_means"].as_f64().unwrap().abs() <= 1.0, "{both}");
         let rest = |key: &str| layer["rest"][key].as_f64().unwrap();
         let whole = shares.iter().map(|share| share.abs()).sum::<f64>() + rest("supporting") - rest("opposing");
         assert!((whole - 1.0).abs() < 1e-9, "{layer}");

@@ -1,6 +1,7 @@
 //! The frame of the page: head, headline, facts, notes.
 
 use super::Report;
+use super::agreement;
 use super::album::Album;
 use super::explanation;
 use super::text::escape;
@@ -33,9 +34,10 @@ pub(super) fn write(report: &Report) -> String {
     let explanation =
         report.explanation.as_ref().map(|explanation| explanation::write(explanation, &album)).unwrap_or_default();
     format!(
-        "{head}<body>\n{}<main>\n<header>\n<h1>{title}</h1>\n{subtitle}{}</header>\n{explanation}{}</main>\n</body>\n</html>\n",
+        "{head}<body>\n{}<main>\n<header>\n<h1>{title}</h1>\n{subtitle}{}</header>\n{explanation}{}{}</main>\n</body>\n</html>\n",
         album.definitions(),
         facts(&report.facts),
+        agreement::write(&report.agreements),
         notes(&report.notes),
     )
 }

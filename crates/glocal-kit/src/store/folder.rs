@@ -17,7 +17,7 @@ use super::{
 use crate::data::DataSet;
 
 /// So many neighbouring parts of the same level become one, so that no scan has many and none is written often.
-const PARTS_OF_A_LEVEL: usize = 8;
+const PARTS_OF_A_LEVEL: usize = 16;
 
 /// A store that is to be filled.
 pub(crate) struct Begun {
