@@ -15,7 +15,6 @@ mod options;
 mod samples;
 mod subject;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use glocal::attribution::{Attributor, Cancel};
@@ -88,13 +87,17 @@ pub fn run(
         false => None,
     };
     let samples = Samples::chosen(evaluation);
-    let mut skipped: BTreeMap<usize, SkippedSample> = BTreeMap::new();
+    let mut skipped: Vec<SkippedSample> = Vec::new();
 
     let mut means = ChannelMeans::of(&places);
     if options.replacements.contains(&Replacement::Mean) && means.are_needed() {
         for batch in samples.batches(batch_size(attributor, options)) {
             cancelled(cancel, 0, samples.len())?;
-            let batch = samples.load(batch, &mut skipped)?;
+            // What is passed over is listed below.
+            let batch = samples.load(batch, &mut Vec::new())?;
+            if batch.samples.is_empty() {
+                continue;
+            }
             let trace = attributor.trace_until(&batch.inputs, cancel);
             let trace = trace.map_err(|cause| EvaluateError::from(cause).after(0, samples.len()))?;
             means.add(&places, &trace);
@@ -127,15 +130,18 @@ pub fn run(
         for found in found.map_err(|error| error.after(done.load(Ordering::Relaxed), samples.len()))? {
             match found {
                 Ok(sample) => measured.push(sample),
-                Err(fault) if options.keep_going => drop(skipped.insert(fault.sample(), fault.passed_over())),
-                Err(fault) => return Err(fault.into_error()),
+                Err(error) => match error.skippable().filter(|_| options.keep_going) {
+                    Some(sample) => skipped.push(sample),
+                    None => return Err(error),
+                },
             }
         }
     }
     if measured.is_empty() {
         return Err(EvaluateErrorKind::NothingUsable { skipped: skipped.len() }.into());
     }
-    findings::gather(&work, &measured, skipped.into_values().collect())
+    skipped.sort_by_key(|skipped| skipped.sample);
+    findings::gather(&work, &measured, skipped)
 }
 
 /// How many samples are traced together.

@@ -130,7 +130,7 @@ fn unusable_samples_are_passed_over_when_asked() {
     assert!(stopped.stderr.contains("`--keep-going` passes over such samples, and lists them"), "{}", stopped.stderr);
     stopped.was_wrong(&["4.png", "cannot be decoded"]);
     assert!(!fs::exists(&out).unwrap());
-    let text = glocal(&[&call[..], &["--keep-going"]].concat()).succeeded();
+    let text = glocal(&[&call[..], &["--keep-going", "--batch", "1"]].concat()).succeeded();
     assert!(text.contains("5 samples of") && text.contains("  4 4.png: cannot be decoded"), "{text}");
     // More labels than one have no one logit.
     fs::write(here.join("photos/labels.csv"), list.replace("1.png,1", "1.png,1;2")).unwrap();

@@ -6,6 +6,7 @@ use std::fmt;
 use glocal::error::{RequestError, RunError, RunErrorKind};
 
 use crate::scan::{ScanError, ScanErrorKind};
+use crate::store::SkippedSample;
 
 /// An evaluation did not come to its end.
 #[derive(Debug)]
@@ -75,6 +76,23 @@ impl EvaluateError {
     /// What went wrong, to keep.
     pub fn into_kind(self) -> EvaluateErrorKind {
         *self.0
+    }
+
+    /// The sample at fault, where others may well be usable.
+    pub(super) fn skippable(&self) -> Option<SkippedSample> {
+        match self.kind() {
+            EvaluateErrorKind::Data(cause) => cause.skippable(),
+            EvaluateErrorKind::NotFinite { sample, key, subject } => {
+                let reason = match subject {
+                    None => "the output is infinite or not a number".to_owned(),
+                    Some(subject) => {
+                        format!("the output becomes infinite or not a number as parts of {subject} are replaced")
+                    }
+                };
+                Some(SkippedSample { sample: *sample as u64, key: key.clone(), reason })
+            }
+            _ => None,
+        }
     }
 
     /// The same, where it was cancelled with how far the work was.

@@ -12,7 +12,6 @@ use super::subject::{ChannelMeans, Place};
 use super::{EvaluateError, EvaluateErrorKind, EvaluateOptions, Explained, Replacement};
 use crate::data::DataSet;
 use crate::explain::argmax;
-use crate::store::SkippedSample;
 
 /// What all samples share.
 pub(super) struct Work<'a> {
@@ -44,31 +43,6 @@ pub(super) struct Measured {
     pub(super) panels: Vec<Vec<f32>>,
 }
 
-/// Why a sample has no curves, where others may well have.
-pub(super) struct Fault {
-    sample: usize,
-    key: String,
-    subject: Option<String>,
-}
-
-impl Fault {
-    pub(super) fn sample(&self) -> usize {
-        self.sample
-    }
-
-    pub(super) fn passed_over(self) -> SkippedSample {
-        let reason = match self.subject {
-            None => "the output is infinite or not a number".to_owned(),
-            Some(subject) => format!("the output becomes infinite or not a number as parts of {subject} are replaced"),
-        };
-        SkippedSample { sample: self.sample as u64, key: self.key, reason }
-    }
-
-    pub(super) fn into_error(self) -> EvaluateError {
-        EvaluateErrorKind::NotFinite { sample: self.sample, key: self.key, subject: self.subject }.into()
-    }
-}
-
 /// For each place, for each row, the score of each part.
 type Scores = Vec<Vec<Vec<f64>>>;
 
@@ -91,12 +65,13 @@ impl Work<'_> {
         steps(place.parts.count(), self.options.steps.get())
     }
 
-    /// The curves of a batch's samples, in their order; `done` is called after each.
+    /// The curves of a batch's samples, in their order, or why one has none where others may well have; `done` is called after
+    /// each.
     pub(super) fn measure(
         &self,
         batch: &Batch,
         done: &(dyn Fn() + Sync),
-    ) -> Result<Vec<Result<Measured, Fault>>, EvaluateError> {
+    ) -> Result<Vec<Result<Measured, EvaluateError>>, EvaluateError> {
         if batch.samples.is_empty() {
             return Ok(Vec::new());
         }
@@ -179,11 +154,11 @@ struct Sample<'a> {
 }
 
 impl Sample<'_> {
-    fn measure(&self, relevance: &Scores, gradient: &Scores) -> Result<Result<Measured, Fault>, EvaluateError> {
+    fn measure(&self, relevance: &Scores, gradient: &Scores) -> Result<Result<Measured, EvaluateError>, EvaluateError> {
         let options = self.work.options;
         let original = self.trace.prediction().row(self.row).get(self.target).copied().unwrap_or(f32::NAN);
         if !self.trace.prediction().row(self.row).iter().all(|output| output.is_finite()) {
-            return Ok(Err(self.fault(None)));
+            return Ok(Err(self.not_finite(None)));
         }
         let mut panels = Vec::new();
         for (index, place) in self.work.places.iter().enumerate() {
@@ -215,7 +190,7 @@ impl Sample<'_> {
                         panel.extend(self.curve(&flipping, rankings, &counts, direction)?);
                     }
                     if !panel.iter().all(|logit| logit.is_finite()) {
-                        return Ok(Err(self.fault(Some(place.subject.to_string()))));
+                        return Ok(Err(self.not_finite(Some(place.subject.to_string()))));
                     }
                     panels.push(panel);
                 }
@@ -250,8 +225,9 @@ impl Sample<'_> {
         (0..draws).map(|draw| Ranking::shuffled(parts.count(), seed, first.wrapping_add(draw) as u32)).collect()
     }
 
-    fn fault(&self, subject: Option<String>) -> Fault {
-        Fault { sample: self.number, key: self.work.data.key(self.number), subject }
+    fn not_finite(&self, subject: Option<String>) -> EvaluateError {
+        let (sample, key) = (self.number, self.work.data.key(self.number));
+        EvaluateErrorKind::NotFinite { sample, key, subject }.into()
     }
 }
 

@@ -1,7 +1,5 @@
 //! The chosen samples, loaded a batch at a time.
 
-use std::collections::BTreeMap;
-
 use glocal::error::RunError;
 use glocal_compute::Tensor;
 use rayon::prelude::*;
@@ -41,11 +39,7 @@ impl<'a> Samples<'a> {
     }
 
     /// Those of a batch that can be used; others are an error, or put into `skipped`.
-    pub(super) fn load(
-        &self,
-        batch: &[usize],
-        skipped: &mut BTreeMap<usize, SkippedSample>,
-    ) -> Result<Batch, EvaluateError> {
+    pub(super) fn load(&self, batch: &[usize], skipped: &mut Vec<SkippedSample>) -> Result<Batch, EvaluateError> {
         let Evaluation { attributor, data, preprocess, options } = *self.evaluation;
         let expected = attributor.model().input_shape();
         let load = |&sample: &usize| (sample, input(data, sample, preprocess, expected));
@@ -59,7 +53,7 @@ impl<'a> Samples<'a> {
                     samples.push(sample);
                 }
                 Err(error) => match error.skippable().filter(|_| options.keep_going) {
-                    Some(fault) => drop(skipped.insert(sample, fault)),
+                    Some(fault) => skipped.push(fault),
                     None => return Err(error.into()),
                 },
             }

@@ -9,11 +9,11 @@ use crate::picture::text::Lettering;
 const MARGIN: f64 = 26.0;
 /// The room of the numbers left of a panel.
 const NUMBERS: f64 = 52.0;
-const PANEL: (f64, f64) = (400.0, 280.0);
+const PANEL: (f64, f64) = (430.0, 280.0);
 /// Between two panels, with the numbers of the right one.
 const GAP: f64 = 34.0;
 /// The room between a name in the legend and what it says.
-const NAME: f64 = 92.0;
+const NAME: f64 = 80.0;
 const SWATCH: f64 = 34.0;
 
 const HEADLINE: u32 = 20;
