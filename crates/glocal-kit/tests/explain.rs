@@ -13,14 +13,14 @@ use glocal::concept::Selection;
 use glocal::model::{ImportOptions, Model};
 use glocal::search::{Entry, Measure, SampleId, Scan, ScanOptions};
 use glocal_compute::{CpuBackend, Tensor};
+use glocal_kit::cache::Cache;
 use glocal_kit::data::{self, Content, DataSet};
 use glocal_kit::explain::{
-    ExplainErrorKind, ExplainOptions, Explainer, Illustration, Origin, Part, Sample, View, Wanted,
+    ExplainErrorKind, ExplainOptions, Explainer, Illustration, Origin, Part, Sample, View, ViewCache, ViewStyle, Wanted,
 };
-use glocal_kit::picture::ColorMap;
 use glocal_kit::preprocess::Preprocess;
 use glocal_kit::scan::{self, Analysis, RunOptions, Source};
-use glocal_kit::store::{Store, Targets};
+use glocal_kit::store::{Manifest, Store, Targets};
 
 const COMPOSITE: &str = "epsilon-plus";
 const LAYERS: [&str; 2] = ["features.0", "features.5"];
@@ -50,7 +50,7 @@ fn fixture() -> Fixture {
 impl Fixture {
     fn explainer(&self) -> Explainer<'_> {
         let Self { attributor, data, preprocess, cancel, .. } = self;
-        Explainer { attributor, data: data.as_ref(), preprocess, cancel }
+        Explainer { attributor, data: data.as_ref(), preprocess, cancel, views: None }
     }
 
     /// Sample `index` as a batch of one.
@@ -124,9 +124,9 @@ fn views_are_what_single_requests_give() {
         };
         let expected = heatmap(&fixture.attributor, &fixture.input(wanted.sample.0 as usize), &request);
         assert!(close(&view.heatmap, &expected), "{wanted:?}");
-        for drawn in [View::Image, View::Heatmap, View::Masked, View::Crop] {
-            let picture = view.draw(drawn, &ColorMap::default()).unwrap();
-            assert!(picture.width() <= 16 && (drawn == View::Crop || picture.dimensions() == (16, 16)), "{drawn:?}");
+        for drawn in [View::Image, View::Heatmap, View::Overlay, View::Masked, View::Crop, View::Peak] {
+            let picture = view.draw(drawn, &ViewStyle::default()).unwrap();
+            assert!(picture.width() <= 16 && (drawn.is_of_peak() || picture.dimensions() == (16, 16)), "{drawn:?}");
         }
     }
 }
@@ -209,10 +209,94 @@ fn arrays_of_any_usual_shape_can_be_seen() {
         (vec![7, 4, 6], Some((6, 4))),
         (vec![2, 9], Some((9, 1))),
         (vec![5], Some((5, 1))),
-        (vec![1, 2, 3, 4], None),
+        (vec![1, 2, 3, 4], Some((4, 3))),
+        (vec![1, 1, 2, 3, 4], None),
     ] {
         let input = Tensor::full(shape.clone(), 0.5).unwrap();
         let sample = Sample::from_array("array", input);
         assert_eq!(sample.ok().map(|sample| sample.picture.dimensions()), size, "{shape:?}");
     }
+}
+
+/// All views of all kinds, of every sample.
+fn many() -> Vec<Wanted> {
+    let mut wanted = Vec::new();
+    for (sample, layer) in [(0, 0), (1, 0), (2, 1), (0, 1)] {
+        for origin in [Origin::Activation, Origin::Class(1)] {
+            for part in [Part::Channel(3), Part::Neuron(17)] {
+                wanted.push(Wanted { layer: LAYERS[layer].to_owned(), origin, sample: SampleId(sample), part });
+            }
+        }
+    }
+    wanted
+}
+
+#[test]
+fn cached_views_are_the_computed_ones_and_nothing_is_computed_twice() {
+    let fixture = fixture();
+    let folder = tempfile::tempdir().unwrap();
+    let store = fixture.store(&folder.path().join("store"));
+    let open = || Cache::open(folder.path().join("cache"), 1 << 20).unwrap();
+    let cached = |views: &ViewCache, wanted: &[Wanted]| {
+        let explainer = Explainer { views: Some(views), ..fixture.explainer() };
+        explainer.views(wanted).unwrap().into_iter().map(|view| view.heatmap).collect::<Vec<_>>()
+    };
+    let wanted = many();
+    let (half, first) = (&wanted[..wanted.len() / 2], ViewCache::new(open(), store.manifest()));
+    let computed = cached(&first, half);
+    let count = |views: &ViewCache| (views.tally().found as usize, views.tally().made as usize);
+    assert_eq!(count(&first), (0, half.len()));
+    let second = ViewCache::new(open(), store.manifest());
+    let all = cached(&second, &wanted);
+    assert_eq!((count(&second), &all[..half.len()]), ((half.len(), wanted.len() - half.len()), &computed[..]));
+    for (wanted, (cached, fresh)) in wanted.iter().zip(all.iter().zip(fixture.explainer().views(&wanted).unwrap())) {
+        assert!(close(cached, &fresh.heatmap), "{wanted:?}");
+    }
+    // Whatever a view depends on makes it another one.
+    let other = |change: fn(&mut Manifest)| {
+        let mut manifest = store.manifest().clone();
+        change(&mut manifest);
+        let views = ViewCache::new(open(), &manifest);
+        cached(&views, &wanted[..1]);
+        count(&views)
+    };
+    assert_eq!(other(|_| ()), (1, 0));
+    assert_eq!(other(|manifest| manifest.model.blake3.push('0')), (0, 1));
+    assert_eq!(other(|manifest| manifest.model.canonized = false), (0, 1));
+    assert_eq!(other(|manifest| manifest.model.explained.push('0')), (0, 1));
+    assert_eq!(other(|manifest| manifest.composite.rules.push(String::new())), (0, 1));
+    // The fingerprint of the data set is not among them: samples are known by what they are.
+    assert_eq!(other(|manifest| manifest.data.fingerprint.clear()), (1, 0));
+}
+
+#[test]
+fn damaged_entries_are_computed_anew() {
+    let fixture = fixture();
+    let folder = tempfile::tempdir().unwrap();
+    let store = fixture.store(&folder.path().join("store"));
+    let cache = folder.path().join("cache");
+    let run = || {
+        let views = ViewCache::new(Cache::open(&cache, 1 << 20).unwrap(), store.manifest());
+        let explainer = Explainer { views: Some(&views), ..fixture.explainer() };
+        let heatmaps: Vec<_> = explainer.views(&many()).unwrap().into_iter().map(|view| view.heatmap).collect();
+        (heatmaps, views.tally().found as usize)
+    };
+    let (whole, _) = run();
+    let entries = walkdir::WalkDir::new(&cache).into_iter().map(Result::unwrap);
+    let entries: Vec<_> = entries.filter(|entry| entry.file_type().is_file()).collect();
+    assert_eq!(entries.len(), many().len());
+    for (index, entry) in entries.iter().enumerate() {
+        let mut bytes = std::fs::read(entry.path()).unwrap();
+        let middle = bytes.len() / 2;
+        if index % 2 == 0 {
+            bytes.truncate(middle)
+        } else {
+            bytes[middle] ^= 64
+        }
+        std::fs::write(entry.path(), bytes).unwrap();
+    }
+    let (again, found) = run();
+    assert_eq!(found, 0);
+    assert!(whole.iter().zip(&again).all(|(a, b)| close(a, b)));
+    assert_eq!(run().1, many().len());
 }
