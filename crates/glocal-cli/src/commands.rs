@@ -1,12 +1,13 @@
 //! The commands: one file each, one line each here.
 
 mod analyze;
-mod attribute;
+pub mod attribute;
 mod classes;
 mod concepts;
 mod demo;
 mod graph;
 mod inspect;
+mod precompute;
 pub mod references;
 mod report;
 
@@ -26,6 +27,7 @@ pub enum Command {
     Analyze(analyze::Analyze),
     References(references::References),
     Classes(classes::Classes),
+    Precompute(precompute::Precompute),
     Report(report::Report),
 }
 
@@ -41,6 +43,7 @@ impl Command {
             Self::Analyze(command) => command.run(session),
             Self::References(command) => command.run(session),
             Self::Classes(command) => command.run(session),
+            Self::Precompute(command) => command.run(session),
             Self::Report(command) => command.run(session),
         }
     }

@@ -70,6 +70,11 @@ impl Cache {
         &self.folder
     }
 
+    /// For how many bytes there is room.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
     /// How many bytes its entries take, as far as this process knows.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
@@ -95,16 +100,16 @@ impl Cache {
     }
 
     /// Keeps `content` under that key, in place of what is there, and makes room where that is needed. What is larger
-    /// than all the room there is is not kept.
+    /// than all the room there is is not kept; returns whether it was.
     ///
     /// # Errors
     /// When it cannot be written; nothing is left behind then.
-    pub fn keep(&self, key: Key, content: &[u8]) -> Result<(), CacheError> {
+    pub fn keep(&self, key: Key, content: &[u8]) -> Result<bool, CacheError> {
         let path = self.path(key);
         let entry = entry::encode(key, content);
         let bytes = entry.len() as u64;
         if bytes > self.limit {
-            return Ok(());
+            return Ok(false);
         }
         let failed = |cause| CacheError::new(&path, CacheErrorKind::Write, cause);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -122,7 +127,7 @@ impl Cache {
             // Other processes may have added and removed some as well: what counts is what is there.
             self.make_room(self.list().map_err(failed)?);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Entries are spread over folders, since some file systems are slow with many files in one.

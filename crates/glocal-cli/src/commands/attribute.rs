@@ -2,7 +2,7 @@
 
 mod arrays;
 mod conservation;
-mod memory;
+pub mod memory;
 mod plan;
 mod summary;
 

@@ -87,7 +87,24 @@ impl Explainer<'_> {
         self.views_by(wanted, rows_at_once(self.attributor.model()))
     }
 
-    /// The same, with so many rows going through the model together.
+    /// The samples alone, in their order, as views without relevance.
+    ///
+    /// # Errors
+    /// When one cannot be loaded or drawn.
+    pub fn samples(&self, samples: &[SampleId]) -> Result<Vec<ConceptView>, ExplainError> {
+        let mut distinct = samples.to_vec();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let view = |id: &SampleId| {
+            let sample = Sample::load(self.data, id.0 as usize, self.preprocess)?;
+            let relevance = Tensor::zeros(shown_shape(sample.input.shape()))?;
+            ConceptView::new(&sample, relevance).map(|view| (*id, view))
+        };
+        let views = distinct.par_iter().map(view).collect::<Result<BTreeMap<_, _>, ExplainError>>()?;
+        Ok(samples.iter().filter_map(|id| views.get(id).cloned()).collect())
+    }
+
+    /// [`views`](Self::views), with so many rows going through the model together.
     fn views_by(&self, wanted: &[Wanted], rows: usize) -> Result<Vec<ConceptView>, ExplainError> {
         let mut distinct: Vec<&Wanted> = wanted.iter().collect();
         distinct.sort_unstable();

@@ -130,10 +130,11 @@ impl ViewCache {
         let values: Vec<u8> = relevance.data().iter().flat_map(|value| value.to_le_bytes()).collect();
         let Ok(packed) = encoder.write_all(&values).and_then(|()| encoder.finish()) else { return };
         match self.cache.keep(key, &packed) {
-            Ok(()) => {
+            Ok(true) => {
                 self.made.fetch_add(1, Ordering::Relaxed);
                 self.bytes.fetch_add(packed.len() as u64, Ordering::Relaxed);
             }
+            Ok(false) => {}
             Err(error) => {
                 self.fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             }
