@@ -15,11 +15,11 @@ use crate::stored::{StoreMisuse, Stored, class_name};
 /// The longest side, in pixels, of a sample in the picture: there is room for the name of a class below it.
 const CELL: u32 = 128;
 
+/// The same of a volume's slice, whose label also says which one it is.
+const SLICE: u32 = 168;
+
 /// The same of plots.
 const PLOT: u32 = 320;
-
-/// How many cells a row of the picture has, and each of two rows beside each other: of images, and of plots.
-const COLUMNS: [(usize, usize); 2] = [(8, 4), (4, 2)];
 
 /// What a picture shows of each sample.
 #[derive(Debug, Args)]
@@ -192,15 +192,19 @@ impl Viewing {
         let [of_concept, of_peak] = &found;
         let mut cells = Vec::with_capacity(shown.len());
         for (index, Shown { entry, .. }) in shown.iter().enumerate() {
-            let mut views = Vec::with_capacity(self.views.len());
+            let mut views: Vec<Cell> = Vec::with_capacity(self.views.len());
+            let mut seen = None;
             for choice in &self.views {
                 let (first, second) =
                     if choice.view().is_of_peak() { (of_peak, of_concept) } else { (of_concept, of_peak) };
                 let Some(view) = first.get(index).or_else(|| second.get(index)) else { continue };
-                views.push(Cell::new(view.draw(choice.view(), &self.style)?, ""));
-                if let (Some(cell), Some(slice)) = (views.last_mut(), view.slice) {
+                let mut cell = Cell::new(view.draw(choice.view(), &self.style)?, "");
+                // Of the views of a volume, those that show another slice than the one above say so.
+                if let Some(slice) = view.slice.filter(|_| view.slice != seen) {
                     cell.label = format!("slice {slice}");
                 }
+                seen = view.slice;
+                views.push(cell);
             }
             if let Some(last) = views.last_mut() {
                 let label = format!("{} {}", class_name(names, entry.target as usize), caption_number(entry.score));
@@ -213,13 +217,13 @@ impl Viewing {
 
     /// How many samples stand beside each other, where there are two such blocks or one.
     pub fn columns(&self, stored: &Stored, two: bool) -> usize {
-        let (alone, each) = COLUMNS[usize::from(is_series(stored))];
+        let (alone, each) = Form::of(stored).columns();
         if two { each } else { alone }
     }
 
     /// The sheet with its sizes, and with words about what its views are.
     pub fn finish(&self, sheet: ContactSheet, stored: &Stored, measures: &[Measure]) -> ContactSheet {
-        let cell = if is_series(stored) { PLOT } else { CELL };
+        let cell = Form::of(stored).cell();
         let legend = self.views.iter().any(|view| view.is_colored()).then(|| self.style.color_map.clone());
         let mut notes = Vec::new();
         if self.views.iter().any(|view| *view != ViewArgument::Image) {
@@ -244,9 +248,40 @@ impl Viewing {
     }
 }
 
-/// Whether the samples are time series, which are drawn as plots.
-fn is_series(stored: &Stored) -> bool {
-    stored.store.manifest().model.input_shape.len() == 2
+/// What samples are drawn as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Image,
+    Plot,
+    Slice,
+}
+
+impl Form {
+    fn of(stored: &Stored) -> Self {
+        match stored.store.manifest().model.input_shape.len() {
+            2 => Self::Plot,
+            4 => Self::Slice,
+            _ => Self::Image,
+        }
+    }
+
+    /// The longest side of a sample.
+    fn cell(self) -> u32 {
+        match self {
+            Self::Image => CELL,
+            Self::Plot => PLOT,
+            Self::Slice => SLICE,
+        }
+    }
+
+    /// How many samples a row has, and each of two rows beside each other.
+    fn columns(self) -> (usize, usize) {
+        match self {
+            Self::Image => (8, 4),
+            Self::Plot => (4, 2),
+            Self::Slice => (6, 3),
+        }
+    }
 }
 
 /// Rows of `columns` samples under each other, each with a row for every view; `name` and the views' `titles` stand before
@@ -260,7 +295,12 @@ pub fn rows(name: &str, samples: Vec<Vec<Cell>>, columns: usize, titles: &[&str]
                 (name, "") => name.to_owned(),
                 (name, title) => format!("{name}, {title}"),
             };
-            rows.extend(titles.iter().map(|text| Row { title: title(text), cells: Vec::new() }));
+            let parted = |view: usize| index > 0 && view == 0 && titles.len() > 1;
+            rows.extend(titles.iter().enumerate().map(|(view, text)| Row {
+                title: title(text),
+                parted: parted(view),
+                ..Row::default()
+            }));
         }
         let first = rows.len().saturating_sub(titles.len());
         for (row, cell) in rows.iter_mut().skip(first).zip(views) {

@@ -28,7 +28,7 @@ const LAYERS: [&str; 2] = ["features.0", "features.5"];
 /// Batches may round differently than single samples; values are of the order of 1.
 const TOLERANCE: f32 = 1e-5;
 
-/// The oracle's vgg_tiny and its inputs.
+/// A model of the oracle and its inputs.
 struct Fixture {
     attributor: Attributor,
     data: Box<dyn DataSet>,
@@ -38,7 +38,11 @@ struct Fixture {
 }
 
 fn fixture() -> Fixture {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracle/goldens/vgg_tiny");
+    fixture_of("vgg_tiny")
+}
+
+fn fixture_of(name: &str) -> Fixture {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracle/goldens").join(name);
     let onnx = glocal_onnx::Model::read(folder.join("model.onnx")).unwrap();
     let model = Model::from_onnx(onnx, &ImportOptions::default(), Arc::new(CpuBackend::new())).unwrap();
     let attributor = Attributor::new(canonize(&model).unwrap(), COMPOSITE.parse::<Composite>().unwrap()).unwrap();
@@ -299,4 +303,71 @@ fn damaged_entries_are_computed_anew() {
     assert_eq!(found, 0);
     assert!(whole.iter().zip(&again).all(|(a, b)| close(a, b)));
     assert_eq!(run().1, many().len());
+}
+
+#[test]
+fn time_series_keep_the_relevance_of_each_channel() {
+    let fixture = fixture_of("conv1d_tiny");
+    let wanted = [Part::Channel(2), Part::Neuron(30)].map(|part| Wanted {
+        layer: "body.4".to_owned(),
+        origin: Origin::Class(1),
+        sample: SampleId(1),
+        part,
+    });
+    let views = fixture.explainer().views(&wanted).unwrap();
+    let input = fixture.input(1);
+    let condition = Condition::class(1).through("body.4", Selection::channels([2]));
+    let request = Request { conditions: vec![condition], ..Request::default() };
+    let attribution = fixture.attributor.attribute(&input, &request).unwrap().items.remove(0).input.unwrap();
+    let series = views[0].series.as_ref().unwrap();
+    assert_eq!((series.values.shape(), series.values.data()), (&[2, 48][..], input.data()));
+    assert!(close(series.relevance.data(), attribution.data()));
+    let mut pictures = Vec::new();
+    for view in [View::Image, View::Heatmap, View::Masked] {
+        pictures.push(views[0].draw(view, &ViewStyle::default()).unwrap());
+    }
+    assert!(pictures.iter().all(|picture| picture.dimensions() == pictures[0].dimensions()));
+    assert!(pictures[0] != pictures[1] && pictures[0] != pictures[2]);
+    // A neuron of the second convolution sees a part of the time: its plot shows less of it in the same room.
+    let seen = views[1].heatmap.iter().filter(|value| **value != 0.0).count();
+    assert!((2..40).contains(&seen), "{seen}");
+    assert_ne!(views[1].draw(View::Crop, &ViewStyle::default()).unwrap(), pictures[0]);
+}
+
+#[test]
+fn volumes_show_the_slice_with_the_most_relevance() {
+    let fixture = fixture_of("conv3d_tiny");
+    let wanted = [0, 1, 2].map(|sample| Wanted {
+        layer: "4".to_owned(),
+        origin: Origin::Activation,
+        sample: SampleId(sample),
+        part: Part::Channel(3),
+    });
+    let views = fixture.explainer().views(&wanted).unwrap();
+    for (wanted, view) in wanted.iter().zip(&views) {
+        let request = Request {
+            conditions: vec![Condition { target: Target::Some(Selection::channels([3])), layers: Vec::new() }],
+            start: Some("4".to_owned()),
+            initial: Initial::Function(Arc::new(|value| {
+                let positive = value.data().iter().map(|value| value.max(0.0)).collect();
+                Tensor::new(value.shape(), positive).unwrap()
+            })),
+            ..Request::default()
+        };
+        let whole = heatmap(&fixture.attributor, &fixture.input(wanted.sample.0 as usize), &request);
+        let slices: Vec<&[f32]> = whole.chunks(8 * 8).collect();
+        let size = |slice: &[f32]| slice.iter().map(|value| value.abs()).sum::<f32>();
+        let slice = view.slice.unwrap();
+        assert!(close(&view.heatmap, slices[slice]), "{wanted:?}");
+        assert!(slices.iter().all(|other| size(other) <= size(slices[slice])), "{wanted:?}");
+        assert_eq!(view.draw(View::Overlay, &ViewStyle::default()).unwrap().dimensions(), (8, 8));
+    }
+    // Without relevance there is no such slice: the one in the middle is shown. No page shows a volume.
+    let alone = fixture.explainer().samples(&[SampleId(2), SampleId(0), SampleId(2)]).unwrap();
+    assert!(alone.len() == 3 && alone.iter().all(|view| view.slice == Some(2)) && alone[0].picture == alone[2].picture);
+    let folder = tempfile::tempdir().unwrap();
+    let store = fixture_of("vgg_tiny").store(folder.path());
+    let sample = Sample::load(fixture.data.as_ref(), 0, &fixture.preprocess).unwrap();
+    let error = fixture.explainer().explain(sample, &store, &ExplainOptions::default()).unwrap_err();
+    assert!(matches!(error.kind(), ExplainErrorKind::NoPage { .. }), "{error}");
 }

@@ -50,7 +50,7 @@ pub enum View {
     Masked,
     /// The smallest box of the sample that all relevance lies in: for a neuron, what it sees.
     Crop,
-    /// The heatmap in that box.
+    /// The heatmap in that box, over the sample if it is a photograph: without it, nobody would know the place.
     Peak,
 }
 
@@ -137,16 +137,23 @@ impl ConceptView {
         let heatmap = self.relevance()?;
         let colored = || heatmap.draw(&HeatmapStyle { color_map: color_map.clone(), ..HeatmapStyle::default() });
         let cut = |image: &RgbImage| self.support().map_or_else(|| Ok(image.clone()), |area| crop(image, area));
+        let over = |picture: &RgbImage, heatmap: &Heatmap<'_>| {
+            let style = OverlayStyle { color_map: color_map.clone(), ..OverlayStyle::over(&self.picture) };
+            // Single pixels stand out of photographs; where there are no others, they are all there is.
+            let prominent = is_photograph(&self.picture).then(|| heatmap.prominent());
+            overlay(picture, heatmap, &OverlayStyle { largest: prominent.filter(|size| *size > 0.0), ..style })
+        };
         match view {
             View::Image => Ok(self.picture.as_ref().clone()),
             View::Heatmap => Ok(colored()),
-            View::Overlay => {
-                let largest = is_photograph(&self.picture).then(|| heatmap.prominent());
-                let style = OverlayStyle { color_map, largest, ..OverlayStyle::over(&self.picture) };
-                overlay(&self.picture, &heatmap, &style)
-            }
+            View::Overlay => over(&self.picture, &heatmap),
             View::Masked => self.mask(style).apply(&self.picture, &heatmap),
             View::Crop => cut(&self.picture),
+            View::Peak if is_photograph(&self.picture) => {
+                let picture = cut(&self.picture)?;
+                let values = self.support().map_or_else(|| self.heatmap.clone(), |area| self.inside(area));
+                over(&picture, &Heatmap::new(&values, picture.width() as usize, picture.height() as usize)?)
+            }
             View::Peak => cut(&colored()),
         }
     }
@@ -181,6 +188,13 @@ impl ConceptView {
             View::Crop => whole.cut(time()).draw(),
             View::Peak => whole.colored(relevance, color_map).cut(time()).draw(),
         }
+    }
+
+    /// The relevance inside a box.
+    fn inside(&self, area: PixelBox) -> Vec<f32> {
+        let rows = self.heatmap.chunks(self.picture.width().max(1) as usize);
+        let rows = rows.skip(area.top as usize).take(area.height as usize);
+        rows.flat_map(|row| row.iter().skip(area.left as usize).take(area.width as usize)).copied().collect()
     }
 
     /// The smallest box around all pixels with relevance.
