@@ -144,6 +144,8 @@ impl<'values> SeriesPicture<'values> {
         };
         let width = image.width();
         let mut before = None;
+        // How much of each pixel of the panel is covered: ink on ink is no darker.
+        let mut inks = vec![0.0_f32; (width * height) as usize];
         for column in 0..width {
             let times = self.times(column, width);
             // Between two times the line is straight; of several times in one column all are met.
@@ -166,16 +168,24 @@ impl<'values> SeriesPicture<'values> {
                 Some((shown, alpha)) if !times.clone().any(|time| shown.get(time) == Some(&true)) => *alpha,
                 _ => 1.0,
             };
+            let within = |length: u32, place: i64| u32::try_from(place).ok().filter(|place| *place < length);
             for place in low - LINE / 2..=high + LINE / 2 {
-                if (i64::from(top)..i64::from(top + height)).contains(&place) {
-                    let pixel = image.get_pixel_mut(column, place as u32);
-                    let mixed = |channel: usize| {
-                        let below = f32::from(pixel.0[channel]);
-                        (below + (f32::from(INK[channel]) - below) * ink).round() as u8
-                    };
-                    *pixel = Rgb([mixed(0), mixed(1), mixed(2)]);
+                let Some(row) = within(height, place - i64::from(top)) else { continue };
+                // Steep lines are as wide as flat ones.
+                for column in i64::from(column) - LINE / 2..=i64::from(column) + LINE / 2 {
+                    if let Some(column) = within(width, column) {
+                        let drawn = &mut inks[(row * width + column) as usize];
+                        *drawn = drawn.max(ink);
+                    }
                 }
             }
+        }
+        for (index, ink) in (0..).zip(inks).filter(|(_, ink)| *ink > 0.0) {
+            let pixel = image.get_pixel_mut(index % width, top + index / width);
+            *pixel = Rgb(std::array::from_fn(|channel| {
+                let below = f32::from(pixel.0[channel]);
+                (below + (f32::from(INK[channel]) - below) * ink).round() as u8
+            }));
         }
     }
 
@@ -235,7 +245,7 @@ mod tests {
         let plot = SeriesPicture::new(&values, 5).unwrap();
         let image = plot.faint(vec![true, true, false, false, false], 0.2).draw().unwrap();
         let darkest = |column| (PANEL.1 + 4..2 * PANEL.1).map(|row| image.get_pixel(column, row).0[0]).min().unwrap();
-        assert!(darkest(10) < 40 && darkest(300) > 180, "{} {}", darkest(10), darkest(300));
+        assert!(darkest(10) < 80 && darkest(300) > 180, "{} {}", darkest(10), darkest(300));
     }
 
     #[test]
