@@ -212,7 +212,7 @@ fn reference(found: &ReferenceFindings, id: usize, illustration: &Illustration<'
     let style = ViewStyle { color_map: illustration.color_map.clone(), ..ViewStyle::default() };
     let masked = view.draw(View::Masked, &style)?;
     Ok(Reference {
-        picture: picture(&view.picture, format!("sample {}, {class}", entry.sample.0))?,
+        picture: picture(&view.draw(View::Image, &style)?, format!("sample {}, {class}", entry.sample.0))?,
         region: Some(picture(&masked, format!("channel {id} in sample {}", entry.sample.0))?),
         caption: format!("{class} {}", caption_number(entry.score)),
     })
