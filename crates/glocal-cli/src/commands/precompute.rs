@@ -17,9 +17,9 @@ use crate::session::Session;
 use crate::stored::{StoreMisuse, Stored, StoredSources};
 use crate::viewing::{OriginArgument, Shown, ViewArgument};
 
-/// The most concepts that are computed together. The more there are, the more share the way up through the model, and the more is
-/// lost when the work is interrupted.
-const CONCEPTS: usize = 64;
+/// The most concepts that are computed together: the more there are, the more share the way up through the model, and the
+/// less often progress is seen.
+const CONCEPTS: usize = 16;
 
 /// Room for the views of concepts that are computed together.
 const BYTES: usize = 128 << 20;
@@ -88,7 +88,12 @@ impl Precompute {
                 return Err(error.into());
             }
             if session.cancel.is_cancelled() {
-                let hint = format!("{done} of {} concepts are done and kept; the same command goes on", concepts.len());
+                let Tally { found, made, .. } = stored.tally().unwrap_or_default();
+                let hint = format!(
+                    "{done} of {} concepts are done, and {} views kept; the same command goes on from there",
+                    concepts.len(),
+                    found + made
+                );
                 return Err(Failure::interrupted().hinted(Some(hint)));
             }
             computed?;
