@@ -10,6 +10,7 @@ mod evaluate;
 mod graph;
 mod inspect;
 mod merge;
+mod precompute;
 pub mod references;
 mod report;
 
@@ -32,6 +33,7 @@ pub enum Command {
     References(references::References),
     Classes(classes::Classes),
     Convert(convert::Convert),
+    Precompute(precompute::Precompute),
     Report(report::Report),
 }
 
@@ -50,6 +52,7 @@ impl Command {
             Self::References(command) => command.run(session),
             Self::Classes(command) => command.run(session),
             Self::Convert(command) => command.run(session),
+            Self::Precompute(command) => command.run(session),
             Self::Report(command) => command.run(session),
         }
     }

@@ -6,6 +6,7 @@
 
 mod args;
 mod assets;
+mod caching;
 mod commands;
 mod explained;
 mod failure;
@@ -20,6 +21,7 @@ mod session;
 mod stored;
 mod table;
 mod unused;
+mod viewing;
 
 use std::process::ExitCode;
 

@@ -10,8 +10,9 @@ use clap::Args;
 use glocal::attribution::{Attributor, Cancel};
 use glocal::composite::Composite;
 use glocal_compute::CpuBackend;
+use glocal_kit::cache::{Cache, CacheError};
 use glocal_kit::data::{self, DataSet};
-use glocal_kit::explain::Explainer;
+use glocal_kit::explain::{Explainer, Tally, ViewCache};
 use glocal_kit::loading::{self, Canonize, ClassNames, LoadOptions, LoadedModel};
 use glocal_kit::preprocess::Preprocess;
 use glocal_kit::store::{CompositeManifest, Manifest, ModelManifest, Sources, Store};
@@ -62,6 +63,30 @@ pub struct Stored {
     attributor: Attributor,
     data: Box<dyn DataSet>,
     preprocess: Preprocess,
+    views: Option<ViewCache>,
+}
+
+/// Where model and data are, if not where they were.
+#[derive(Debug, Args)]
+pub struct StoredSources {
+    /// The model, where it is no longer in its place
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// The model's output that was analyzed, where it has several
+    #[arg(long, value_name = "NAME")]
+    output: Option<String>,
+    /// The data set, where it is no longer in its place
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+}
+
+impl StoredSources {
+    /// Opens them, with a cache for views.
+    pub fn open(&self, store: Store, cache: Option<Cache>) -> Result<Stored, Failure> {
+        let mut stored = Stored::open(store, self.model.as_deref(), self.data.as_deref(), self.output.clone())?;
+        stored.views = cache.map(|cache| ViewCache::new(cache, stored.store.manifest()));
+        Ok(stored)
+    }
 }
 
 impl Stored {
@@ -126,7 +151,7 @@ impl Stored {
         store.check(&given)?;
         let preprocess = Preprocess::from_toml(&stored.preprocess)?;
         let attributor = unused::attributor(Arc::clone(model), composite)?;
-        Ok(Self { store, sources, attributor, data, preprocess })
+        Ok(Self { store, sources, attributor, data, preprocess, views: None })
     }
 
     /// How its images become inputs.
@@ -136,6 +161,22 @@ impl Stored {
 
     /// What explains samples.
     pub fn explainer<'a>(&'a self, cancel: &'a Cancel) -> Explainer<'a> {
-        Explainer { attributor: &self.attributor, data: self.data.as_ref(), preprocess: &self.preprocess, cancel }
+        let (attributor, data, preprocess) = (&self.attributor, self.data.as_ref(), &self.preprocess);
+        Explainer { attributor, data, preprocess, cancel, views: self.views.as_ref() }
+    }
+
+    /// How many views were found in the cache and how many were not; `None` without a cache.
+    pub fn tally(&self) -> Option<Tally> {
+        self.views.as_ref().map(ViewCache::tally)
+    }
+
+    /// The first error of keeping a view, if there was one.
+    pub fn cache_fault(&self) -> Option<CacheError> {
+        self.views.as_ref().and_then(ViewCache::fault)
+    }
+
+    /// The cache.
+    pub fn cache(&self) -> Option<&Cache> {
+        self.views.as_ref().map(ViewCache::cache)
     }
 }

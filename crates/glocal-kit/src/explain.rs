@@ -9,7 +9,9 @@ mod error;
 mod findings;
 mod illustrate;
 mod sample;
+mod seen;
 mod view;
+mod view_cache;
 
 use std::sync::Arc;
 
@@ -25,7 +27,9 @@ pub use error::{ExplainError, ExplainErrorKind};
 pub use findings::{ConceptFindings, Findings, LayerFindings, ReferenceFindings, RestFindings};
 pub use illustrate::{Illustration, caption_number};
 pub use sample::Sample;
-pub use view::{ConceptView, Origin, Part, View, Wanted};
+pub use seen::{ConceptView, MaskStyle, Series, View, ViewStyle};
+pub use view::{Origin, Part, Wanted};
+pub use view_cache::{Tally, ViewCache};
 
 use crate::data::DataSet;
 use crate::preprocess::Preprocess;
@@ -49,6 +53,8 @@ pub struct Explainer<'a> {
     pub preprocess: &'a Preprocess,
     /// Set to stop early.
     pub cancel: &'a Cancel,
+    /// Where views are looked for before they are computed, and kept afterwards.
+    pub views: Option<&'a ViewCache>,
 }
 
 /// How much is explained.
@@ -81,6 +87,9 @@ impl Explainer<'_> {
         for layer in &options.layers {
             // Before any work is done for a layer that has no references.
             store.concept(layer, 0)?;
+        }
+        if let shape @ [_, _, _, _, ..] = sample.input.shape() {
+            return Err(ExplainErrorKind::NoPage { shape: shape.to_vec() }.into());
         }
         let model = self.attributor.model();
         let trace = self.attributor.trace(&batch_of([&sample.input])?)?;

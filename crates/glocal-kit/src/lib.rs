@@ -1,5 +1,6 @@
 //! Data sets, preprocessing, the reference store, pictures and reports for Glocal.
 
+pub mod cache;
 pub mod condition;
 pub mod convert;
 pub mod data;

@@ -28,6 +28,7 @@ mod local;
 mod mask;
 mod outline;
 mod overlay;
+mod series;
 mod sheet;
 mod text;
 
@@ -45,6 +46,7 @@ pub use local::{LocalConcept, LocalPicture, LocalRow};
 pub use mask::OpaqueMask;
 pub use outline::Outline;
 pub use overlay::{OverlayStyle, overlay};
+pub use series::SeriesPicture;
 pub use sheet::{Arrangement, Block, Cell, ContactSheet, Row, SheetStyle, reference_sheet};
 
 /// A color as red, green and blue in sRGB, each `0..=255`.

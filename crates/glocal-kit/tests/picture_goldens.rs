@@ -79,6 +79,16 @@ fn number(value: &Value) -> Option<f32> {
     value.as_f64().map(|value| value as f32)
 }
 
+/// Every case has a test below, which counts its suite.
+#[test]
+fn no_suite_is_left_out() {
+    let suites = ["palette", "imgify", "gaussian_blur", "crop_range", "vis_opaque_img", "vis_img_heatmap"];
+    let oracle = Oracle::load();
+    assert!(
+        oracle.cases.len() == 48 && oracle.cases.iter().all(|case| suites.iter().any(|suite| case["suite"] == *suite))
+    );
+}
+
 #[test]
 fn palettes() {
     let oracle = Oracle::load();

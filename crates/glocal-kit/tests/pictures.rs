@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use glocal_kit::picture::{
     Block, Cell, ColorMap, ContactSheet, Heatmap, HeatmapStyle, LocalConcept, LocalPicture, LocalRow, OpaqueMask,
-    OverlayStyle, Row, SheetStyle, encode_png, enlarge, overlay, reference_sheet,
+    OverlayStyle, Row, SeriesPicture, SheetStyle, encode_png, enlarge, overlay, reference_sheet,
 };
 use glocal_kit::region::Region;
 use image::{Rgb, RgbImage};
@@ -70,7 +70,7 @@ fn color_maps() {
     let heatmap = Heatmap::new(&ramp, 256, 12).unwrap();
     let rows = ColorMap::NAMES.map(|name| {
         let style = HeatmapStyle { color_map: name.parse().unwrap(), ..HeatmapStyle::default() };
-        Row { title: name.to_owned(), cells: vec![Cell::new(heatmap.draw(&style), "")] }
+        Row { title: name.to_owned(), cells: vec![Cell::new(heatmap.draw(&style), "")], ..Row::default() }
     });
     let blocks = vec![Block { rows: rows.into(), ..Block::default() }];
     let style = SheetStyle { cell: 256, ..SheetStyle::default() };
@@ -95,6 +95,7 @@ fn rows_and_columns_with_titles() {
         cells: (0..3)
             .map(|seed| Cell::new(drawn(seed as f32, color_map), format!("{:.2}", 0.9 - 0.1 * f64::from(seed))))
             .collect(),
+        ..Row::default()
     };
     let block = Block {
         title: "Conditional heatmaps".into(),
@@ -137,4 +138,24 @@ fn local_analysis() {
         color_map: ColorMap::default(),
     };
     check("local.png", &picture.draw().unwrap());
+}
+
+/// Two channels of two beats, of which the second mattered; then the same without colors, and the second beat alone.
+#[test]
+fn time_series() {
+    let beat =
+        |time: f32, at: f32| (-(time - at).powi(2) / 8.0).exp() - 0.4 * (-(time - at - 5.0).powi(2) / 12.0).exp();
+    let times = || (0..96).map(|time| time as f32);
+    let first = times().map(|time| beat(time, 20.0) + beat(time, 66.0));
+    let second = times().map(|time| 40.0 + 10.0 * (time / 9.0).sin() + 30.0 * beat(time, 68.0));
+    let values: Vec<f32> = first.chain(second).collect();
+    let relevance = |time: f32, sign: f32| sign * (-(time - 66.0).powi(2) / 60.0).exp();
+    let relevance: Vec<f32> =
+        times().map(|time| relevance(time, 1.0)).chain(times().map(|time| relevance(time, -0.5))).collect();
+    let plot = SeriesPicture::new(&values, 96).unwrap();
+    let colored = plot.clone().colored(&relevance, &ColorMap::default());
+    check("series.png", &colored.draw().unwrap());
+    let shown = relevance.iter().take(96).map(|value| *value > 0.2).collect();
+    check("series_masked.png", &plot.faint(shown, 0.3).draw().unwrap());
+    check("series_cut.png", &colored.cut(55..80).draw().unwrap());
 }

@@ -1,42 +1,43 @@
-//! `glocal references`: the samples that stand for a concept, as a list or as a picture.
+//! `glocal references`: the samples that stand for concepts, as a list or as a picture.
 
 use std::ops::Range;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use glocal::search::{Entry, Measure};
-use glocal_kit::explain::{View, Wanted, caption_number};
-use glocal_kit::picture::{Block, Cell, ColorMap, ContactSheet, SheetStyle, encode_png, reference_sheet};
+use glocal_kit::picture::{Arrangement, Block, ContactSheet, encode_png};
 use glocal_kit::store::{Store, StoredSample};
 use serde_json::{Value, json};
 
+use crate::caching::CacheArguments;
 use crate::failure::Failure;
-use crate::output::{OutputFile, has_extension};
 use crate::session::Session;
-use crate::stored::{StoreMisuse, Stored, StoredClasses, class_name, parse_class};
+use crate::stored::{StoreMisuse, Stored, StoredClasses, StoredSources, class_name, parse_class};
 use crate::table::{Align, table};
+use crate::viewing::{Shown, ViewArguments, Viewing, prepare, rows};
 
-/// How many cells a row of the picture has, of one ranking and of each of two.
-const COLUMNS: (usize, usize) = (8, 4);
-
-/// The longest side, in pixels, of a sample in the picture: there is room for the name of a class below it.
-const CELL: u32 = 128;
-
-/// Show the reference samples of a concept: those that it is most relevant for or most active in
+/// Show the reference samples of concepts: those that they are most relevant for or most active in
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   glocal references store --layer features.40 --concept 17 --by both -o channel-17.png
+  glocal references store --layer features.40 --concept 3,17,20 --view overlay,peak -o channels.png
 
-Without -o, the samples are listed with their scores.")]
+Without -o, the samples are listed with their scores. With it, they are drawn as --view says: images as they are, time
+series [C, length] as a plot for each channel, volumes [C, depth, height, width] as the slice with the most relevance.
+
+The views of a concept's peak (crop, peak) follow the relevance of the concept's strongest neuron alone, and are cut to the
+part of the sample that has any: the neuron's receptive field. Where that is the whole sample there is nothing to cut.
+
+What was computed once is kept in a cache and found again: see --cache.")]
 pub struct References {
     /// The store, as `glocal analyze` wrote it
     store: PathBuf,
     /// The layer, by the name that it was analyzed under
     #[arg(long, value_name = "LAYER")]
     layer: String,
-    /// The concept: the channel's index, from 0
-    #[arg(long, value_name = "ID")]
-    concept: usize,
+    /// The concepts: the channels' indices, from 0; several as in 3,17,20
+    #[arg(long, value_name = "ID", required = true, value_delimiter = ',')]
+    concept: Vec<usize>,
     /// What ranks the samples
     #[arg(long, value_enum, default_value_t = By::Both)]
     by: By,
@@ -44,28 +45,19 @@ pub struct References {
     #[arg(long, value_name = "CLASS")]
     class: Option<String>,
     /// The ranks, from 0, the last one excluded
-    #[arg(long, value_name = "FROM..TO", default_value = "0..8", value_parser = parse_ranks)]
+    #[arg(long, value_name = "FROM..TO", default_value = "0..8", value_parser = parse_range)]
     ranks: Range<usize>,
     /// Write a picture of the samples
     #[arg(short = 'o', long = "out", value_name = "FILE.png")]
     picture: Option<PathBuf>,
-    /// What the picture shows of each sample
-    #[arg(long, value_enum, default_value_t = ViewArgument::Image, requires = "picture")]
-    view: ViewArgument,
-    /// The colors of heatmaps: a name (bwr, coldnhot, balanced, ...) or nodes as in 00f,80:fff,f00
-    #[arg(long, value_name = "NAME", default_value = "bwr", requires = "picture")]
-    colormap: String,
+    #[command(flatten)]
+    view: ViewArguments,
     #[command(flatten)]
     classes: StoredClasses,
-    /// The model, where it is no longer in its place
-    #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
-    /// The model's output that was analyzed, where it has several
-    #[arg(long, value_name = "NAME")]
-    output: Option<String>,
-    /// The data set, where it is no longer in its place
-    #[arg(long, value_name = "PATH")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    sources: StoredSources,
+    #[command(flatten)]
+    cache: CacheArguments,
 }
 
 /// What ranks samples.
@@ -90,30 +82,6 @@ impl By {
     }
 }
 
-/// What is shown of a sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ViewArgument {
-    /// The sample
-    Image,
-    /// The relevance of each pixel that flows through the concept
-    Heatmap,
-    /// The sample, darkened where the concept is not
-    Masked,
-    /// The sample, cut to what the concept's strongest neuron sees
-    Crop,
-}
-
-impl From<ViewArgument> for View {
-    fn from(view: ViewArgument) -> Self {
-        match view {
-            ViewArgument::Image => Self::Image,
-            ViewArgument::Heatmap => Self::Heatmap,
-            ViewArgument::Masked => Self::Masked,
-            ViewArgument::Crop => Self::Crop,
-        }
-    }
-}
-
 /// The name of a ranking.
 pub fn measure_name(measure: Measure) -> &'static str {
     match measure {
@@ -122,11 +90,18 @@ pub fn measure_name(measure: Measure) -> &'static str {
     }
 }
 
-fn parse_ranks(text: &str) -> Result<Range<usize>, &'static str> {
+/// Reads a range, as of ranks: `0..8`.
+pub fn parse_range(text: &str) -> Result<Range<usize>, &'static str> {
     let expected = "expected FROM..TO with FROM less than TO, as in 0..8";
     let (from, to) = text.split_once("..").ok_or(expected)?;
     let (from, to) = (from.trim().parse().map_err(|_| expected)?, to.trim().parse().map_err(|_| expected)?);
     if from < to { Ok(from..to) } else { Err(expected) }
+}
+
+/// The rankings of a concept that are shown.
+struct Concept {
+    id: usize,
+    rankings: Vec<Ranking>,
 }
 
 /// A ranking that is shown.
@@ -137,75 +112,90 @@ struct Ranking {
 
 impl References {
     pub fn run(&self, session: &Session) -> Result<(), Failure> {
-        let color_map: ColorMap = self.colormap.parse()?;
+        let viewing = Viewing::new(&self.view)?;
         let store = Store::open(&self.store)?;
         let names = self.classes.read(&store)?;
         let names = names.as_deref();
         let class = self.class.as_deref().map(|text| parse_class(text, names)).transpose()?;
-        let ranking = |&measure: &Measure| {
-            let entries = store.references(&self.layer, self.concept, measure, class, self.ranks.clone())?;
-            Ok(Ranking { measure, entries })
-        };
-        let rankings = self.by.measures().iter().map(ranking).collect::<Result<Vec<_>, Failure>>()?;
+        let mut concepts = Vec::with_capacity(self.concept.len());
+        for &id in &self.concept {
+            let ranking = |&measure: &Measure| {
+                let entries = store.references(&self.layer, id, measure, class, self.ranks.clone())?;
+                Ok(Ranking { measure, entries })
+            };
+            let rankings = self.by.measures().iter().map(ranking).collect::<Result<Vec<_>, Failure>>()?;
+            concepts.push(Concept { id, rankings });
+        }
         let samples = store.samples()?;
         if let Some(path) = &self.picture {
-            if !has_extension(path, &["png"]) {
-                return Err(StoreMisuse::NotPng { path: path.clone() }.into());
-            }
-            if rankings.iter().all(|ranking| ranking.entries.is_empty()) {
+            let output = prepare(path)?;
+            if concepts.iter().flat_map(|concept| &concept.rankings).all(|ranking| ranking.entries.is_empty()) {
                 return Err(StoreMisuse::NothingToDraw.into());
             }
-            let output = OutputFile::prepare(path)?;
-            let stored = Stored::open(store, self.model.as_deref(), self.data.as_deref(), self.output.clone())?;
-            let sheet = self.sheet(&stored, &rankings, names, &color_map, session)?;
+            let stored = self.sources.open(store, self.cache.open()?)?;
+            let sheet = self.sheet(&viewing, &stored, &concepts, names, session)?;
             output.write(&encode_png(&sheet.draw()?)?)?;
+            self.cache.warn(&stored);
         }
-        session.print(|| self.text(&rankings, &samples, names), || self.document(&rankings, &samples, names))
+        session.print(|| self.text(&concepts, &samples, names), || self.document(&concepts, &samples, names))
     }
 
     fn sheet(
         &self,
+        viewing: &Viewing,
         stored: &Stored,
-        rankings: &[Ranking],
+        concepts: &[Concept],
         names: Option<&[String]>,
-        color_map: &ColorMap,
         session: &Session,
     ) -> Result<ContactSheet, Failure> {
-        let wanted: Vec<Wanted> = rankings
-            .iter()
-            .flat_map(|Ranking { measure, entries }| {
-                entries.iter().map(|entry| match self.view {
-                    ViewArgument::Crop => Wanted::peak(entry, *measure, &self.layer),
-                    _ => Wanted::channel(entry, *measure, &self.layer, self.concept),
-                })
-            })
-            .collect();
-        let mut views = stored.explainer(&session.cancel).views(&wanted)?.into_iter();
-        let mut cells = Vec::with_capacity(rankings.len());
-        for ranking in rankings {
-            let mut row = Vec::with_capacity(ranking.entries.len());
-            for (entry, view) in ranking.entries.iter().zip(views.by_ref()) {
-                let label = format!("{} {}", class_name(names, entry.target as usize), caption_number(entry.score));
-                row.push(Cell::new(view.draw(self.view.into(), color_map)?, label));
+        let mut shown = Vec::new();
+        for concept in concepts {
+            for Ranking { measure, entries } in &concept.rankings {
+                shown.extend(entries.iter().map(|entry| Shown { entry, measure: *measure, concept: concept.id }));
             }
-            cells.push(row);
         }
-        let title = format!("{}, channel {}", self.layer, self.concept);
-        let second = cells.pop().unwrap_or_default();
-        let sheet = match (cells.pop(), rankings.last()) {
-            (Some(first), _) => reference_sheet(title, first, second, COLUMNS.1),
-            (None, ranking) => {
-                let what = ranking.map_or("", |ranking| measure_name(ranking.measure));
-                let block = Block::wrapped(format!("by {what}"), second, COLUMNS.0);
-                ContactSheet { title, blocks: vec![block], ..ContactSheet::default() }
+        let mut cells = viewing.cells(stored, &self.layer, &shown, names, &session.cancel)?.into_iter();
+        let alone = concepts.len() == 1;
+        let columns = viewing.columns(stored, alone && self.by == By::Both);
+        let mut blocks = Vec::new();
+        for concept in concepts {
+            let title = format!("channel {}", concept.id);
+            if !alone {
+                blocks.push(Block { title: title.clone(), ..Block::default() });
             }
+            for Ranking { measure, entries } in &concept.rankings {
+                let found = cells.by_ref().take(entries.len()).collect();
+                if alone {
+                    let title = match (self.by, measure) {
+                        (By::Both, Measure::Relevance) => "Most useful for the prediction (RelMax)".to_owned(),
+                        (By::Both, Measure::Activation) => "Strongest activation (ActMax)".to_owned(),
+                        (_, measure) => format!("by {}", measure_name(*measure)),
+                    };
+                    blocks.push(Block { title, rows: rows("", found, columns, &viewing.titles()), ..Block::default() });
+                } else if let Some(block) = blocks.last_mut() {
+                    let name = match measure {
+                        Measure::Relevance => "RelMax",
+                        Measure::Activation => "ActMax",
+                    };
+                    block.rows.extend(rows(name, found, columns, &viewing.titles()));
+                }
+            }
+        }
+        let title = match concepts {
+            [concept] => format!("{}, channel {}", self.layer, concept.id),
+            _ => self.layer.clone(),
         };
-        Ok(ContactSheet { style: SheetStyle { cell: CELL, ..SheetStyle::default() }, ..sheet })
+        let beside = alone && self.by == By::Both;
+        let arrangement = if beside { Arrangement::Beside } else { Arrangement::Below };
+        let sheet = ContactSheet { title, blocks, arrangement, ..ContactSheet::default() };
+        Ok(viewing.finish(sheet, stored, self.by.measures()))
     }
 
-    fn text(&self, rankings: &[Ranking], samples: &[StoredSample], names: Option<&[String]>) -> String {
+    fn text(&self, concepts: &[Concept], samples: &[StoredSample], names: Option<&[String]>) -> String {
         let mut text = String::new();
-        for Ranking { measure, entries } in rankings {
+        for (id, Ranking { measure, entries }) in
+            concepts.iter().flat_map(|concept| concept.rankings.iter().map(|ranking| (concept.id, ranking)))
+        {
             let other = match measure {
                 Measure::Relevance => "activation",
                 Measure::Activation => "relevance",
@@ -231,7 +221,7 @@ impl References {
                     ]
                 })
                 .collect();
-            text += &format!("{}, channel {}, by {}\n", self.layer, self.concept, measure_name(*measure));
+            text += &format!("{}, channel {id}, by {}\n", self.layer, measure_name(*measure));
             text += &if rows.is_empty() { "no samples\n".to_owned() } else { table(header, &rows) };
             text.push('\n');
         }
@@ -241,13 +231,21 @@ impl References {
         text.trim_end().to_owned()
     }
 
-    fn document(&self, rankings: &[Ranking], samples: &[StoredSample], names: Option<&[String]>) -> Value {
-        let mut document = json!({ "layer": self.layer, "concept": self.concept });
-        for Ranking { measure, entries } in rankings {
-            let entries = (self.ranks.start..).zip(entries);
-            let entries = entries.map(|(rank, entry)| entry_document(rank, entry, *measure, samples, names));
-            document[measure_name(*measure)] = entries.collect();
-        }
+    /// One concept's document is its rankings; of several, `concepts` is a list of those.
+    fn document(&self, concepts: &[Concept], samples: &[StoredSample], names: Option<&[String]>) -> Value {
+        let of_concept = |concept: &Concept| {
+            let mut document = json!({ "layer": self.layer, "concept": concept.id });
+            for Ranking { measure, entries } in &concept.rankings {
+                let entries = (self.ranks.start..).zip(entries);
+                let entries = entries.map(|(rank, entry)| entry_document(rank, entry, *measure, samples, names));
+                document[measure_name(*measure)] = entries.collect();
+            }
+            document
+        };
+        let mut document = match concepts {
+            [concept] => of_concept(concept),
+            _ => json!({ "layer": self.layer, "concepts": concepts.iter().map(of_concept).collect::<Vec<_>>() }),
+        };
         if let Some(path) = &self.picture {
             document["picture"] = json!(path.to_string_lossy());
         }

@@ -29,6 +29,10 @@ pub enum StoreMisuse {
     },
     /// There are no reference samples to draw.
     NothingToDraw,
+    /// Images need no computation.
+    NothingToCompute,
+    /// There is no cache to fill.
+    NoCache,
     /// Reference samples are drawn as PNG, and the file's name says otherwise.
     NotPng {
         /// The file.
@@ -64,6 +68,8 @@ impl fmt::Display for StoreMisuse {
                 write!(f, "{}: the store was made with this file or folder, and it is no longer there", path.display())
             }
             Self::NothingToDraw => write!(f, "there are no reference samples of these ranks"),
+            Self::NothingToCompute => write!(f, "samples as they are need no computation"),
+            Self::NoCache => write!(f, "there is no cache to fill"),
             Self::NotPng { path } => write!(f, "{}: pictures are written as PNG", path.display()),
             Self::SeveralSamples { path, count } => {
                 write!(f, "{}: holds {count} samples, and one is explained", path.display())
@@ -94,6 +100,8 @@ impl From<StoreMisuse> for Failure {
             StoreMisuse::NothingToDraw => {
                 Some("ranks count from 0; the store keeps the best `--top-k` of its analysis".to_owned())
             }
+            StoreMisuse::NothingToCompute => Some("choose `--view heatmap`, `peak`, or both".to_owned()),
+            StoreMisuse::NoCache => Some("`--cache DIR` names its folder".to_owned()),
             StoreMisuse::NotPng { .. } => Some("name the file FILE.png".to_owned()),
             StoreMisuse::SeveralSamples { .. } => Some("choose one with `--row N`, from 0".to_owned()),
             StoreMisuse::NoRow { .. } => Some("rows are numbered from 0".to_owned()),

@@ -14,9 +14,11 @@ pub struct Run {
     pub stderr: String,
 }
 
-/// Runs the binary.
+/// Runs the binary, with a cache of the tests' own.
 pub fn glocal(arguments: &[&str]) -> Run {
-    let output = Command::new(env!("CARGO_BIN_EXE_glocal")).args(arguments).output().unwrap();
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_glocal")).args(arguments).env("GLOCAL_CACHE", cache).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Run { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }

@@ -16,11 +16,13 @@ mod references;
 mod report;
 mod samples;
 mod sources;
+mod views;
 
 use support::glocal;
 
 /// The commands, each of whose help has an example.
-const COMMANDS: [&str; 6] = ["demo", "analyze", "evaluate", "references", "classes", "report"];
+const COMMANDS: [&str; 9] =
+    ["demo", "analyze", "merge", "evaluate", "references", "classes", "convert", "precompute", "report"];
 
 #[test]
 fn every_help_has_an_example_and_the_common_options() {

@@ -38,6 +38,11 @@ pub enum ExplainErrorKind {
         /// Its shape, without the batch axis.
         shape: Vec<usize>,
     },
+    /// A volume is no picture that a page could show.
+    NoPage {
+        /// Its shape, without the batch axis.
+        shape: Vec<usize>,
+    },
     /// The request does not fit the model, or was cancelled.
     Request(RequestError),
     /// The store lacks a layer or concept, or cannot be read.
@@ -120,7 +125,17 @@ impl fmt::Display for ExplainError {
                 write!(f, "the output of a sample has shape {shape:?}; only a row of classes, [K], can be reported on")
             }
             ExplainErrorKind::NoPicture { shape } => {
-                write!(f, "a sample of shape {shape:?} cannot be drawn; [C, height, width], [C, length] and [C] can")
+                write!(
+                    f,
+                    "a sample of shape {shape:?} cannot be drawn; [C, depth, height, width], [C, height, width], \
+                     [C, length] and [C] can"
+                )
+            }
+            ExplainErrorKind::NoPage { shape } => {
+                write!(
+                    f,
+                    "a sample of shape {shape:?} is a volume; reports show images and series, references slices of volumes"
+                )
             }
             ExplainErrorKind::Request(error) => error.fmt(f),
             ExplainErrorKind::Store(error) => error.fmt(f),

@@ -4,7 +4,7 @@ use glocal::conservation::{Account, Balance};
 use glocal::op::OpKind;
 use image::RgbImage;
 
-use super::{ConceptFindings, Findings, LayerFindings, ReferenceFindings, RestFindings, View};
+use super::{ConceptFindings, Findings, LayerFindings, ReferenceFindings, RestFindings, View, ViewStyle};
 use crate::picture::{ColorMap, Heatmap, HeatmapStyle, OverlayStyle, PictureError, is_photograph, overlay};
 use crate::report::{ConceptCard, ConservationRow, Explanation, LayerSection, Picture, Prediction, Reference, Rest};
 
@@ -209,9 +209,10 @@ fn of_condition(layer: &str, concept: &ConceptFindings) -> ConservationRow {
 fn reference(found: &ReferenceFindings, id: usize, illustration: &Illustration<'_>) -> Result<Reference, PictureError> {
     let ReferenceFindings { entry, view } = found;
     let class = illustration.class(entry.target as usize);
-    let masked = view.draw(View::Masked, &illustration.color_map)?;
+    let style = ViewStyle { color_map: illustration.color_map.clone(), ..ViewStyle::default() };
+    let masked = view.draw(View::Masked, &style)?;
     Ok(Reference {
-        picture: picture(&view.picture, format!("sample {}, {class}", entry.sample.0))?,
+        picture: picture(&view.draw(View::Image, &style)?, format!("sample {}, {class}", entry.sample.0))?,
         region: Some(picture(&masked, format!("channel {id} in sample {}", entry.sample.0))?),
         caption: format!("{class} {}", caption_number(entry.score)),
     })

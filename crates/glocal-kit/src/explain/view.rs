@@ -1,20 +1,17 @@
-//! Where in a sample a concept is: conditional heatmaps of many samples, computed together.
+//! Where in a sample a concept is: the conditional relevance of many samples, computed together or found in the cache.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use glocal::attribution::{Condition, Initial, Pairing, Request, Target};
+use glocal::attribution::{Attribution, Condition, Initial, Pairing, Request, Target};
 use glocal::concept::Selection;
 use glocal::search::{Entry, Measure, SampleId};
 use glocal_compute::Tensor;
-use image::RgbImage;
 use rayon::prelude::*;
 
+use super::seen::ConceptView;
 use super::{ExplainError, Explainer, Sample, SharedPicture, batch_of, rows_at_once};
-use crate::picture::{ColorMap, Heatmap, HeatmapStyle, OpaqueMask, PictureError, PixelBox, crop};
-
-/// The least side of the blur of masks: a narrower one breaks the regions of small samples into single pixels.
-const SMALLEST_KERNEL: usize = 5;
+use crate::cache::Key;
 
 /// A concept in a sample.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,33 +44,10 @@ pub enum Part {
     Neuron(usize),
 }
 
-/// A concept in a sample, seen.
-#[derive(Debug, Clone)]
-pub struct ConceptView {
-    /// The sample.
-    pub picture: Arc<RgbImage>,
-    /// The relevance of each pixel, in rows from the top.
-    pub heatmap: Vec<f32>,
-}
-
-/// A view whose picture is not shared yet.
+/// What is known of a wanted view: what is seen of it, and of which sample.
 struct Seen<'w> {
     wanted: &'w Wanted,
-    picture: RgbImage,
-    heatmap: Vec<f32>,
-}
-
-/// How a concept in a sample is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum View {
-    /// The sample.
-    Image,
-    /// The conditional heatmap.
-    Heatmap,
-    /// The sample, darkened where the concept is not.
-    Masked,
-    /// The smallest box of the sample that all relevance lies in.
-    Crop,
+    view: ConceptView,
 }
 
 impl Wanted {
@@ -113,17 +87,36 @@ impl Explainer<'_> {
         self.views_by(wanted, rows_at_once(self.attributor.model()))
     }
 
-    /// The same, with so many rows going through the model together.
+    /// The samples alone, in their order, as views without relevance.
+    ///
+    /// # Errors
+    /// When one cannot be loaded or drawn.
+    pub fn samples(&self, samples: &[SampleId]) -> Result<Vec<ConceptView>, ExplainError> {
+        let mut distinct = samples.to_vec();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let view = |id: &SampleId| {
+            let sample = Sample::load(self.data, id.0 as usize, self.preprocess)?;
+            let relevance = Tensor::zeros(shown_shape(sample.input.shape()))?;
+            ConceptView::new(&sample, relevance).map(|view| (*id, view))
+        };
+        let views = distinct.par_iter().map(view).collect::<Result<BTreeMap<_, _>, ExplainError>>()?;
+        Ok(samples.iter().filter_map(|id| views.get(id).cloned()).collect())
+    }
+
+    /// [`views`](Self::views), with so many rows going through the model together.
     fn views_by(&self, wanted: &[Wanted], rows: usize) -> Result<Vec<ConceptView>, ExplainError> {
         let mut distinct: Vec<&Wanted> = wanted.iter().collect();
         distinct.sort_unstable();
         distinct.dedup();
         let mut seen: BTreeMap<&Wanted, ConceptView> = BTreeMap::new();
-        let mut pictures: BTreeMap<SampleId, SharedPicture> = BTreeMap::new();
+        // Equal pictures are kept once.
+        let mut pictures: BTreeMap<(SampleId, Option<usize>), SharedPicture> = BTreeMap::new();
         for group in distinct.chunk_by(|a, b| a.layer == b.layer && start(a) == start(b)) {
-            for Seen { wanted, picture, heatmap } in self.group(group, rows)? {
-                let picture = Arc::clone(pictures.entry(wanted.sample).or_insert_with(|| Arc::new(picture)));
-                seen.insert(wanted, ConceptView { picture, heatmap });
+            for Seen { wanted, mut view } in self.group(group, rows)? {
+                let known = pictures.entry((wanted.sample, view.slice)).or_insert_with(|| Arc::clone(&view.picture));
+                view.picture = Arc::clone(known);
+                seen.insert(wanted, view);
             }
         }
         Ok(wanted.iter().filter_map(|wanted| seen.get(wanted).cloned()).collect())
@@ -131,17 +124,6 @@ impl Explainer<'_> {
 
     /// The views of one layer and kind of origin.
     fn group<'w>(&self, group: &[&'w Wanted], rows: usize) -> Result<Vec<Seen<'w>>, ExplainError> {
-        let Some(first) = group.first() else { return Ok(Vec::new()) };
-        let request = Request {
-            start: start(first).map(str::to_owned),
-            initial: match first.origin {
-                Origin::Class(_) => Initial::Value,
-                Origin::Activation => Initial::Function(Arc::new(positive)),
-            },
-            rows_at_once: rows,
-            cancel: self.cancel.clone(),
-            ..Request::default()
-        };
         let mut views = Vec::with_capacity(group.len());
         // Many small samples go through the model together, one for each condition. Large ones go one by one, each once
         // for all of its conditions.
@@ -153,18 +135,73 @@ impl Explainer<'_> {
             let load = |wanted: &&Wanted| Sample::load(self.data, wanted.sample.0 as usize, self.preprocess);
             let loaded = if rows > 1 { now } else { &now[..1] };
             let samples = loaded.par_iter().map(load).collect::<Result<Vec<Sample>, _>>()?;
-            let inputs = batch_of(samples.iter().map(|sample| &sample.input))?;
-            let pairing = if rows > 1 { Pairing::Zip } else { Pairing::Product };
-            let conditions = now.iter().map(|wanted| wanted.condition()).collect();
-            let items = self.attributor.attribute(&inputs, &Request { conditions, pairing, ..request.clone() })?.items;
-            for (wanted, item) in now.iter().zip(items) {
-                let Some(sample) = samples.get(item.sample) else { continue };
-                let size = sample.picture.width() as usize * sample.picture.height() as usize;
-                let heatmap = item.heatmap().map_or_else(|| vec![0.0; size], Tensor::into_data);
-                views.push(Seen { wanted, picture: sample.picture.clone(), heatmap });
+            let of = |index: usize| &samples[index.min(samples.len() - 1)];
+            let keys = self.views.map(|cache| {
+                let inputs: Vec<Key> = samples.iter().map(|sample| cache.input(&sample.input)).collect();
+                let key = |(index, wanted): (usize, &&Wanted)| cache.key(wanted, inputs[index.min(inputs.len() - 1)]);
+                now.iter().enumerate().map(key).collect::<Vec<Key>>()
+            });
+            let cached = |index: usize| {
+                let (cache, keys) = self.views.zip(keys.as_ref())?;
+                cache.find(keys[index], &shown_shape(of(index).input.shape()))
+            };
+            let mut found: Vec<Option<Tensor>> = (0..now.len()).into_par_iter().map(cached).collect();
+            let missing: Vec<usize> = (0..now.len()).filter(|index| found[*index].is_none()).collect();
+            if !missing.is_empty() {
+                let wanted: Vec<&Wanted> = missing.iter().map(|index| now[*index]).collect();
+                let inputs = if rows > 1 { missing.iter().map(|index| of(*index)).collect() } else { vec![of(0)] };
+                let computed = self.compute(&wanted, &inputs, rows)?;
+                for (index, relevance) in missing.into_iter().zip(computed) {
+                    if let (Some(cache), Some(keys)) = (self.views, &keys) {
+                        cache.keep(keys[index], &relevance);
+                    }
+                    found[index] = Some(relevance);
+                }
+            }
+            for (index, (wanted, relevance)) in now.iter().zip(found).enumerate() {
+                let Some(relevance) = relevance else { continue };
+                views.push(Seen { wanted, view: ConceptView::new(of(index), relevance)? });
             }
         }
         Ok(views)
+    }
+
+    /// What is shown of the relevance of each of `wanted`, which share a layer and a kind of origin: of one sample, or each
+    /// of its own.
+    fn compute(&self, wanted: &[&Wanted], samples: &[&Sample], rows: usize) -> Result<Vec<Tensor>, ExplainError> {
+        let Some(first) = wanted.first() else { return Ok(Vec::new()) };
+        let request = Request {
+            conditions: wanted.iter().map(|wanted| wanted.condition()).collect(),
+            pairing: if samples.len() == wanted.len() { Pairing::Zip } else { Pairing::Product },
+            start: start(first).map(str::to_owned),
+            initial: match first.origin {
+                Origin::Class(_) => Initial::Value,
+                Origin::Activation => Initial::Function(Arc::new(positive)),
+            },
+            rows_at_once: rows,
+            cancel: self.cancel.clone(),
+            ..Request::default()
+        };
+        let inputs = batch_of(samples.iter().map(|sample| &sample.input))?;
+        let shape = shown_shape(inputs.sample_shape());
+        let items = self.attributor.attribute(&inputs, &request)?.items;
+        let shown = |item: &Attribution| -> Result<Tensor, ExplainError> {
+            // The channels of images and volumes are seen together, those of time series one by one.
+            let relevance =
+                if shape.len() == 2 && shape == inputs.sample_shape() { item.input.clone() } else { item.heatmap() };
+            // What relevance cannot reach has none.
+            relevance.map_or_else(|| Ok(Tensor::zeros(shape.as_slice())?), Ok)
+        };
+        items.iter().map(shown).collect()
+    }
+}
+
+/// The shape of what is shown of the relevance of an input: of time series `[C, length]` all of it, of images and volumes
+/// `[C, ...]` its sum over channels, of vectors `[C]` all of it.
+fn shown_shape(input: &[usize]) -> Vec<usize> {
+    match input {
+        [_, positions @ ..] if positions.len() > 1 => positions.to_vec(),
+        _ => input.to_vec(),
     }
 }
 
@@ -177,43 +214,6 @@ fn positive(value: &Tensor) -> Tensor {
     let mut value = value.clone();
     value.data_mut().iter_mut().for_each(|value| *value = value.max(0.0));
     value
-}
-
-impl ConceptView {
-    /// Draws the view; a crop without relevance is the whole sample.
-    ///
-    /// # Errors
-    /// When the heatmap does not have a value for each pixel.
-    pub fn draw(&self, view: View, color_map: &ColorMap) -> Result<RgbImage, PictureError> {
-        let (width, height) = self.picture.dimensions();
-        let heatmap = Heatmap::new(&self.heatmap, width as usize, height as usize)?;
-        match view {
-            View::Image => Ok(self.picture.as_ref().clone()),
-            View::Heatmap => {
-                Ok(heatmap.draw(&HeatmapStyle { color_map: color_map.clone(), ..HeatmapStyle::default() }))
-            }
-            View::Masked => {
-                let mask = OpaqueMask::for_side(width.max(height));
-                let kernel_size = mask.kernel_size.max(SMALLEST_KERNEL);
-                OpaqueMask { kernel_size, ..mask }.apply(&self.picture, &heatmap)
-            }
-            View::Crop => match self.support() {
-                Some(area) => crop(&self.picture, area),
-                None => Ok(self.picture.as_ref().clone()),
-            },
-        }
-    }
-
-    /// The smallest box around all pixels with relevance.
-    fn support(&self) -> Option<PixelBox> {
-        let width = self.picture.width().max(1);
-        let places = || (0..).zip(&self.heatmap).filter(|(_, relevance)| **relevance != 0.0).map(|(place, _)| place);
-        let columns = || places().map(|place: u32| place % width);
-        let rows = || places().map(|place| place / width);
-        let (left, right) = (columns().min()?, columns().max()?);
-        let (top, bottom) = (rows().min()?, rows().max()?);
-        Some(PixelBox { left, top, width: right - left + 1, height: bottom - top + 1 })
-    }
 }
 
 #[cfg(test)]
@@ -244,6 +244,7 @@ mod tests {
             data: data.as_ref(),
             preprocess: &Preprocess::default(),
             cancel: &Cancel::default(),
+            views: None,
         };
         let mut wanted = Vec::new();
         for sample in [1, 0] {

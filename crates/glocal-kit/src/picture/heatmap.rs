@@ -146,6 +146,15 @@ impl Scale {
         Self { low: f64::from(low), high: f64::from(high) }
     }
 
+    /// How far a value is on the way from low to high, `0..=1`; the middle where all are equal, `None` for NaN and infinities.
+    pub(super) fn fraction(&self, value: f32) -> Option<f64> {
+        match self.low < self.high {
+            _ if !value.is_finite() => None,
+            true => Some(((f64::from(value) - self.low) / (self.high - self.low)).clamp(0.0, 1.0)),
+            false => Some(0.5),
+        }
+    }
+
     /// `None` for NaN.
     pub(super) fn byte(&self, value: f32) -> Option<u8> {
         if value.is_nan() {

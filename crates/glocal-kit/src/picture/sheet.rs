@@ -46,6 +46,8 @@ pub struct Row {
     pub title: String,
     /// The cells, from the left.
     pub cells: Vec<Cell>,
+    /// Whether there is twice as much space above the row as the style's gap, which parts it from the rows before. Default: no.
+    pub parted: bool,
 }
 
 /// One picture of a contact sheet.
@@ -278,9 +280,16 @@ impl Pen {
         if block.mark.is_some() { u64::from(self.size(Title::Block)) + self.gap() } else { 0 }
     }
 
+    fn parting(&self, row: &Row) -> u64 {
+        if row.parted { self.gap() } else { 0 }
+    }
+
     fn row_height(&self, row: &Row) -> u64 {
         let labels = row.cells.iter().any(|cell| !cell.label.is_empty());
-        self.cell_height + if labels { u64::from(Lettering::line(self.style.text)) + 4 } else { 0 } + self.gap()
+        self.parting(row)
+            + self.cell_height
+            + if labels { u64::from(Lettering::line(self.style.text)) + 4 } else { 0 }
+            + self.gap()
     }
 
     fn block(
@@ -306,12 +315,14 @@ impl Pen {
         }
         top += layout.column_titles;
         for row in &block.rows {
+            let below = top + self.row_height(row);
+            top += self.parting(row);
             let middle = (top + self.cell_height / 2).saturating_sub(u64::from(Lettering::line(self.style.text)) / 2);
             self.title(image, &row.title, Title::Small, (left, middle), layout.row_titles.saturating_sub(self.gap()));
             for (column, cell) in row.cells.iter().enumerate() {
                 self.cell_at(image, cell, (column_left(column), top))?;
             }
-            top += self.row_height(row);
+            top = below;
         }
         Ok(())
     }

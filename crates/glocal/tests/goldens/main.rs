@@ -5,6 +5,7 @@ mod attribution_graph;
 mod attributors;
 mod concepts;
 mod model_graph;
+mod reference_samples;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +39,7 @@ fn relevance_equals_the_reference_rules() {
 }
 
 impl Oracle {
-    fn attributor(&self, case: &Value) -> Result<Attributor, String> {
+    pub fn attributor(&self, case: &Value) -> Result<Attributor, String> {
         let composite = composite(&case["composite"], &self.layers)?;
         let model = match case["canonizers"].as_array().map(Vec::as_slice) {
             Some([]) => self.model.clone(),

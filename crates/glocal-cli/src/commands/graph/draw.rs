@@ -3,8 +3,8 @@
 use glocal::attribution::Cancel;
 use glocal::flow::{AttributionGraph, Path};
 use glocal::search::{Entry, Measure};
-use glocal_kit::explain::{View, Wanted};
-use glocal_kit::picture::{ColorMap, FlowBand, FlowCard, FlowColumn, FlowPicture};
+use glocal_kit::explain::{View, ViewStyle, Wanted};
+use glocal_kit::picture::{FlowBand, FlowCard, FlowColumn, FlowPicture};
 use glocal_kit::store::StoreErrorKind;
 use image::RgbImage;
 
@@ -107,5 +107,6 @@ fn pictures(summary: &Summary<'_>, cancel: &Cancel) -> Result<Vec<RgbImage>, Fai
     };
     let wanted: Vec<Wanted> = summary.graph.nodes.iter().zip(summary.references).flat_map(of_node).collect();
     let views = stored.explainer(cancel).views(&wanted)?;
-    Ok(views.iter().map(|view| view.draw(View::Masked, &ColorMap::default())).collect::<Result<_, _>>()?)
+    let style = ViewStyle::default();
+    Ok(views.iter().map(|view| view.draw(View::Masked, &style)).collect::<Result<_, _>>()?)
 }
