@@ -8,6 +8,7 @@ mod support;
 
 mod convert;
 mod demo;
+mod endurance;
 mod errors;
 mod evaluate;
 mod graph;
