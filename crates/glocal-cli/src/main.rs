@@ -31,6 +31,7 @@ use crate::args::CommandLine;
 use crate::session::Session;
 
 fn main() -> ExitCode {
+    glocal_compute::keep_freed_memory();
     let line = CommandLine::parse();
     match Session::start(&line.common).and_then(|session| line.command.run(&session)) {
         Ok(()) => ExitCode::SUCCESS,

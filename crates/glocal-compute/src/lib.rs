@@ -7,6 +7,7 @@
 pub mod backend;
 mod error;
 mod geometry;
+mod memory;
 mod resampling;
 mod rows;
 mod tensor;
@@ -14,6 +15,7 @@ mod tensor;
 pub use backend::{Backend, CpuBackend};
 pub use error::{ComputeError, ComputeErrorKind};
 pub use geometry::{ConvolutionGeometry, PoolGeometry, SliceRange};
+pub use memory::keep_freed_memory;
 pub use resampling::Resampling;
 pub use rows::Rows;
 pub use tensor::Tensor;

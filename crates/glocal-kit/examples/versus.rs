@@ -38,6 +38,7 @@ const TARGET: usize = 1;
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
+    glocal_compute::keep_freed_memory();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [model, inputs, task, options @ ..] = arguments.as_slice() else {
         return Err("expected MODEL.onnx INPUTS.npz TASK ...".into());

@@ -1,0 +1,56 @@
+//! How the process's allocator treats memory that was freed.
+
+/// Tells the allocator to keep what is freed for what is asked for next, instead of handing it back to the system at once.
+///
+/// Layer after layer, relevance and activations are buffers of megabytes that live shortly. Handed back and asked for anew,
+/// every page of them is cleared by the system once more, which takes up to half of the time of small networks. What the
+/// process holds at most stays about the same; between two tasks it holds on to it.
+///
+/// For programs, to be called once at their start; libraries should leave such settings to the program. It has an effect with the
+/// allocator of glibc, which keeps blocks of up to 32 MiB then, and none elsewhere.
+pub fn keep_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        /// The largest block that glibc can be told to keep.
+        const KEPT_BLOCK: libc::c_int = 32 << 20;
+        /// More at the end of the heap is handed back.
+        const KEPT: libc::c_int = 1 << 30;
+        /// So much is asked of the system at once.
+        const STEP: libc::c_int = 16 << 20;
+        for (parameter, value) in
+            [(libc::M_MMAP_THRESHOLD, KEPT_BLOCK), (libc::M_TRIM_THRESHOLD, KEPT), (libc::M_TOP_PAD, STEP)]
+        {
+            // SAFETY: mallopt takes plain numbers, locks the allocator itself, and changes no memory that is in use.
+            unsafe { libc::mallopt(parameter, value) };
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
+mod tests {
+    use super::*;
+
+    /// How often this thread met a page that the system had to make.
+    fn page_faults() -> u64 {
+        let status = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        // The name of the process, in parentheses, may hold blanks.
+        let (_, fields) = status.rsplit_once(')').unwrap();
+        fields.split_whitespace().nth(7).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn buffers_are_used_again_without_new_pages() {
+        const BYTES: usize = 8 << 20;
+        const PAGE: usize = 4 << 10;
+        const ROUNDS: usize = 20;
+        keep_freed_memory();
+        let touch = || std::hint::black_box(vec![1u8; BYTES]).len();
+        // The first brings the pages that all others find.
+        touch();
+        let before = page_faults();
+        let touched: usize = (0..ROUNDS).map(|_| touch()).sum();
+        assert_eq!(touched, ROUNDS * BYTES);
+        let faults = page_faults() - before;
+        assert!(faults < (BYTES / PAGE * 2) as u64, "{faults} page faults");
+    }
+}
