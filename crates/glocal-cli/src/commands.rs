@@ -7,6 +7,7 @@ mod concepts;
 mod demo;
 mod graph;
 mod inspect;
+mod prototypes;
 pub mod references;
 mod report;
 
@@ -26,6 +27,7 @@ pub enum Command {
     Analyze(analyze::Analyze),
     References(references::References),
     Classes(classes::Classes),
+    Prototypes(prototypes::Prototypes),
     Report(report::Report),
 }
 
@@ -41,6 +43,7 @@ impl Command {
             Self::Analyze(command) => command.run(session),
             Self::References(command) => command.run(session),
             Self::Classes(command) => command.run(session),
+            Self::Prototypes(command) => command.run(session),
             Self::Report(command) => command.run(session),
         }
     }

@@ -15,10 +15,14 @@
 //! The reference fits full covariances. These have D²/2 numbers for D concepts, so that they are singular where a class has
 //! fewer samples than the layer has concepts, the usual case; what makes them invertible again (a constant on the diagonal) then
 //! decides about the result. Here covariances are diagonal, each variance drawn towards that of the whole class with the weight of
-//! [one sample](PRIOR_SAMPLES), as by an inverse gamma prior, and none is below a small [part](FLOOR) of the class's mean
-//! variance. So clusters of a single sample, concepts that never vary and equal vectors have finite likelihoods. What this gives
-//! up is that concepts go together: a vector with usual numbers in an unusual combination is seen only so far as clusters tell the
-//! combinations apart.
+//! [one sample](PRIOR_SAMPLES), as by an inverse gamma prior, and none is below a [part](FLOOR) of the class's mean variance. So
+//! clusters of a single sample, concepts that never vary and equal vectors have finite likelihoods, and time and memory grow with
+//! D, not with its square.
+//!
+//! What this gives up is that concepts go together: a vector with usual numbers in an unusual combination is seen only so far as
+//! clusters tell the combinations apart. In a layer of 64 channels with 1,500 samples a class, where full covariances are at their
+//! best, handwritten digits were told from garments with an area under the ROC curve of 0.965 instead of 0.982, and garments that
+//! lie on their side with 0.835 instead of 0.891; in the layer above, with 0.960 instead of 0.969 and 0.812 instead of 0.817.
 //!
 //! # What the outlier score means
 //!

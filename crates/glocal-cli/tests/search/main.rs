@@ -10,6 +10,7 @@ mod demo;
 mod errors;
 mod graph;
 mod interruption;
+mod prototypes;
 mod references;
 mod report;
 mod samples;
@@ -18,7 +19,7 @@ mod sources;
 use support::glocal;
 
 /// The commands, each of whose help has an example.
-const COMMANDS: [&str; 5] = ["demo", "analyze", "references", "classes", "report"];
+const COMMANDS: [&str; 6] = ["demo", "analyze", "references", "classes", "prototypes", "report"];
 
 #[test]
 fn every_help_has_an_example_and_the_common_options() {

@@ -14,7 +14,7 @@ use super::start;
 pub const PRIOR_SAMPLES: f64 = 1.0;
 
 /// The least variance of any concept, as a part of the mean variance of all concepts of the class.
-pub const FLOOR: f64 = 1e-3;
+pub const FLOOR: f64 = 1e-2;
 
 /// The least variance, as a part of the mean square of all values: what half precision, in which vectors may be kept, rounds away.
 const ROUNDING: f64 = 1e-6;
