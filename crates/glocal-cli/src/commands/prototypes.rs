@@ -39,7 +39,8 @@ const OUTLIER: f64 = 0.05;
 
 The samples of a class are clustered by the relevance of all concepts (channels) of the layer, as a mixture of Gaussians. Each
 cluster is a prototype: its part of the class, the sample nearest to its centre, its most relevant concepts, and those that are
-more relevant than in the class's other clusters.
+more relevant than in the class's other clusters. Strategies pass into each other: of thousands of samples the criterion behind
+`--clusters auto` makes as many clusters as it may, of which several can look alike; --clusters 3 shows the coarse ones.
 
 With --input, samples are judged by the prototypes of the class that the model predicts for them. p is the part of the class's
 own samples that are at least as unlikely: predictions like them have values spread evenly over 0 to 1, and those of at most 0.05

@@ -14,12 +14,15 @@ use image::RgbImage;
 
 use super::judged::Judged;
 use super::key;
-use super::summary::Words;
+use super::summary::{Words, counted, too_few};
 use crate::failure::Failure;
 use crate::stored::Stored;
 
 /// The longest side, in pixels, of a sample in the picture.
 const CELL: u32 = 128;
+
+/// There is room for "channel: share (difference)" below it.
+const LABEL: u32 = 148;
 
 /// The most prototypes that a picture shows, the largest ones.
 const SHOWN: usize = 24;
@@ -61,9 +64,9 @@ impl Pen<'_> {
             );
             blocks.push(Block {
                 title: format!(
-                    "Prototype {index}: {:.1} % of the class, {} samples",
+                    "Prototype {index}: {:.1} % of the class, {}",
                     prototype.weight * 100.0,
-                    prototype.members
+                    counted(prototype.members)
                 ),
                 columns,
                 rows: vec![
@@ -78,9 +81,14 @@ impl Pen<'_> {
                     relevance for the class in the sample, and for each channel the sample of the data set that it is most useful for, darkened \
                     where the channel is not.";
         Ok(ContactSheet {
-            title: format!("{}: {} samples, layer {}", self.words.class(class), prototypes.samples(), self.words.layer),
+            title: format!(
+                "{}: {}, layer {}",
+                self.words.class(class),
+                counted(prototypes.samples()),
+                self.words.layer
+            ),
             blocks,
-            notes: vec![note.to_owned()],
+            notes: std::iter::once(note.to_owned()).chain(too_few(prototypes)).collect(),
             style: style(),
             ..ContactSheet::default()
         })
@@ -220,5 +228,5 @@ impl Pen<'_> {
 }
 
 fn style() -> SheetStyle {
-    SheetStyle { cell: CELL, ..SheetStyle::default() }
+    SheetStyle { cell: CELL, label_room: LABEL, ..SheetStyle::default() }
 }

@@ -76,7 +76,7 @@ impl Words<'_> {
                 })
                 .collect();
             let (name, count) = (printable(&self.class(*class)), prototypes.samples());
-            text += &format!("{}, {name}: {count} samples\n{}", self.layer, table(header, &rows));
+            text += &format!("{}, {name}: {}\n{}", self.layer, counted(count), table(header, &rows));
             if let Some(warning) = too_few(prototypes) {
                 text += &format!("{warning}\n");
             }
@@ -214,8 +214,13 @@ pub fn least(prototypes: &ClassPrototypes) -> f64 {
     1.0 / (prototypes.samples() + 1) as f64
 }
 
+/// So many samples.
+pub fn counted(samples: usize) -> String {
+    if samples == 1 { "1 sample".to_owned() } else { format!("{samples} samples") }
+}
+
 /// What a class of few samples cannot do.
-fn too_few(prototypes: &ClassPrototypes) -> Option<String> {
+pub fn too_few(prototypes: &ClassPrototypes) -> Option<String> {
     let fewest = (1.0 / OUTLIER).round() as usize - 1;
     (prototypes.samples() < fewest)
         .then(|| format!("too few samples to tell outliers by: at least {fewest} are needed for one in twenty"))
