@@ -62,5 +62,17 @@ pub fn read_vectors(
     Ok(classes)
 }
 
+/// Checks, without reading them, that a store keeps vectors of a layer.
+///
+/// # Errors
+/// When the store has no such layer, keeps no vectors, or is damaged.
+pub fn check_vectors(store: &Store, layer: &str) -> Result<(), PrototypesError> {
+    store.concept(layer, 0)?;
+    match store.manifest().options.vectors {
+        Some(_) => Ok(()),
+        None => Err(PrototypesErrorKind::NoVectors { layer: layer.to_owned() }.into()),
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -78,7 +78,11 @@ fn samples_are_judged_by_the_vectors_that_the_store_keeps_of_them() {
             let probes = Prober::new(store, attributor.clone(), layer).unwrap();
             let probes = probes.probe(inputs, &Cancel::default()).unwrap();
             let mut stored = Vec::new();
-            store.vectors::<StoreError>(layer, |vector| Ok(stored.push(vector))).unwrap().unwrap();
+            let mut keep = |vector| -> Result<(), StoreError> {
+                stored.push(vector);
+                Ok(())
+            };
+            store.vectors(layer, &mut keep).unwrap().unwrap();
             assert_eq!((probes.len(), stored.len()), (SAMPLES, SAMPLES));
             for (probe, stored) in probes.iter().zip(&stored) {
                 assert_eq!(probe.predicted, stored.target);
@@ -123,8 +127,13 @@ fn too_little_memory_is_an_error_that_says_how_much_is_needed() {
 fn stores_without_vectors_or_the_layer_are_errors() {
     let setting = setting(None);
     let store = &setting.store;
-    let error = read_vectors(store, LAYERS[0], None, usize::MAX).unwrap_err();
-    assert!(matches!(error.kind(), PrototypesErrorKind::NoVectors { .. }), "{error}");
-    let error = read_vectors(store, "features.5", None, usize::MAX).unwrap_err();
-    assert!(matches!(error.kind(), PrototypesErrorKind::Store(_)), "{error}");
+    let read = |layer: &str| read_vectors(store, layer, None, usize::MAX).map(|_| ());
+    for check in [&read as &dyn Fn(&str) -> Result<(), PrototypesError>, &|layer: &str| check_vectors(store, layer)] {
+        let error = check(LAYERS[0]).unwrap_err();
+        assert!(matches!(error.kind(), PrototypesErrorKind::NoVectors { .. }), "{error}");
+        let error = check("features.5").unwrap_err();
+        assert!(matches!(error.kind(), PrototypesErrorKind::Store(_)), "{error}");
+    }
+    let setting = self::setting(Some(VectorFormat::F16));
+    assert!(check_vectors(&setting.store, LAYERS[1]).is_ok());
 }

@@ -69,10 +69,7 @@ impl Pen<'_> {
                     counted(prototype.members)
                 ),
                 columns,
-                rows: vec![
-                    self.row("nearest sample", View::Image, &views, &ids, label)?,
-                    self.references("reference", class, prototype.sample, &ids)?,
-                ],
+                rows: vec![self.row("nearest sample", &views, &ids, label)?, self.references(views.first(), &ids)?],
                 ..Block::default()
             });
         }
@@ -115,7 +112,8 @@ impl Pen<'_> {
         let views: Vec<ConceptView> =
             heatmaps.into_iter().map(|heatmap| ConceptView { picture: picture.clone(), heatmap }).collect();
         let own = |id: usize| format!("{id}: {}", self.words.number(judged.relevance[id].into()));
-        let mut rows = vec![self.row("input", View::Image, &views, &ids, own)?];
+        let whole = views.first().cloned();
+        let mut rows = vec![self.row("input", &views, &ids, own)?];
         let (p_value, word) = judged.verdict();
         let mut title = format!("{}: {}, p = {p_value}", judged.name, self.words.class(class));
         if !word.is_empty() {
@@ -125,10 +123,10 @@ impl Pen<'_> {
             let prototype = &prototypes.prototypes()[judgement.nearest];
             let views = self.of_sample(class, prototype.sample, &ids)?;
             let mean = |id: usize| format!("{id}: mean {}", self.words.number(prototype.mean[id]));
-            rows.push(self.row(&format!("prototype {}", judgement.nearest), View::Image, &views, &ids, mean)?);
-            rows.push(self.references("reference", class, prototype.sample, &ids)?);
+            rows.push(self.row(&format!("prototype {}", judgement.nearest), &views, &ids, mean)?);
         }
-        let note = "The channels in which the input differs most from the prototype, with their relevance in the input and the mean of the prototype. p is \
+        rows.push(self.references(whole.as_ref(), &ids)?);
+        let note = "The channels in which the input differs most from the prototype, with their relevance in the input and the mean of the prototype; all relevance is the input's. p is \
                     the part of the class's own samples that are at least as unlikely.";
         Ok(ContactSheet {
             title,
@@ -169,14 +167,13 @@ impl Pen<'_> {
     fn row(
         &self,
         title: &str,
-        first: View,
         views: &[ConceptView],
         ids: &[usize],
         label: impl Fn(usize) -> String,
     ) -> Result<Row, Failure> {
         let mut cells = Vec::with_capacity(views.len());
         if let Some(view) = views.first() {
-            cells.push(Cell::new(view.draw(first, self.color_map)?, ""));
+            cells.push(Cell::new(view.draw(View::Image, self.color_map)?, ""));
         }
         for (view, id) in views.iter().skip(1).zip(ids) {
             cells.push(Cell::new(self.heatmap(view)?, label(*id)));
@@ -184,11 +181,10 @@ impl Pen<'_> {
         Ok(Row { title: title.to_owned(), cells })
     }
 
-    /// The whole heatmap of the class in a sample, then the best reference sample of each channel.
-    fn references(&self, title: &str, class: u32, sample: SampleId, ids: &[usize]) -> Result<Row, Failure> {
-        let whole = self.of_sample(class, sample, &[])?;
+    /// The whole heatmap of a class, then the best reference sample of each channel.
+    fn references(&self, whole: Option<&ConceptView>, ids: &[usize]) -> Result<Row, Failure> {
         let mut cells = Vec::with_capacity(ids.len() + 1);
-        for view in &whole {
+        if let Some(view) = whole {
             cells.push(Cell::new(self.heatmap(view)?, "all relevance"));
         }
         let (mut wanted, mut labels) = (Vec::new(), Vec::new());
@@ -210,7 +206,7 @@ impl Pen<'_> {
                 }
             });
         }
-        Ok(Row { title: title.to_owned(), cells })
+        Ok(Row { title: "reference".to_owned(), cells })
     }
 
     /// A heatmap: over photographs, whose relevance is too scattered to be recognised without them, by itself otherwise.

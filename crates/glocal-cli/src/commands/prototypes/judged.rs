@@ -7,7 +7,7 @@ use glocal::prototype::{Judgement, largest};
 use glocal_kit::loading::InputFiles;
 use glocal_kit::picture::{ColorMap, encode_png};
 use glocal_kit::preprocess::Preprocess;
-use glocal_kit::prototypes::{Probe, Prober, read_vectors};
+use glocal_kit::prototypes::{Probe, Prober, check_vectors, read_vectors};
 use glocal_kit::store::Store;
 
 use super::draw::Pen;
@@ -72,7 +72,7 @@ impl Prototypes {
         session: &Session,
     ) -> Result<(), Failure> {
         // What the store lacks is found out before the model is read.
-        read_vectors(&store, &self.layer, Some(&BTreeSet::new()), MEMORY)?;
+        check_vectors(&store, &self.layer)?;
         let stored = self.stored(store)?;
         let attributor = stored.explainer(&session.cancel).attributor;
         let preprocess = match &self.preprocess {
