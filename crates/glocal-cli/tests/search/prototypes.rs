@@ -13,7 +13,7 @@ use glocal_kit::preprocess::Preprocess;
 use glocal_kit::scan::{self, Analysis, RunOptions, Source, VectorFormat};
 
 use crate::samples::{CLASSES, analyzed, noise, path};
-use crate::support::{glocal, model, names};
+use crate::support::{glocal, model, names, rows_of};
 
 const LAYER: &str = "features.4";
 
@@ -103,19 +103,16 @@ fn inputs_are_judged_by_the_class_that_is_predicted_for_them() {
         let sizes: Vec<f64> = differences.map(|entry| entry["difference"].as_f64().unwrap().abs()).collect();
         assert!(sizes.len() == 5 && sizes.is_sorted_by(|a, b| a >= b), "{sizes:?}");
     }
-    // One value that dwarfs all others makes relevance as the noise never has it.
-    let far = path(folder.path(), "far.safetensors");
-    let mut values = vec![0.0_f32; 3 * 16 * 16];
-    values[100] = 200.0;
-    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![1, 3, 16, 16], &bytes).unwrap();
-    safetensors::serialize_to_file([("x", view)], None, far.as_ref()).unwrap();
-    let call = ["prototypes", &store, "--layer", LAYER, "--input", &far, "-o", &out];
+    // Some of so many are unlike the others of the class that they are taken for; alone, such a one is judged in the same way.
+    let outlier = judged.iter().position(|judgement| judgement["outlier"] == true).unwrap();
+    let alone = rows_of(&data, folder.path(), &[outlier]);
+    let alone = alone.to_str().unwrap();
+    let call = ["prototypes", &store, "--layer", LAYER, "--clusters", "1", "--input", alone, "-o", &out];
     let document = glocal(&[&call[..], &["--json"]].concat()).document();
     let input = &document["inputs"][0];
-    assert_eq!(input["judgement"]["outlier"], true, "{input}");
+    assert_eq!(&input["judgement"], judged[outlier]);
     assert!(has_content(input["picture"].as_str().unwrap()));
-    assert_eq!(names(Path::new(&out)), ["far.png"]);
+    assert_eq!(names(Path::new(&out)), ["rows.png"]);
     let text = glocal(&call).succeeded();
     assert!(text.contains("outlier") && text.contains("picture: "), "{text}");
 }
