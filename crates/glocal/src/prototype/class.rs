@@ -33,7 +33,8 @@ pub struct Prototype {
     pub members: usize,
     /// The mean relevance of each concept.
     pub mean: Vec<f64>,
-    /// The standard deviation of each concept, above zero.
+    /// The standard deviation of each concept, above zero: never below the least that the fit allows, so that it says nothing
+    /// where a cluster has one sample.
     pub deviation: Vec<f64>,
     /// By how much the mean of each concept is above that of the class's other clusters together; zeros where there is no other.
     pub contrast: Vec<f64>,
@@ -44,8 +45,8 @@ pub struct Prototype {
 pub struct Judgement {
     /// The logarithm of its density under the class's mixture, in nats; finite.
     pub log_likelihood: f64,
-    /// The part of the class's samples, the new one counted among them, that are at least as unlikely: between 1 / (samples + 1) and 1. `None` where the class has
-    /// only one sample.
+    /// The part of the class's samples, the new one counted among them, that are at least as unlikely: between
+    /// 1 / (samples + 1) and 1. `None` where the class has only one sample.
     pub p_value: Option<f64>,
     /// The prototype that the vector most likely belongs to, as an index into [`ClassPrototypes::prototypes`].
     pub nearest: usize,
