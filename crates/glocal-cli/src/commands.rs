@@ -11,6 +11,7 @@ mod graph;
 mod inspect;
 mod merge;
 mod precompute;
+mod prototypes;
 pub mod references;
 mod report;
 
@@ -34,6 +35,7 @@ pub enum Command {
     Classes(classes::Classes),
     Convert(convert::Convert),
     Precompute(precompute::Precompute),
+    Prototypes(prototypes::Prototypes),
     Report(report::Report),
 }
 
@@ -53,6 +55,7 @@ impl Command {
             Self::Classes(command) => command.run(session),
             Self::Convert(command) => command.run(session),
             Self::Precompute(command) => command.run(session),
+            Self::Prototypes(command) => command.run(session),
             Self::Report(command) => command.run(session),
         }
     }

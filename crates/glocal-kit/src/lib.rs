@@ -10,6 +10,7 @@ mod guarded;
 pub mod loading;
 pub mod picture;
 pub mod preprocess;
+pub mod prototypes;
 pub mod region;
 pub mod report;
 pub mod scan;

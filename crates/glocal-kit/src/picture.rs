@@ -39,8 +39,8 @@ pub use color_map::ColorMap;
 pub use encode::encode_png;
 pub use error::{PictureError, PictureErrorKind};
 pub use flow::{FlowBand, FlowCard, FlowColumn, FlowPicture};
-pub(crate) use frame::is_photograph;
-pub use frame::{PixelBox, crop, enlarge, enlarge_to, tile};
+
+pub use frame::{PixelBox, crop, enlarge, enlarge_to, is_photograph, tile};
 pub use heatmap::{Heatmap, HeatmapStyle, Limits, ValueRange};
 pub use local::{LocalConcept, LocalPicture, LocalRow};
 pub use mask::OpaqueMask;

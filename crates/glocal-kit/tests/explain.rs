@@ -97,7 +97,7 @@ fn views_are_what_single_requests_give() {
     let mut wanted = Vec::new();
     for (sample, layer) in [(2, 0), (0, 1), (1, 0), (0, 0), (2, 1)] {
         for origin in [Origin::Activation, Origin::Class(1), Origin::Class(4)] {
-            for part in [Part::Channel(3), Part::Neuron(17)] {
+            for part in [Part::Channel(3), Part::Neuron(17), Part::Whole] {
                 wanted.push(Wanted { layer: LAYERS[layer].to_owned(), origin, sample: SampleId(sample), part });
             }
         }
@@ -108,16 +108,24 @@ fn views_are_what_single_requests_give() {
     assert_eq!(views.len(), wanted.len());
     for (wanted, view) in wanted.iter().zip(&views) {
         let selection = match wanted.part {
-            Part::Channel(id) => Selection::channels([id]),
-            Part::Neuron(position) => Selection::neurons([position]),
+            Part::Channel(id) => Some(Selection::channels([id])),
+            Part::Neuron(position) => Some(Selection::neurons([position])),
+            Part::Whole => None,
         };
         let request = match wanted.origin {
-            Origin::Class(class) => Request {
-                conditions: vec![Condition::class(class as usize).through(&wanted.layer, selection)],
-                ..Request::default()
-            },
+            Origin::Class(class) => {
+                let whole = Condition::class(class as usize);
+                let condition = match selection {
+                    Some(selection) => whole.through(&wanted.layer, selection),
+                    None => whole,
+                };
+                Request { conditions: vec![condition], ..Request::default() }
+            }
             Origin::Activation => Request {
-                conditions: vec![Condition { target: Target::Some(selection), layers: Vec::new() }],
+                conditions: vec![Condition {
+                    target: selection.map_or(Target::Everything, Target::Some),
+                    layers: Vec::new(),
+                }],
                 start: Some(wanted.layer.clone()),
                 initial: Initial::Function(Arc::new(|value| {
                     let positive = value.data().iter().map(|value| value.max(0.0)).collect();

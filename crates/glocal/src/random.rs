@@ -31,13 +31,21 @@ impl Sequence {
 
     /// A number below `end`, which is not 0; all are as likely as each other, but for one part in 2³²/`end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
+        ((u128::from(self.next()) * end as u128) >> 32) as usize
+    }
+
+    /// A number between 0 and 1, without both.
+    pub(crate) fn fraction(&mut self) -> f64 {
+        (f64::from(self.next()) + 0.5) / 4_294_967_296.0
+    }
+
+    fn next(&mut self) -> u32 {
         if self.left.is_empty() {
             let counter = [self.block as u32, (self.block >> 32) as u32, self.stream[1], self.stream[0]];
             self.left = philox(counter, self.key).to_vec();
             self.block += 1;
         }
-        let drawn = self.left.pop().unwrap_or(0);
-        ((u128::from(drawn) * end as u128) >> 32) as usize
+        self.left.pop().unwrap_or(0)
     }
 }
 

@@ -5,6 +5,7 @@ use std::error::Error;
 use glocal::error::RequestError;
 use glocal_kit::convert::{ConvertError, ConvertErrorKind};
 use glocal_kit::explain::{ExplainError, ExplainErrorKind};
+use glocal_kit::prototypes::{PrototypesError, PrototypesErrorKind};
 use glocal_kit::scan::{ScanError, ScanErrorKind};
 use glocal_kit::store::{StoreError, StoreErrorKind};
 
@@ -119,6 +120,23 @@ impl From<ExplainError> for Failure {
                 let hint = "`glocal inspect MODEL` shows the shapes of input and output".to_owned();
                 Self::call(ExplainError::from(kind)).hinted(Some(hint))
             }
+        }
+    }
+}
+
+impl From<PrototypesError> for Failure {
+    fn from(error: PrototypesError) -> Self {
+        let hint = match error.kind() {
+            PrototypesErrorKind::NoVectors { .. } => {
+                Some("`glocal analyze ... --vectors f32` into a new folder keeps them; f16 takes half the room")
+            }
+            PrototypesErrorKind::Memory { .. } => Some("take fewer classes at a time, as in `--class 0,1`"),
+            _ => None,
+        };
+        match error.into_kind() {
+            PrototypesErrorKind::Store(cause) => cause.into(),
+            PrototypesErrorKind::Request(cause) => cause.into(),
+            kind => Self::call(PrototypesError::from(kind)).hinted(hint.map(str::to_owned)),
         }
     }
 }

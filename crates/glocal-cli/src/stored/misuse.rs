@@ -27,6 +27,11 @@ pub enum StoreMisuse {
         /// The option that says where it is.
         flag: &'static str,
     },
+    /// The store has no sample of a class that was asked for.
+    NoSamplesOfClass {
+        /// The class.
+        class: u32,
+    },
     /// There are no reference samples to draw.
     NothingToDraw,
     /// Images need no computation.
@@ -67,6 +72,9 @@ impl fmt::Display for StoreMisuse {
             Self::Moved { path, .. } => {
                 write!(f, "{}: the store was made with this file or folder, and it is no longer there", path.display())
             }
+            Self::NoSamplesOfClass { class } => {
+                write!(f, "the store has no sample that was explained for class {class}")
+            }
             Self::NothingToDraw => write!(f, "there are no reference samples of these ranks"),
             Self::NothingToCompute => write!(f, "samples as they are need no computation"),
             Self::NoCache => write!(f, "there is no cache to fill"),
@@ -97,6 +105,9 @@ impl From<StoreMisuse> for Failure {
             )),
             StoreMisuse::UnknownClass { .. } => Some("give its index in the model's output, from 0".to_owned()),
             StoreMisuse::Moved { flag, .. } => Some(format!("`{flag}` says where it is now")),
+            StoreMisuse::NoSamplesOfClass { .. } => {
+                Some("without `--class`, all classes that have samples are taken".to_owned())
+            }
             StoreMisuse::NothingToDraw => {
                 Some("ranks count from 0; the store keeps the best `--top-k` of its analysis".to_owned())
             }

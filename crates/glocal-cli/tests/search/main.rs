@@ -13,6 +13,7 @@ mod errors;
 mod evaluate;
 mod graph;
 mod interruption;
+mod prototypes;
 mod references;
 mod report;
 mod samples;
@@ -22,8 +23,8 @@ mod views;
 use support::glocal;
 
 /// The commands, each of whose help has an example.
-const COMMANDS: [&str; 9] =
-    ["demo", "analyze", "merge", "evaluate", "references", "classes", "convert", "precompute", "report"];
+const COMMANDS: [&str; 10] =
+    ["demo", "analyze", "merge", "evaluate", "references", "classes", "convert", "precompute", "prototypes", "report"];
 
 #[test]
 fn every_help_has_an_example_and_the_common_options() {

@@ -42,6 +42,8 @@ pub enum Part {
     Channel(usize),
     /// One neuron, by its position in the layer's output in row-major order.
     Neuron(usize),
+    /// All of it: of a class, its whole heatmap, whatever the layer.
+    Whole,
 }
 
 /// What is known of a wanted view: what is seen of it, and of which sample.
@@ -68,12 +70,15 @@ impl Wanted {
 
     fn condition(&self) -> Condition {
         let selection = match self.part {
-            Part::Channel(id) => Selection::channels([id]),
-            Part::Neuron(position) => Selection::neurons([position]),
+            Part::Channel(id) => Some(Selection::channels([id])),
+            Part::Neuron(position) => Some(Selection::neurons([position])),
+            Part::Whole => None,
         };
-        match self.origin {
-            Origin::Class(class) => Condition::class(class as usize).through(&self.layer, selection),
-            Origin::Activation => Condition { target: Target::Some(selection), layers: Vec::new() },
+        match (self.origin, selection) {
+            (Origin::Class(class), Some(selection)) => Condition::class(class as usize).through(&self.layer, selection),
+            (Origin::Class(class), None) => Condition::class(class as usize),
+            (Origin::Activation, Some(selection)) => Condition { target: Target::Some(selection), layers: Vec::new() },
+            (Origin::Activation, None) => Condition::everything(),
         }
     }
 }

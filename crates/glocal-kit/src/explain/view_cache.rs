@@ -101,6 +101,7 @@ impl ViewCache {
         let (part, index) = match wanted.part {
             Part::Channel(id) => ("channel", id),
             Part::Neuron(position) => ("neuron", position),
+            Part::Whole => ("whole", 0),
         };
         hasher.text(part);
         hasher.number(index as u64);

@@ -22,7 +22,7 @@ pub struct PixelBox {
 const PHOTOGRAPH_SIDE: u32 = 128;
 
 /// Whether a picture is large enough for a photograph: small ones are drawn pixel for pixel.
-pub(crate) fn is_photograph(image: &RgbImage) -> bool {
+pub fn is_photograph(image: &RgbImage) -> bool {
     image.width().min(image.height()) >= PHOTOGRAPH_SIDE
 }
 

@@ -291,6 +291,21 @@ impl From<Scoring> for ScoringManifest {
     }
 }
 
+impl From<ScoringManifest> for Scoring {
+    fn from(manifest: ScoringManifest) -> Self {
+        let score = match manifest.score {
+            ScoreName::Sum => Score::Sum,
+            ScoreName::PositiveSum => Score::PositiveSum,
+            ScoreName::Max => Score::Max,
+        };
+        let normalization = match manifest.normalization {
+            NormalizationName::Raw => Normalization::Raw,
+            NormalizationName::Share => Normalization::Share,
+        };
+        Self { score, normalization }
+    }
+}
+
 impl fmt::Display for CompositeManifest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} [{}]", self.name, self.rules.join("; "))
