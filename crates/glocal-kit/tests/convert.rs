@@ -1,5 +1,7 @@
 //! Stores in the layout of zennit-crp: what is written is what the library itself finds, and what is read is what was written.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};

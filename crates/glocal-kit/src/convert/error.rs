@@ -21,11 +21,11 @@ pub struct ConvertError {
 #[non_exhaustive]
 pub enum ConvertErrorKind {
     /// The store cannot be read or written.
-    Store(StoreError),
+    Store(Box<StoreError>),
     /// A file of arrays cannot be read.
     Data(DataError),
     /// The store cannot be described.
-    Scan(ScanError),
+    Scan(Box<ScanError>),
     /// The path cannot be read.
     Read(io::Error),
     /// The path cannot be written.
@@ -129,12 +129,12 @@ impl Error for ConvertError {
 
 impl From<StoreError> for ConvertError {
     fn from(error: StoreError) -> Self {
-        Self { path: error.path().to_owned(), kind: ConvertErrorKind::Store(error) }
+        Self { path: error.path().to_owned(), kind: ConvertErrorKind::Store(Box::new(error)) }
     }
 }
 
 impl From<ScanError> for ConvertError {
     fn from(error: ScanError) -> Self {
-        Self { path: PathBuf::new(), kind: ConvertErrorKind::Scan(error) }
+        Self { path: PathBuf::new(), kind: ConvertErrorKind::Scan(Box::new(error)) }
     }
 }

@@ -161,7 +161,7 @@ mod tests {
             let found = Summary::of(&values);
             // Small integers sum exactly in any order.
             let sum: f64 = values.iter().map(|value| f64::from(*value)).sum();
-            let positive: f64 = values.iter().filter(|value| !(**value <= 0.0)).map(|value| f64::from(*value)).sum();
+            let positive: f64 = values.iter().filter(|value| value.is_nan() || **value > 0.0).map(|value| f64::from(*value)).sum();
             prop_assert!(found.sum == sum || (found.sum.is_nan() && sum.is_nan()));
             prop_assert!(found.positive_sum == positive || (found.positive_sum.is_nan() && positive.is_nan()));
             let nan = values.iter().position(|value| value.is_nan());
