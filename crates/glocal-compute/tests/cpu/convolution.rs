@@ -125,6 +125,11 @@ fn particular_layers_agree_with_plain_loops() {
         Case::new(2, 40, 70, &[3, 3], &[19, 17]).pads(&[1, 1], &[1, 1]),
         Case::new(1, 300, 7, &[1, 1], &[9, 5]),
         Case::new(2, 12, 300, &[3], &[40]).pads(&[1], &[1]),
+        // more than one block of rows, for one image and for some that share a product; more than one of columns
+        Case::new(1, 3, 1030, &[1, 1], &[5, 5]),
+        Case::new(5, 3, 1030, &[1, 1], &[3, 3]),
+        Case::new(5, 129, 9, &[2, 2], &[4, 3]),
+        Case::new(1, 3, 20, &[1, 1], &[30, 31]),
         Case::new(1, 3, 8, &[7, 7], &[37, 35]).pads(&[3, 3], &[3, 3]).strides(&[2, 2]),
         Case::new(1, 5, 6, &[3, 3, 3], &[9, 10, 11]).pads(&[1, 1, 1], &[1, 1, 1]).strides(&[1, 2, 2]),
         Case::new(1, 2, 9, &[3, 3, 3], &[7, 9, 8]).pads(&[0, 1, 2], &[2, 1, 0]).dilations(&[2, 1, 3]),

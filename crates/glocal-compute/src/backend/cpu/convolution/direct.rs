@@ -37,7 +37,7 @@ pub(super) fn forward(
         |buffer, task, out| {
             let (sample, channel) = (task / channels_out, task % channels_out);
             let group = sample * layer.geometry.group + channel / layer.outputs;
-            lines.padded.fill(&x[group * plane..(group + 1) * plane], buffer);
+            lines.padded.fill(&x[group * plane..(group + 1) * plane], buffer, false);
             lines.run(channel, buffer, bias.map_or(0.0, |bias| bias[channel]), out);
             Ok(())
         },
@@ -73,7 +73,7 @@ pub(super) fn input_gradient(
         let group = task % layer.geometry.group;
         let image = &r[task * image_len..(task + 1) * image_len];
         for ((phases, lines), buffer) in combinations.iter().zip(buffers) {
-            lines.padded.fill(image, buffer);
+            lines.padded.fill(image, buffer, false);
             if phases.is_everything() {
                 lines.run(group, buffer, 0.0, out);
                 continue;

@@ -2,6 +2,7 @@
 //! window reads together laid side by side.
 
 use crate::backend::cpu::axis::Axis;
+use crate::backend::cpu::parallel;
 use crate::tensor::has_memory_for;
 
 /// The layout of the copy: `[channel, z, y, phase, x]`. An element at `x · step + phase` from the left edge of the
@@ -65,23 +66,37 @@ impl PaddedImage {
         (z * self.height + y) * self.phases * self.width + output[2]
     }
 
-    /// Copies `image` in. `buffer` holds [`len`](Self::len) elements: zeros, or what an earlier call left.
-    pub(super) fn fill(&self, image: &[f32], buffer: &mut [f32]) {
+    /// Copies `image` in, with its channels in parallel where `parallel`. `buffer` holds [`len`](Self::len) elements, all of
+    /// which but the slack are written.
+    pub(super) fn fill(&self, image: &[f32], buffer: &mut [f32], parallel: bool) {
         let [deep, vertical, horizontal] = &self.axes;
         let (first_z, first_y, first_x) = (deep.reach().0, vertical.reach().0, horizontal.reach().0);
         let plane = vertical.size * horizontal.size;
         let row_len = self.phases * self.width;
-        let volumes = buffer.chunks_exact_mut(self.depth * self.height * row_len).take(self.channels);
-        for (channel, volume) in volumes.enumerate() {
+        let volume_len = self.depth * self.height * row_len;
+        let fill_channel = |channel: usize, volume: &mut [f32]| {
             for z in 0..self.depth {
-                let Some(from_z) = inside(first_z + z as i64, deep.size) else { continue };
+                let from_z = inside(first_z + z as i64, deep.size);
                 for y in 0..self.height {
-                    let Some(from_y) = inside(first_y + y as i64, vertical.size) else { continue };
-                    let from = (channel * deep.size + from_z) * plane + from_y * horizontal.size;
                     let to = (z * self.height + y) * row_len;
+                    let from_y = inside(first_y + y as i64, vertical.size);
+                    let (Some(from_z), Some(from_y)) = (from_z, from_y) else {
+                        volume[to..to + row_len].fill(0.0);
+                        continue;
+                    };
+                    let from = (channel * deep.size + from_z) * plane + from_y * horizontal.size;
                     self.fill_row(&image[from..from + horizontal.size], first_x, &mut volume[to..to + row_len]);
                 }
             }
+        };
+        let channels = &mut buffer[..self.channels * volume_len];
+        if parallel {
+            parallel::for_blocks(channels, volume_len, volume_len, fill_channel);
+        } else {
+            channels
+                .chunks_exact_mut(volume_len)
+                .enumerate()
+                .for_each(|(channel, volume)| fill_channel(channel, volume));
         }
     }
 
@@ -92,10 +107,13 @@ impl PaddedImage {
             let start = first + phase as i64;
             let skipped = if start < 0 { (-start + phases - 1) / phases } else { 0 };
             let source = (start + skipped * phases) as usize;
-            let Some((to, from)) = to.get_mut(skipped as usize..).zip(from.get(source..)) else { continue };
+            let (margin, to) = to.split_at_mut((skipped as usize).min(self.width));
+            margin.fill(0.0);
+            let from = from.get(source..).unwrap_or(&[]);
+            let (to, margin) = to.split_at_mut(to.len().min(from.len().div_ceil(self.phases)));
+            margin.fill(0.0);
             if self.phases == 1 {
-                let len = to.len().min(from.len());
-                to[..len].copy_from_slice(&from[..len]);
+                to.copy_from_slice(&from[..to.len()]);
             } else {
                 for (to, from) in to.iter_mut().zip(from.iter().step_by(self.phases)) {
                     *to = *from;
