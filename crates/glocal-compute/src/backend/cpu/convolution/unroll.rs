@@ -139,25 +139,42 @@ impl Unroll {
 
     /// `out = weight · windows(image) + bias` for each of the `images`, with blocks in parallel where `parallel`.
     pub(super) fn multiply(&self, parallel: bool, out: &mut [f32], weight: &Weight<'_>, images: &[f32]) {
+        let count = self.count(images);
+        self.with_images(parallel, images, |images, image_len| {
+            Product { unroll: self, images, image_len, weight }.run(parallel, count, out);
+        });
+    }
+
+    /// The number of images.
+    pub(super) fn count(&self, images: &[f32]) -> usize {
+        images.len() / (self.channels * self.plane)
+    }
+
+    /// Calls `work` with images that windows can be read from, and the distance from one to the next.
+    pub(super) fn with_images(&self, parallel: bool, images: &[f32], work: impl FnOnce(&[f32], usize)) {
         let image_len = self.channels * self.plane;
-        let count = images.len() / image_len;
         if self.is_image {
-            return Product { unroll: self, images, image_len, weight }.run(parallel, count, out);
+            return work(images, image_len);
         }
         let padded_len = self.padded.len();
         IMAGES.with(|scratch| {
             scratch.lend(|buffer| {
-                let buffer = sized(buffer, count * padded_len);
+                let buffer = sized(buffer, images.len() / image_len * padded_len);
                 for (image, padded) in images.chunks_exact(image_len).zip(buffer.chunks_exact_mut(padded_len)) {
                     self.padded.fill(image, padded, parallel);
                 }
-                Product { unroll: self, images: buffer, image_len: padded_len, weight }.run(parallel, count, out);
+                work(buffer, padded_len);
             });
         });
     }
 
+    /// For each channel, for each tap, its distance from the start of a window.
+    pub(super) fn taps(&self) -> &[usize] {
+        &self.taps
+    }
+
     /// The windows of some output positions, counted through all images, as runs of neighbours.
-    fn runs(&self, image_len: usize, columns: Range<usize>, runs: &mut Vec<Run>) {
+    pub(super) fn runs(&self, image_len: usize, columns: Range<usize>, runs: &mut Vec<Run>) {
         runs.clear();
         let mut column = columns.start;
         while column < columns.end {
