@@ -50,8 +50,8 @@ impl SimdOp for Forth<'_> {
                 let to = start * self.depth + (self.first + channel) * width;
                 for at in (0..width).step_by(lanes) {
                     let mut points = [ops.zero(); POINTS];
-                    for point in 0..POINTS {
-                        points[point] = ops.load(&read[point * width + at..]);
+                    for (point, value) in points.iter_mut().enumerate() {
+                        *value = ops.load(&read[point * width + at..]);
                     }
                     for column in 0..4 {
                         let [a, b, c, d] = [0, 4, 8, 12].map(|row| points[row + column]);
@@ -67,8 +67,8 @@ impl SimdOp for Forth<'_> {
                         points[row + 2] = ops.sub(c, b);
                         points[row + 3] = ops.sub(b, d);
                     }
-                    for point in 0..POINTS {
-                        ops.store(points[point], &mut self.to[point * self.stride + to + at..]);
+                    for (point, value) in points.into_iter().enumerate() {
+                        ops.store(value, &mut self.to[point * self.stride + to + at..]);
                     }
                 }
             }
@@ -99,14 +99,14 @@ impl SimdOp for Back<'_> {
         let lines = self.upper.chunks_exact_mut(2 * lanes).zip(self.lower.chunks_exact_mut(2 * lanes));
         for (index, (upper, lower)) in lines.enumerate() {
             let at = index * lanes;
-            let mut left = [[ops.zero(); 4]; 2];
-            for column in 0..4 {
+            let (mut above, mut below) = ([ops.zero(); 4], [ops.zero(); 4]);
+            for (column, (above, below)) in above.iter_mut().zip(&mut below).enumerate() {
                 let [a, b, c, d] =
                     [0, 4, 8, 12].map(|row| ops.load(&self.products[(row + column) * self.stride + at..]));
-                left[0][column] = ops.add(ops.add(a, b), c);
-                left[1][column] = ops.sub(ops.sub(b, c), d);
+                *above = ops.add(ops.add(a, b), c);
+                *below = ops.sub(ops.sub(b, c), d);
             }
-            for ([a, b, c, d], line) in left.into_iter().zip([upper, lower]) {
+            for ([a, b, c, d], line) in [above, below].into_iter().zip([upper, lower]) {
                 let even = ops.add(ops.add(ops.add(a, b), c), bias);
                 let odd = ops.add(ops.sub(ops.sub(b, c), d), bias);
                 let (mut evens, mut odds) = ([0.0; MOST_LANES], [0.0; MOST_LANES]);
