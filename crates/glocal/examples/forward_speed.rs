@@ -18,9 +18,10 @@ use glocal_compute::{CpuBackend, Tensor};
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [path, batch] = arguments.as_slice() else { return Err("expected MODEL.onnx BATCH".into()) };
-    let read = glocal_onnx::Model::read(path.as_ref())?;
+    let read = glocal_onnx::Model::read(std::path::Path::new(path))?;
     let model = canonize(&Model::from_onnx(read, &ImportOptions::default(), Arc::new(CpuBackend::new()))?)?;
-    let shape = [&[batch.parse()?], model.input_shape()].concat();
+    let batch: usize = batch.parse()?;
+    let shape = [&[batch], model.input_shape()].concat();
     let count = shape.iter().product::<usize>();
     let input = Tensor::new(shape, (0..count).map(|index| (index * 7919 % 2017) as f32 / 1008.0 - 1.0).collect())?;
     for line in std::io::stdin().lock().lines() {

@@ -89,7 +89,7 @@ pub(super) fn forward(x: &Tensor, weight: &PackedWeight, bias: Option<&Tensor>) 
     let out_spatial = layer.output_spatial(OPERATION, in_spatial)?;
     let channels_out = layer.outputs * layer.geometry.group;
     let bias = bias.map(|bias| check::shape(OPERATION, bias, &[channels_out])).transpose()?;
-    let mut out = Tensor::zeros(shape(batch, channels_out, &out_spatial))?;
+    let mut out = Tensor::unspecified(shape(batch, channels_out, &out_spatial))?;
     if out.is_empty() {
         return Ok(out);
     }
@@ -120,7 +120,10 @@ pub(super) fn input_gradient(
     if out_spatial != expected {
         return Err(ComputeError::shapes(OPERATION, &shape(batch, r.shape()[1], &expected), r.shape()));
     }
-    let mut out = Tensor::zeros(shape(batch, layer.inputs * layer.geometry.group, input_spatial))?;
+    let out_shape = shape(batch, layer.inputs * layer.geometry.group, input_spatial);
+    // strides may pass elements over, and columns are added up
+    let is_written = layer.strides == [1; 3] && (layer.is_direct() || !layer.gradient_by_columns());
+    let mut out = if is_written { Tensor::unspecified(out_shape)? } else { Tensor::zeros(out_shape)? };
     if out.is_empty() || r.is_empty() {
         return Ok(out);
     }

@@ -106,7 +106,7 @@ impl Gradient<'_> {
 }
 
 fn apply(x: &Tensor, function: impl Fn(f32) -> f32 + Sync) -> Result<Tensor, ComputeError> {
-    let mut out = Tensor::zeros(x.shape())?;
+    let mut out = Tensor::unspecified(x.shape())?;
     let x = x.data();
     parallel::for_chunks(out.data_mut(), |offset, out| {
         for (to, &from) in out.iter_mut().zip(&x[offset..]) {

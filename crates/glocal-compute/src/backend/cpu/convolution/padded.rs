@@ -66,13 +66,38 @@ impl PaddedImage {
         (z * self.height + y) * self.phases * self.width + output[2]
     }
 
+    /// The number of elements from one row of the copy to the next.
+    pub(super) fn row_len(&self) -> usize {
+        self.phases * self.width
+    }
+
+    /// Copies `image` in where `buffer` holds zeros, or what an earlier call left: the padding is not written.
+    #[inline(always)]
+    pub(super) fn fill_inside(&self, image: &[f32], buffer: &mut [f32]) {
+        let [deep, vertical, horizontal] = &self.axes;
+        let (first_z, first_y, first_x) = (deep.reach().0, vertical.reach().0, horizontal.reach().0);
+        let row_len = self.row_len();
+        let mut volumes = buffer.chunks_exact_mut(self.depth * self.height * row_len);
+        for image in image.chunks_exact(deep.size * vertical.size * horizontal.size) {
+            let Some(volume) = volumes.next() else { return };
+            for z in 0..self.depth {
+                let Some(from_z) = inside(first_z + z as i64, deep.size) else { continue };
+                for y in 0..self.height {
+                    let Some(from_y) = inside(first_y + y as i64, vertical.size) else { continue };
+                    let from = &image[(from_z * vertical.size + from_y) * horizontal.size..][..horizontal.size];
+                    self.fill_row::<false>(from, first_x, &mut volume[(z * self.height + y) * row_len..][..row_len]);
+                }
+            }
+        }
+    }
+
     /// Copies `image` in, with its channels in parallel where `parallel`. `buffer` holds [`len`](Self::len) elements, all of
     /// which but the slack are written.
     pub(super) fn fill(&self, image: &[f32], buffer: &mut [f32], parallel: bool) {
         let [deep, vertical, horizontal] = &self.axes;
         let (first_z, first_y, first_x) = (deep.reach().0, vertical.reach().0, horizontal.reach().0);
         let plane = vertical.size * horizontal.size;
-        let row_len = self.phases * self.width;
+        let row_len = self.row_len();
         let volume_len = self.depth * self.height * row_len;
         let fill_channel = |channel: usize, volume: &mut [f32]| {
             for z in 0..self.depth {
@@ -85,7 +110,7 @@ impl PaddedImage {
                         continue;
                     };
                     let from = (channel * deep.size + from_z) * plane + from_y * horizontal.size;
-                    self.fill_row(&image[from..from + horizontal.size], first_x, &mut volume[to..to + row_len]);
+                    self.fill_row::<true>(&image[from..from + horizontal.size], first_x, &mut volume[to..to + row_len]);
                 }
             }
         };
@@ -100,26 +125,46 @@ impl PaddedImage {
         }
     }
 
-    fn fill_row(&self, from: &[f32], first: i64, to: &mut [f32]) {
+    /// Copies a row in; with zeros beside it where `MARGINS`.
+    #[inline(always)]
+    fn fill_row<const MARGINS: bool>(&self, from: &[f32], first: i64, to: &mut [f32]) {
         let phases = self.phases as i64;
         for (phase, to) in to.chunks_exact_mut(self.width).enumerate() {
             // to[x] = from[first + phase + x · phases]
             let start = first + phase as i64;
             let skipped = if start < 0 { (-start + phases - 1) / phases } else { 0 };
             let source = (start + skipped * phases) as usize;
-            let (margin, to) = to.split_at_mut((skipped as usize).min(self.width));
-            margin.fill(0.0);
+            let (before, to) = to.split_at_mut((skipped as usize).min(self.width));
             let from = from.get(source..).unwrap_or(&[]);
-            let (to, margin) = to.split_at_mut(to.len().min(from.len().div_ceil(self.phases)));
-            margin.fill(0.0);
-            if self.phases == 1 {
-                to.copy_from_slice(&from[..to.len()]);
-            } else {
-                for (to, from) in to.iter_mut().zip(from.iter().step_by(self.phases)) {
-                    *to = *from;
+            let (to, after) = to.split_at_mut(to.len().min(from.len().div_ceil(self.phases)));
+            if MARGINS {
+                before.fill(0.0);
+                after.fill(0.0);
+            }
+            match self.phases {
+                1 => copy(&from[..to.len()], to),
+                2 => {
+                    let (pairs, last) = from.as_chunks::<2>();
+                    let (of_pairs, of_last) = to.split_at_mut(to.len().min(pairs.len()));
+                    of_pairs.iter_mut().zip(pairs).for_each(|(to, pair)| *to = pair[0]);
+                    of_last.iter_mut().zip(last).for_each(|(to, last)| *to = *last);
                 }
+                phases => to.iter_mut().zip(from.iter().step_by(phases)).for_each(|(to, from)| *to = *from),
             }
         }
+    }
+}
+
+/// Copies a row: rows are short, and this is short for them.
+#[inline(always)]
+fn copy(from: &[f32], to: &mut [f32]) {
+    if from.len() > 128 {
+        to.copy_from_slice(from);
+    } else {
+        let (chunks, rest) = to.as_chunks_mut::<8>();
+        let (from_chunks, from_rest) = from.as_chunks::<8>();
+        chunks.iter_mut().zip(from_chunks).for_each(|(to, from)| *to = *from);
+        rest.iter_mut().zip(from_rest).for_each(|(to, from)| *to = *from);
     }
 }
 
