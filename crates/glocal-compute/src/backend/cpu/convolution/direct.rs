@@ -226,11 +226,11 @@ fn square_lines<I: Isa, const SIZE: usize, const STEP: usize, const COUNT: usize
             let from = &image[row * row_len + start..];
             for column in 0..SIZE {
                 let values = ops.load(&from[lines.offsets[column]..]);
-                for line in 0..COUNT {
+                for (line, sum) in sums.iter_mut().enumerate() {
                     if let Some(tap) = row.checked_sub(line * STEP)
                         && tap < SIZE
                     {
-                        sums[line] = ops.mul_add(ops.splat(kernel[tap * SIZE + column]), values, sums[line]);
+                        *sum = ops.mul_add(ops.splat(kernel[tap * SIZE + column]), values, *sum);
                     }
                 }
             }
