@@ -5,6 +5,7 @@
 //! Glocal that may hold `unsafe` code.
 
 pub mod backend;
+mod buffer;
 mod error;
 mod geometry;
 mod memory;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::buffer::Buffer;
 use crate::error::{ComputeError, ComputeErrorKind};
 
 /// More elements than these (1 GiB) are tried first: an allocation that fails would end the process.
@@ -12,7 +13,7 @@ const UNTRIED_ELEMENTS: usize = 1 << 28;
 #[derive(Clone, PartialEq)]
 pub struct Tensor {
     shape: Vec<usize>,
-    data: Arc<Vec<f32>>,
+    data: Arc<Buffer>,
 }
 
 impl Tensor {
@@ -25,7 +26,7 @@ impl Tensor {
         if element_count(&shape) != Some(data.len()) {
             return Err(ComputeError::new("tensor", ComputeErrorKind::ElementCount { shape, elements: data.len() }));
         }
-        Ok(Self { shape, data: Arc::new(data) })
+        Ok(Self { shape, data: Arc::new(Buffer::new(data)) })
     }
 
     /// A tensor of `shape` filled with `value`.
@@ -33,9 +34,17 @@ impl Tensor {
     /// # Errors
     /// When the shape has more elements than can be addressed, or than there is memory for.
     pub fn full(shape: impl Into<Vec<usize>>, value: f32) -> Result<Self, ComputeError> {
-        let shape = shape.into();
+        Self::made(shape.into(), |count| Buffer::full(count, value))
+    }
+
+    /// A tensor of `shape` whose elements are all to be overwritten: what they are now is not defined.
+    pub(crate) fn unspecified(shape: impl Into<Vec<usize>>) -> Result<Self, ComputeError> {
+        Self::made(shape.into(), Buffer::unspecified)
+    }
+
+    fn made(shape: Vec<usize>, make: impl FnOnce(usize) -> Buffer) -> Result<Self, ComputeError> {
         match element_count(&shape) {
-            Some(count) if has_memory_for(count) => Ok(Self { shape, data: Arc::new(vec![value; count]) }),
+            Some(count) if has_memory_for(count) => Ok(Self { shape, data: Arc::new(make(count)) }),
             _ => Err(ComputeError::new("tensor", ComputeErrorKind::TooLarge { shape })),
         }
     }
@@ -90,13 +99,13 @@ impl Tensor {
 
     /// All elements, to be written; copied first when another tensor shares them.
     pub fn data_mut(&mut self) -> &mut [f32] {
-        let data: &mut Vec<f32> = Arc::make_mut(&mut self.data);
+        let data: &mut Buffer = Arc::make_mut(&mut self.data);
         data
     }
 
     /// The elements, without a copy when nobody shares them.
     pub fn into_data(self) -> Vec<f32> {
-        Arc::try_unwrap(self.data).unwrap_or_else(|shared| shared.as_ref().clone())
+        Arc::try_unwrap(self.data).map_or_else(|shared| shared.to_vec(), Buffer::into_vec)
     }
 
     /// The elements of row `index` of axis 0; empty when there is no such row.

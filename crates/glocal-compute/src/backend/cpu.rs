@@ -14,6 +14,7 @@ mod pool;
 mod reduce;
 mod resample;
 mod rows;
+mod scratch;
 mod selection;
 
 use super::{Backend, Map, PackedWeight, PadMode, Reduction, Winners, Zip};

@@ -125,9 +125,24 @@ fn particular_layers_agree_with_plain_loops() {
         Case::new(2, 40, 70, &[3, 3], &[19, 17]).pads(&[1, 1], &[1, 1]),
         Case::new(1, 300, 7, &[1, 1], &[9, 5]),
         Case::new(2, 12, 300, &[3], &[40]).pads(&[1], &[1]),
+        // more than one block of rows, for one image and for some that share a product; more than one of columns
+        Case::new(1, 3, 1030, &[1, 1], &[5, 5]),
+        Case::new(5, 3, 1030, &[1, 1], &[3, 3]),
+        Case::new(5, 129, 9, &[2, 2], &[4, 3]),
+        Case::new(1, 3, 20, &[1, 1], &[30, 31]),
         Case::new(1, 3, 8, &[7, 7], &[37, 35]).pads(&[3, 3], &[3, 3]).strides(&[2, 2]),
         Case::new(1, 5, 6, &[3, 3, 3], &[9, 10, 11]).pads(&[1, 1, 1], &[1, 1, 1]).strides(&[1, 2, 2]),
         Case::new(1, 2, 9, &[3, 3, 3], &[7, 9, 8]).pads(&[0, 1, 2], &[2, 1, 0]).dilations(&[2, 1, 3]),
+        // Winograd: odd planes, pads from none to more than the kernel's reach, channels that are no multiple of any tile, more
+        // channels than one block of the depth, images that share a product, a third axis of size 1
+        Case::new(1, 32, 32, &[3, 3], &[16, 16]),
+        Case::new(2, 33, 37, &[3, 3], &[15, 17]).pads(&[1, 1], &[1, 1]),
+        Case::new(3, 35, 32, &[3, 3], &[14, 19]).pads(&[0, 2], &[3, 1]),
+        Case::new(1, 40, 33, &[3, 3], &[21, 90]).pads(&[1, 1], &[1, 1]),
+        Case::new(5, 130, 32, &[3, 3], &[14, 14]).pads(&[1, 1], &[1, 1]),
+        Case::new(1, 32, 260, &[3, 3], &[15, 14]).pads(&[2, 2], &[2, 2]),
+        Case::new(2, 32, 32, &[1, 3, 3], &[1, 15, 16]).pads(&[0, 1, 1], &[0, 1, 1]),
+        Case::new(1, 32, 32, &[1, 3, 3], &[3, 15, 16]).pads(&[0, 1, 1], &[0, 1, 1]).strides(&[4, 1, 1]),
         // depthwise: wider than several vectors, with strides, dilations, multipliers
         Case::new(2, 1, 1, &[3, 3], &[12, 77]).pads(&[1, 1], &[1, 1]).group(5),
         Case::new(1, 1, 2, &[5, 5], &[31, 70]).pads(&[2, 2], &[1, 2]).strides(&[2, 2]).group(4),

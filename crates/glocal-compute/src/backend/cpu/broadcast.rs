@@ -49,7 +49,7 @@ struct Span {
 
 fn apply(a: &Tensor, b: &Tensor, function: impl Fn(f32, f32) -> f32 + Sync) -> Result<Tensor, ComputeError> {
     let shape = broadcast_shape(a.shape(), b.shape())?;
-    let mut out = Tensor::zeros(shape)?;
+    let mut out = Tensor::unspecified(shape)?;
     if out.is_empty() {
         return Ok(out);
     }

@@ -1,7 +1,7 @@
 //! Convolutions over 1 to 3 axes and their input gradients.
 //!
-//! All ranks are computed as rank 3. A direction takes one of three ways, chosen by the layer's shape alone: *products*
-//! (`weight · windows`, a block of windows laid out at a time), *columns* (`weightᵀ · r`, added up where windows overlap; for the
+//! All ranks are computed as rank 3. A direction takes one of four ways, chosen by the layer's and the input's shape alone, the
+//! batch left out: *products* (`weight · windows`, a block of windows packed at a time), *Winograd* (3×3 at stride 1), *columns* (`weightᵀ · r`, added up where windows overlap; for the
 //! gradient of layers with few input channels) and *direct* loops (depthwise layers). The input gradient by products or
 //! direct loops is a convolution with stride 1 of `r`: one for each phase of the stride, with the kernel elements that
 //! meet this phase.
@@ -12,6 +12,7 @@ mod padded;
 mod phase;
 mod products;
 mod unroll;
+mod winograd;
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -24,6 +25,7 @@ use super::{check, parallel};
 use columns::ColumnsGradient;
 use phase::Phase;
 use products::{ProductsForward, ProductsGradient};
+use winograd::Winograd;
 
 /// Depthwise layers have at most this many outputs a channel; layers with more are faster as products.
 const DIRECT_OUTPUTS: usize = 4;
@@ -38,6 +40,8 @@ pub(super) struct PackedConvolution {
     forward: OnceLock<ProductsForward>,
     columns: OnceLock<ColumnsGradient>,
     products: OnceLock<ProductsGradient>,
+    winograd_forward: OnceLock<Winograd>,
+    winograd_gradient: OnceLock<Winograd>,
 }
 
 /// What is known of a layer before an input comes, with its axes brought to three.
@@ -71,6 +75,8 @@ pub(super) fn pack(weight: &Tensor, geometry: &ConvolutionGeometry) -> Result<Pa
         forward: OnceLock::new(),
         columns: OnceLock::new(),
         products: OnceLock::new(),
+        winograd_forward: OnceLock::new(),
+        winograd_gradient: OnceLock::new(),
     }))
 }
 
@@ -83,13 +89,16 @@ pub(super) fn forward(x: &Tensor, weight: &PackedWeight, bias: Option<&Tensor>) 
     let out_spatial = layer.output_spatial(OPERATION, in_spatial)?;
     let channels_out = layer.outputs * layer.geometry.group;
     let bias = bias.map(|bias| check::shape(OPERATION, bias, &[channels_out])).transpose()?;
-    let mut out = Tensor::zeros(shape(batch, channels_out, &out_spatial))?;
+    let mut out = Tensor::unspecified(shape(batch, channels_out, &out_spatial))?;
     if out.is_empty() {
         return Ok(out);
     }
     let axes = layer.forward_axes(in_spatial, &out_spatial);
     if layer.is_direct() {
         direct::forward(OPERATION, layer, &axes, x.data(), bias, out.data_mut())?;
+    } else if winograd::suits(layer, three_axes(&out_spatial, 1), layer.inputs, layer.outputs) {
+        let packed = parallel::made_once(&packed.winograd_forward, || Winograd::forward(layer));
+        packed.run(OPERATION, &axes, x.data(), bias, out.data_mut())?;
     } else {
         let packed = parallel::made_once(&packed.forward, || ProductsForward::pack(layer));
         packed.run(OPERATION, layer, &axes, x.data(), bias, out.data_mut())?;
@@ -111,7 +120,10 @@ pub(super) fn input_gradient(
     if out_spatial != expected {
         return Err(ComputeError::shapes(OPERATION, &shape(batch, r.shape()[1], &expected), r.shape()));
     }
-    let mut out = Tensor::zeros(shape(batch, layer.inputs * layer.geometry.group, input_spatial))?;
+    let out_shape = shape(batch, layer.inputs * layer.geometry.group, input_spatial);
+    // strides may pass elements over, and columns are added up
+    let is_written = layer.strides == [1; 3] && (layer.is_direct() || !layer.gradient_by_columns());
+    let mut out = if is_written { Tensor::unspecified(out_shape)? } else { Tensor::zeros(out_shape)? };
     if out.is_empty() || r.is_empty() {
         return Ok(out);
     }
@@ -123,6 +135,10 @@ pub(super) fn input_gradient(
         let packed = parallel::made_once(&packed.columns, || ColumnsGradient::pack(layer));
         let axes = layer.forward_axes(input_spatial, out_spatial);
         packed.run(OPERATION, layer, &axes, r.data(), out.data_mut())?;
+    } else if winograd::suits(layer, input, layer.outputs, layer.inputs) {
+        let packed = parallel::made_once(&packed.winograd_gradient, || Winograd::gradient(layer));
+        let axes = std::array::from_fn(|axis| layer.gradient_axis(axis, input, output));
+        packed.run(OPERATION, &axes, r.data(), None, out.data_mut())?;
     } else {
         let packed = parallel::made_once(&packed.products, || ProductsGradient::pack(layer));
         packed.run(OPERATION, layer, input, output, r.data(), out.data_mut())?;
@@ -216,6 +232,13 @@ impl Layer {
             let (kernel, stride, dilation) = (self.kernel[axis], self.strides[axis], self.dilations[axis]);
             Axis::window(input[axis], kernel, stride, dilation, self.pads_begin[axis], output[axis])
         })
+    }
+
+    /// The axis of the input gradient as a convolution of `r`, at stride 1.
+    fn gradient_axis(&self, axis: usize, input: [usize; 3], output: [usize; 3]) -> Axis {
+        let (dilation, pad) = (self.dilations[axis] as i64, self.pads_begin[axis] as i64);
+        let taps = (0..self.kernel[axis] as i64).rev().map(|element| pad - element * dilation).collect();
+        Axis { size: output[axis], start: 0, step: 1, count: input[axis], taps }
     }
 
     /// The phases of the input gradient along each axis.

@@ -98,7 +98,7 @@ pub(super) fn input_gradient(r: &Tensor, weight: &PackedWeight) -> Result<Tensor
     Ok(out)
 }
 
-/// The number of vectors in `[N, ..., from]` and the zeros `[N, ..., to]`.
+/// The number of vectors in `[N, ..., from]` and `[N, ..., to]` to be written.
 fn prepare(operation: &'static str, tensor: &Tensor, from: usize, to: usize) -> Result<(usize, Tensor), ComputeError> {
     let mut shape = tensor.shape().to_vec();
     if shape.len() < 2 {
@@ -113,5 +113,5 @@ fn prepare(operation: &'static str, tensor: &Tensor, from: usize, to: usize) -> 
     if let Some(last) = shape.last_mut() {
         *last = to;
     }
-    Ok((tensor.len() / from, Tensor::zeros(shape)?))
+    Ok((tensor.len() / from, Tensor::unspecified(shape)?))
 }

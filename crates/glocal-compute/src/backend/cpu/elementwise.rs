@@ -2,6 +2,8 @@
 
 mod smooth;
 
+use rten_simd::{Isa, SimdOp};
+
 use crate::backend::Map;
 use crate::{ComputeError, Rows, Tensor};
 
@@ -106,14 +108,30 @@ impl Gradient<'_> {
 }
 
 fn apply(x: &Tensor, function: impl Fn(f32) -> f32 + Sync) -> Result<Tensor, ComputeError> {
-    let mut out = Tensor::zeros(x.shape())?;
+    let mut out = Tensor::unspecified(x.shape())?;
     let x = x.data();
     parallel::for_chunks(out.data_mut(), |offset, out| {
-        for (to, &from) in out.iter_mut().zip(&x[offset..]) {
-            *to = function(from);
-        }
+        Elements { x: &x[offset..], out, function: &function }.dispatch();
     });
     Ok(out)
+}
+
+/// A function of each element, for the machine's vectors where the compiler finds them.
+struct Elements<'a, F> {
+    x: &'a [f32],
+    out: &'a mut [f32],
+    function: &'a F,
+}
+
+impl<F: Fn(f32) -> f32> SimdOp for Elements<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, _: I) {
+        for (to, &from) in self.out.iter_mut().zip(self.x) {
+            *to = (self.function)(from);
+        }
+    }
 }
 
 // Written so that NaN stays NaN, which f32::max and f32::min would replace.

@@ -5,28 +5,25 @@
 //! large the matrix is, or how many threads there are. The one exception, a shortcut of `rten-gemm` for an unpacked `A`
 //! with a single row, is never taken, because a single row is always packed.
 
+pub(super) mod left;
+pub(super) mod right;
+pub(super) mod tile;
+
 use rten_gemm::{BiasVector, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedAMatrix, PackedBMatrix};
 use rten_tensor::{Matrix, NdTensorView};
 
 use crate::{ComputeError, ComputeErrorKind};
 
-/// What to add to each row or column of a product.
+/// What to add to each column of a product.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Bias<'a> {
     /// Nothing.
     None,
-    /// One number for each row of the product.
-    Rows(&'a [f32]),
     /// One number for each column of the product.
     Columns(&'a [f32]),
 }
 
 impl<'a> Bias<'a> {
-    /// One number for each row of the product, where given.
-    pub(super) fn rows(bias: Option<&'a [f32]>) -> Self {
-        bias.map_or(Self::None, Self::Rows)
-    }
-
     /// One number for each column of the product, where given.
     pub(super) fn columns(bias: Option<&'a [f32]>) -> Self {
         bias.map_or(Self::None, Self::Columns)
@@ -64,7 +61,6 @@ pub(super) fn multiply(
     debug_assert!(a.rows() > 1 || matches!(a, GemmInputA::Packed(_)), "a single row must be packed");
     let bias = match bias {
         Bias::None => None,
-        Bias::Rows(bias) => Some(BiasVector::Column(bias)),
         Bias::Columns(bias) => Some(BiasVector::Row(bias)),
     };
     let options = GemmOptions { bias, ..GemmOptions::default() };

@@ -28,7 +28,7 @@ pub(super) fn transpose(x: &Tensor, permutation: &[usize]) -> Result<Tensor, Com
             _ => spans.push((size, strides[axis])),
         }
     }
-    let mut out = Tensor::zeros(shape)?;
+    let mut out = Tensor::unspecified(shape)?;
     let x = x.data();
     let (&(line, step), outer) = spans.split_first().unwrap_or((&(1, 1), &[]));
     match outer {
@@ -89,7 +89,7 @@ pub(super) fn concat(parts: &[&Tensor], axis: usize) -> Result<Tensor, ComputeEr
             .checked_add(part.shape()[axis])
             .ok_or_else(|| ComputeError::new(OPERATION, ComputeErrorKind::TooLarge { shape: shape.clone() }))?;
     }
-    let mut out = Tensor::zeros(shape)?;
+    let mut out = Tensor::unspecified(shape)?;
     let block: usize = out.shape()[axis..].iter().product();
     let pieces: Vec<(&[f32], usize)> =
         parts.iter().map(|part| (part.data(), part.shape()[axis..].iter().product())).collect();

@@ -13,7 +13,7 @@ pub(super) fn zip(
     function: impl Fn(f32, f32) -> f32 + Sync,
 ) -> Result<Tensor, ComputeError> {
     checked(operation, r, rows, x)?;
-    let mut out = Tensor::zeros(r.shape())?;
+    let mut out = Tensor::unspecified(r.shape())?;
     let data = r.data();
     for_row_parts(out.data_mut(), rows, x, |offset, out, x| {
         for ((out, &r), &x) in out.iter_mut().zip(&data[offset..]).zip(x) {
@@ -45,7 +45,7 @@ pub(super) fn gather(x: &Tensor, rows: &Rows) -> Result<Tensor, ComputeError> {
         return Ok(x.clone());
     }
     let shape: Vec<usize> = [rows.len()].into_iter().chain(x.sample_shape().iter().copied()).collect();
-    let mut out = Tensor::zeros(shape)?;
+    let mut out = Tensor::unspecified(shape)?;
     for_row_parts(out.data_mut(), rows, x, |_, out, x| out.copy_from_slice(&x[..out.len()]));
     Ok(out)
 }

@@ -2,6 +2,7 @@
 //! window reads together laid side by side.
 
 use crate::backend::cpu::axis::Axis;
+use crate::backend::cpu::parallel;
 use crate::tensor::has_memory_for;
 
 /// The layout of the copy: `[channel, z, y, phase, x]`. An element at `x · step + phase` from the left edge of the
@@ -65,43 +66,105 @@ impl PaddedImage {
         (z * self.height + y) * self.phases * self.width + output[2]
     }
 
-    /// Copies `image` in. `buffer` holds [`len`](Self::len) elements: zeros, or what an earlier call left.
-    pub(super) fn fill(&self, image: &[f32], buffer: &mut [f32]) {
+    /// The number of elements from one row of the copy to the next.
+    pub(super) fn row_len(&self) -> usize {
+        self.phases * self.width
+    }
+
+    /// Copies `image` in where `buffer` holds zeros, or what an earlier call left: the padding is not written.
+    #[inline(always)]
+    pub(super) fn fill_inside(&self, image: &[f32], buffer: &mut [f32]) {
         let [deep, vertical, horizontal] = &self.axes;
         let (first_z, first_y, first_x) = (deep.reach().0, vertical.reach().0, horizontal.reach().0);
-        let plane = vertical.size * horizontal.size;
-        let row_len = self.phases * self.width;
-        let volumes = buffer.chunks_exact_mut(self.depth * self.height * row_len).take(self.channels);
-        for (channel, volume) in volumes.enumerate() {
+        let row_len = self.row_len();
+        let mut volumes = buffer.chunks_exact_mut(self.depth * self.height * row_len);
+        for image in image.chunks_exact(deep.size * vertical.size * horizontal.size) {
+            let Some(volume) = volumes.next() else { return };
             for z in 0..self.depth {
                 let Some(from_z) = inside(first_z + z as i64, deep.size) else { continue };
                 for y in 0..self.height {
                     let Some(from_y) = inside(first_y + y as i64, vertical.size) else { continue };
-                    let from = (channel * deep.size + from_z) * plane + from_y * horizontal.size;
-                    let to = (z * self.height + y) * row_len;
-                    self.fill_row(&image[from..from + horizontal.size], first_x, &mut volume[to..to + row_len]);
+                    let from = &image[(from_z * vertical.size + from_y) * horizontal.size..][..horizontal.size];
+                    self.fill_row::<false>(from, first_x, &mut volume[(z * self.height + y) * row_len..][..row_len]);
                 }
             }
         }
     }
 
-    fn fill_row(&self, from: &[f32], first: i64, to: &mut [f32]) {
+    /// Copies `image` in, with its channels in parallel where `parallel`. `buffer` holds [`len`](Self::len) elements, all of
+    /// which but the slack are written.
+    pub(super) fn fill(&self, image: &[f32], buffer: &mut [f32], parallel: bool) {
+        let [deep, vertical, horizontal] = &self.axes;
+        let (first_z, first_y, first_x) = (deep.reach().0, vertical.reach().0, horizontal.reach().0);
+        let plane = vertical.size * horizontal.size;
+        let row_len = self.row_len();
+        let volume_len = self.depth * self.height * row_len;
+        let fill_channel = |channel: usize, volume: &mut [f32]| {
+            for z in 0..self.depth {
+                let from_z = inside(first_z + z as i64, deep.size);
+                for y in 0..self.height {
+                    let to = (z * self.height + y) * row_len;
+                    let from_y = inside(first_y + y as i64, vertical.size);
+                    let (Some(from_z), Some(from_y)) = (from_z, from_y) else {
+                        volume[to..to + row_len].fill(0.0);
+                        continue;
+                    };
+                    let from = (channel * deep.size + from_z) * plane + from_y * horizontal.size;
+                    self.fill_row::<true>(&image[from..from + horizontal.size], first_x, &mut volume[to..to + row_len]);
+                }
+            }
+        };
+        let channels = &mut buffer[..self.channels * volume_len];
+        if parallel {
+            parallel::for_blocks(channels, volume_len, volume_len, fill_channel);
+        } else {
+            channels
+                .chunks_exact_mut(volume_len)
+                .enumerate()
+                .for_each(|(channel, volume)| fill_channel(channel, volume));
+        }
+    }
+
+    /// Copies a row in; with zeros beside it where `MARGINS`.
+    #[inline(always)]
+    fn fill_row<const MARGINS: bool>(&self, from: &[f32], first: i64, to: &mut [f32]) {
         let phases = self.phases as i64;
         for (phase, to) in to.chunks_exact_mut(self.width).enumerate() {
             // to[x] = from[first + phase + x · phases]
             let start = first + phase as i64;
             let skipped = if start < 0 { (-start + phases - 1) / phases } else { 0 };
             let source = (start + skipped * phases) as usize;
-            let Some((to, from)) = to.get_mut(skipped as usize..).zip(from.get(source..)) else { continue };
-            if self.phases == 1 {
-                let len = to.len().min(from.len());
-                to[..len].copy_from_slice(&from[..len]);
-            } else {
-                for (to, from) in to.iter_mut().zip(from.iter().step_by(self.phases)) {
-                    *to = *from;
+            let (before, to) = to.split_at_mut((skipped as usize).min(self.width));
+            let from = from.get(source..).unwrap_or(&[]);
+            let (to, after) = to.split_at_mut(to.len().min(from.len().div_ceil(self.phases)));
+            if MARGINS {
+                before.fill(0.0);
+                after.fill(0.0);
+            }
+            match self.phases {
+                1 => copy(&from[..to.len()], to),
+                2 => {
+                    let (pairs, last) = from.as_chunks::<2>();
+                    let (of_pairs, of_last) = to.split_at_mut(to.len().min(pairs.len()));
+                    of_pairs.iter_mut().zip(pairs).for_each(|(to, pair)| *to = pair[0]);
+                    of_last.iter_mut().zip(last).for_each(|(to, last)| *to = *last);
                 }
+                phases => to.iter_mut().zip(from.iter().step_by(phases)).for_each(|(to, from)| *to = *from),
             }
         }
+    }
+}
+
+/// Copies a row: rows are short, and this is short for them.
+#[inline(always)]
+fn copy(from: &[f32], to: &mut [f32]) {
+    if from.len() > 128 {
+        to.copy_from_slice(from);
+    } else {
+        let (chunks, rest) = to.as_chunks_mut::<8>();
+        let (from_chunks, from_rest) = from.as_chunks::<8>();
+        chunks.iter_mut().zip(from_chunks).for_each(|(to, from)| *to = *from);
+        rest.iter_mut().zip(from_rest).for_each(|(to, from)| *to = *from);
     }
 }
 

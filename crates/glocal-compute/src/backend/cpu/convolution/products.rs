@@ -1,32 +1,31 @@
 //! Convolutions as matrix products of packed weights and an image's windows, one for each image and group.
 
-use rten_gemm::PackedAMatrix;
-
 use crate::ComputeError;
 use crate::backend::cpu::axis::Axis;
-use crate::backend::cpu::{gemm, parallel};
+use crate::backend::cpu::gemm::left::LeftPanels;
+use crate::backend::cpu::parallel;
 
 use super::Layer;
 use super::phase::{Phase, Phases};
-use super::unroll::{Unroll, Weight, Workspace};
+use super::unroll::{Unroll, Weight};
 
 /// The forward direction: for each group, `[outputs, inputs · taps]`.
 pub(super) struct ProductsForward {
-    weights: Vec<PackedAMatrix<f32>>,
+    weights: Vec<LeftPanels>,
 }
 
 /// The input gradient: for each combination of phases, its kernel elements' weights.
 pub(super) struct ProductsGradient {
     phases: [Vec<Phase>; 3],
     /// For each combination and each group, `[inputs, outputs · taps]`.
-    weights: Vec<Vec<PackedAMatrix<f32>>>,
+    weights: Vec<Vec<LeftPanels>>,
 }
 
 impl ProductsForward {
     pub(super) fn pack(layer: &Layer) -> Self {
         let (rows, depth) = (layer.outputs, layer.inputs * layer.taps());
         let groups = layer.weight.data().chunks_exact(rows * depth);
-        Self { weights: groups.map(|group| gemm::pack_left(gemm::matrix(group, rows, depth))).collect() }
+        Self { weights: groups.map(|group| LeftPanels::pack(group, rows, depth)).collect() }
     }
 
     pub(super) fn run(
@@ -44,14 +43,21 @@ impl ProductsForward {
         let at_once = images_at_once(layer, &unroll, out.len() / out_len);
         let steps = at_once * out_len * layer.inputs * layer.taps();
         let few = parallel::are_few(out.len() / (at_once * out_len));
-        parallel::for_tasks(out, at_once * out_len, steps, Workspace::default, |workspace, task, out| {
-            let group = task % layer.geometry.group;
-            let bias = bias.map(|bias| &bias[group * layer.outputs..(group + 1) * layer.outputs]);
-            let weight = Weight { operation, packed: &self.weights[group], bias };
-            let first = task * at_once;
-            let images = &x[first * image_len..(first + out.len() / out_len) * image_len];
-            unroll.multiply(workspace, few, out, &weight, images)
-        })
+        parallel::for_tasks(
+            out,
+            at_once * out_len,
+            steps,
+            || (),
+            |(), task, out| {
+                let group = task % layer.geometry.group;
+                let bias = bias.map(|bias| &bias[group * layer.outputs..(group + 1) * layer.outputs]);
+                let weight = Weight { packed: &self.weights[group], bias };
+                let first = task * at_once;
+                let images = &x[first * image_len..(first + out.len() / out_len) * image_len];
+                unroll.multiply(few, out, &weight, images);
+                Ok(())
+            },
+        )
     }
 }
 
@@ -79,7 +85,7 @@ impl ProductsGradient {
                             }
                         }
                     }
-                    gemm::pack_left(gemm::matrix(&transposed, inputs, outputs * kernel.len()))
+                    LeftPanels::pack(&transposed, inputs, outputs * kernel.len())
                 })
                 .collect()
         };
@@ -109,32 +115,24 @@ impl ProductsGradient {
         let at_once = at_once.unwrap_or(1);
         let steps = at_once * image_len * layer.inputs * layer.taps();
         let few = parallel::are_few(batch / at_once);
-        let workspace = || (combinations.iter().map(|_| Workspace::default()).collect(), Vec::new());
-        type Workspaces = (Vec<Workspace>, Vec<f32>);
-        parallel::for_tasks(
-            out,
-            at_once * out_len,
-            steps,
-            workspace,
-            |(workspaces, buffer): &mut Workspaces, task, out| {
-                let group = task % layer.geometry.group;
-                let (first, count) = (task * at_once, out.len() / out_len);
-                let images = &r[first * image_len..(first + count) * image_len];
-                for ((phases, weights, unroll, axes), workspace) in combinations.iter().zip(workspaces) {
-                    let weight = Weight { operation, packed: &weights[group], bias: None };
-                    if phases.is_everything() {
-                        unroll.multiply(workspace, few, out, &weight, images)?;
-                        continue;
-                    }
-                    let columns = unroll.columns();
-                    buffer.resize(count * layer.inputs * columns, 0.0);
-                    unroll.multiply(workspace, few, buffer, &weight, images)?;
-                    for (from, to) in buffer.chunks_exact(columns).zip(out.chunks_exact_mut(plane)) {
-                        phases.spread(axes, input, from, to);
-                    }
+        parallel::for_tasks(out, at_once * out_len, steps, Vec::new, |buffer: &mut Vec<f32>, task, out| {
+            let group = task % layer.geometry.group;
+            let (first, count) = (task * at_once, out.len() / out_len);
+            let images = &r[first * image_len..(first + count) * image_len];
+            for (phases, weights, unroll, axes) in &combinations {
+                let weight = Weight { packed: &weights[group], bias: None };
+                if phases.is_everything() {
+                    unroll.multiply(few, out, &weight, images);
+                    continue;
                 }
-                Ok(())
-            },
-        )
+                let columns = unroll.columns();
+                buffer.resize(count * layer.inputs * columns, 0.0);
+                unroll.multiply(few, buffer, &weight, images);
+                for (from, to) in buffer.chunks_exact(columns).zip(out.chunks_exact_mut(plane)) {
+                    phases.spread(axes, input, from, to);
+                }
+            }
+            Ok(())
+        })
     }
 }

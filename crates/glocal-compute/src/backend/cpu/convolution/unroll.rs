@@ -1,26 +1,35 @@
-//! The right operand of a convolution's matrix product: the windows of an image as columns, some of them at a time.
+//! The right operand of a convolution's matrix product: the windows of an image as columns. They are never laid out as a
+//! whole: each block of the product packs what it needs from a padded copy of the image, or from the image itself where a
+//! window is one element.
+
+use std::ops::Range;
 
 use rayon::prelude::*;
-use rten_gemm::{GemmInputA, GemmInputB, PackedAMatrix};
-use rten_tensor::Matrix;
+use rten_simd::SimdOp;
 
 use crate::backend::cpu::axis::Axis;
-use crate::backend::cpu::gemm::{self, Bias};
+use crate::backend::cpu::gemm::left::{DEPTH, LeftPanels};
+use crate::backend::cpu::gemm::right::{RightSource, Run, padded_columns};
+use crate::backend::cpu::gemm::tile::{Block, Finish};
+use crate::backend::cpu::scratch::{Keep, Scratch, sized};
 use crate::{ComputeError, ComputeErrorKind};
 
 use super::padded::PaddedImage;
 
-/// The number of elements that are unrolled at a time: about what the second cache holds...
-const BLOCK_ELEMENTS: usize = 1 << 17;
+/// The columns of a block of the product, roughly: with the rows of a block, about what the second cache holds.
+const BLOCK_COLUMNS: usize = 256;
 
-/// ...but enough columns that reading all weights for each block does not count.
-const BLOCK_COLUMNS: usize = 384;
-
-/// Short runs are copied as whole vectors of this many elements; what is too much is overwritten by the next run.
-const SHORT_RUN: usize = 8;
+/// The largest number of rows of a block of the product.
+const BLOCK_ROWS: usize = 512;
 
 /// Images with few output positions share one product, of about this many columns.
 const SHARED_COLUMNS: usize = 256;
+
+/// The padded images that share a product have at most this many elements, roughly.
+const SHARED_ELEMENTS: usize = 1 << 17;
+
+/// The multiply-adds below which a block of a product is not split for another thread.
+const SPLIT_STEPS: usize = 1 << 19;
 
 /// How the windows of one layer are found in an image. Row `channel · taps + tap`, column: output position.
 #[derive(Clone, Debug)]
@@ -43,22 +52,29 @@ pub(super) struct Unroll {
 
 /// What the products of one thread use again and again.
 #[derive(Debug, Default)]
-pub(super) struct Workspace {
-    images: Vec<f32>,
-    block: BlockWorkspace,
+struct Workspace {
+    runs: Vec<Run>,
+    right: Vec<f32>,
+    sums: Vec<f32>,
+    /// The results of images that share a product.
+    shared: Vec<f32>,
 }
 
-#[derive(Debug, Default)]
-struct BlockWorkspace {
-    columns: Vec<f32>,
-    product: Vec<f32>,
+impl Keep for Workspace {
+    fn elements(&self) -> usize {
+        self.right.capacity() + self.sums.capacity() + self.shared.capacity()
+    }
+}
+
+thread_local! {
+    static WORKSPACE: Scratch<Workspace> = const { Scratch::new() };
+    static IMAGES: Scratch<Vec<f32>> = const { Scratch::new() };
 }
 
 /// The left operand of a product, and what is added to it.
 #[derive(Clone, Copy)]
 pub(super) struct Weight<'a> {
-    pub(super) operation: &'static str,
-    pub(super) packed: &'a PackedAMatrix<f32>,
+    pub(super) packed: &'a LeftPanels,
     /// One number for each row.
     pub(super) bias: Option<&'a [f32]>,
 }
@@ -66,19 +82,36 @@ pub(super) struct Weight<'a> {
 /// What every block of one product shares.
 struct Product<'a> {
     unroll: &'a Unroll,
-    /// Padded images, one after the other.
+    /// The images, padded or not, one after the other.
     images: &'a [f32],
+    /// The distance from one to the next.
+    image_len: usize,
     weight: &'a Weight<'a>,
+}
+
+/// A block of a product of one image, and the parts of the result's rows that it computes.
+struct Task<'a> {
+    /// Panels of rows.
+    panels: Range<usize>,
+    columns: Range<usize>,
+    out: Vec<&'a mut [f32]>,
 }
 
 impl Unroll {
     /// The windows that `axes` describe, over images of `channels` channels. Every axis has a tap and an output element.
     pub(super) fn new(operation: &'static str, axes: &[Axis; 3], channels: usize) -> Result<Self, ComputeError> {
-        let padded = PaddedImage::new(axes, channels, SHORT_RUN).ok_or_else(|| {
+        let padded = PaddedImage::new(axes, channels, 0).ok_or_else(|| {
             let shape = axes.iter().map(|axis| axis.size).collect();
             ComputeError::new(operation, ComputeErrorKind::TooLarge { shape })
         })?;
         let [deep, vertical, horizontal] = axes;
+        let columns: usize = axes.iter().map(|axis| axis.count).product();
+        let plane: usize = axes.iter().map(|axis| axis.size).product();
+        if axes.iter().all(Axis::is_identity) {
+            let taps = (0..channels).map(|channel| channel * plane).collect();
+            let lines = vec![0];
+            return Ok(Self { channels, columns, plane, is_image: true, padded, taps, lines, width: columns });
+        }
         let mut taps = Vec::new();
         for channel in 0..channels {
             for z in 0..deep.taps.len() {
@@ -89,16 +122,7 @@ impl Unroll {
         }
         let lines = (0..deep.count).flat_map(|z| (0..vertical.count).map(move |y| [z, y, 0]));
         let lines = lines.map(|line| padded.output_offset(line)).collect();
-        Ok(Self {
-            channels,
-            columns: axes.iter().map(|axis| axis.count).product(),
-            plane: axes.iter().map(|axis| axis.size).product(),
-            is_image: axes.iter().all(Axis::is_identity),
-            padded,
-            taps,
-            lines,
-            width: horizontal.count,
-        })
+        Ok(Self { channels, columns, plane, is_image: false, padded, taps, lines, width: horizontal.count })
     }
 
     /// The number of output positions.
@@ -109,132 +133,155 @@ impl Unroll {
     /// How many of `images` images one call of [`multiply`](Self::multiply) should take.
     pub(super) fn images_at_once(&self, images: usize) -> usize {
         let share = images.div_ceil(rayon::current_num_threads()).max(1);
-        let room = BLOCK_ELEMENTS / self.padded.len();
+        let room = SHARED_ELEMENTS / self.padded.len();
         (SHARED_COLUMNS / self.columns).min(room).clamp(1, share)
     }
 
-    /// `out = weight · windows(image) + bias` for each of the `images`, with blocks of columns in parallel where
-    /// `parallel`.
-    pub(super) fn multiply(
-        &self,
-        workspace: &mut Workspace,
-        parallel: bool,
-        out: &mut [f32],
-        weight: &Weight<'_>,
-        images: &[f32],
-    ) -> Result<(), ComputeError> {
+    /// `out = weight · windows(image) + bias` for each of the `images`, with blocks in parallel where `parallel`.
+    pub(super) fn multiply(&self, parallel: bool, out: &mut [f32], weight: &Weight<'_>, images: &[f32]) {
+        let count = self.count(images);
+        self.with_images(parallel, images, |images, image_len| {
+            Product { unroll: self, images, image_len, weight }.run(parallel, count, out);
+        });
+    }
+
+    /// The number of images.
+    pub(super) fn count(&self, images: &[f32]) -> usize {
+        images.len() / (self.channels * self.plane)
+    }
+
+    /// Calls `work` with images that windows can be read from, and the distance from one to the next.
+    pub(super) fn with_images(&self, parallel: bool, images: &[f32], work: impl FnOnce(&[f32], usize)) {
         let image_len = self.channels * self.plane;
-        let count = images.len() / image_len;
-        if self.is_image && count == 1 {
-            return weight.multiply(out, gemm::matrix(images, self.channels, self.columns));
+        if self.is_image {
+            return work(images, image_len);
         }
         let padded_len = self.padded.len();
-        if workspace.images.len() < count * padded_len {
-            workspace.images = vec![0.0; count * padded_len];
+        IMAGES.with(|scratch| {
+            scratch.lend(|buffer| {
+                let buffer = sized(buffer, images.len() / image_len * padded_len);
+                for (image, padded) in images.chunks_exact(image_len).zip(buffer.chunks_exact_mut(padded_len)) {
+                    self.padded.fill(image, padded, parallel);
+                }
+                work(buffer, padded_len);
+            });
+        });
+    }
+
+    /// For each channel, for each tap, its distance from the start of a window.
+    pub(super) fn taps(&self) -> &[usize] {
+        &self.taps
+    }
+
+    /// The windows of some output positions, counted through all images, as runs of neighbours.
+    pub(super) fn runs(&self, image_len: usize, columns: Range<usize>, runs: &mut Vec<Run>) {
+        runs.clear();
+        let mut column = columns.start;
+        while column < columns.end {
+            let (image, position) = (column / self.columns, column % self.columns);
+            let (line, x) = (position / self.width, position % self.width);
+            let len = (self.width - x).min(columns.end - column);
+            runs.push(Run { start: image * image_len + self.lines[line] + x, len });
+            column += len;
         }
-        for (image, padded) in images.chunks_exact(image_len).zip(workspace.images.chunks_exact_mut(padded_len)) {
-            self.padded.fill(image, padded);
-        }
-        let product = Product { unroll: self, images: &workspace.images, weight };
+    }
+}
+
+impl<'a> Product<'a> {
+    fn run(&self, parallel: bool, count: usize, out: &mut [f32]) {
         if count > 1 {
-            return product.shared(&mut workspace.block, count, out);
-        }
-        let at_once = (BLOCK_ELEMENTS / self.taps.len()).max(BLOCK_COLUMNS).min(self.columns);
-        let blocks = self.columns.div_ceil(at_once);
-        if blocks == 1 {
-            return product.whole(&mut workspace.block, out);
-        }
-        let at_once = self.columns.div_ceil(blocks);
-        let mut parts: Vec<Vec<&mut [f32]>> = (0..blocks).map(|_| Vec::with_capacity(weight.packed.rows())).collect();
-        for row in out.chunks_exact_mut(self.columns) {
-            parts.iter_mut().zip(row.chunks_mut(at_once)).for_each(|(part, row)| part.push(row));
-        }
-        if parallel {
-            let run = blocks.div_ceil(4 * rayon::current_num_threads());
-            parts.par_chunks_mut(run).enumerate().try_for_each_init(
-                BlockWorkspace::default,
-                |workspace, (index, parts)| {
-                    let mut blocks = parts.iter_mut().enumerate();
-                    blocks.try_for_each(|(block, part)| product.part(workspace, (index * run + block) * at_once, part))
-                },
-            )
+            WORKSPACE.with(|scratch| scratch.lend(|workspace| self.shared(workspace, count, out)));
+        } else if parallel {
+            let tasks = self.tasks(out, rayon::current_num_threads());
+            tasks.into_par_iter().for_each(|task| self.part(task));
         } else {
-            let mut blocks = parts.iter_mut().enumerate();
-            blocks.try_for_each(|(block, part)| product.part(&mut workspace.block, block * at_once, part))
+            self.tasks(out, 1).into_iter().for_each(|task| self.part(task));
         }
     }
 
-    /// Lays out the windows of `count` output positions from the `first` on, counted through all the padded `images`,
-    /// as the first columns of a matrix.
-    fn unroll(&self, images: &[f32], first: usize, count: usize, columns: &mut Vec<f32>) {
-        columns.resize(self.taps.len() * count + SHORT_RUN, 0.0);
-        // (where a run of neighbouring windows starts, its first column, its length)
-        let mut runs = Vec::with_capacity(count / self.width + 2);
-        let mut column = 0;
-        while column < count {
-            let (image, position) = ((first + column) / self.columns, (first + column) % self.columns);
-            let (line, x) = (position / self.width, position % self.width);
-            let len = (self.width - x).min(count - column);
-            runs.push((image * self.padded.len() + self.lines[line] + x, column, len));
-            column += len;
-        }
-        for (row, tap) in self.taps.iter().enumerate() {
-            let from = &images[*tap..];
-            let to = &mut columns[row * count..];
-            for &(start, column, len) in &runs {
-                if len <= SHORT_RUN {
-                    let run = from[start..].first_chunk::<SHORT_RUN>();
-                    if let (Some(run), Some(to)) = (run, to[column..].first_chunk_mut::<SHORT_RUN>()) {
-                        *to = *run;
-                    }
-                } else {
-                    to[column..column + len].copy_from_slice(&from[start..start + len]);
+    /// All columns of `count` images, their results one after the other.
+    fn shared(&self, workspace: &mut Workspace, count: usize, out: &mut [f32]) {
+        let packed = self.weight.packed;
+        let (columns, rows, tall) = (self.unroll.columns, packed.rows(), packed.shape.rows);
+        let panels_at_once = (BLOCK_ROWS / tall).max(1);
+        let mut shared = std::mem::take(&mut workspace.shared);
+        for first in (0..packed.panels()).step_by(panels_at_once) {
+            let panels = first..(first + panels_at_once).min(packed.panels());
+            let (start, end) = (first * tall, (panels.end * tall).min(rows));
+            let results = sized(&mut shared, (end - start) * count * columns);
+            let mut lines: Vec<&mut [f32]> = results.chunks_exact_mut(count * columns).collect();
+            self.block(workspace, panels, 0..count * columns, &mut lines);
+            for (image, out) in out.chunks_exact_mut(rows * columns).enumerate() {
+                for (to, from) in out[start * columns..end * columns].chunks_exact_mut(columns).zip(&lines) {
+                    to.copy_from_slice(&from[image * columns..(image + 1) * columns]);
                 }
             }
         }
-    }
-}
-
-impl Weight<'_> {
-    fn multiply(&self, out: &mut [f32], columns: Matrix<'_, f32>) -> Result<(), ComputeError> {
-        let (a, b) = (GemmInputA::Packed(self.packed), GemmInputB::Unpacked(columns));
-        gemm::multiply(self.operation, out, a, b, Bias::rows(self.bias))
-    }
-}
-
-impl Product<'_> {
-    /// All columns of one image at once.
-    fn whole(&self, workspace: &mut BlockWorkspace, out: &mut [f32]) -> Result<(), ComputeError> {
-        self.block(&mut workspace.columns, 0, self.unroll.columns, out)
+        workspace.shared = shared;
     }
 
-    /// All columns of `count` images at once.
-    fn shared(&self, workspace: &mut BlockWorkspace, count: usize, out: &mut [f32]) -> Result<(), ComputeError> {
-        let (columns, rows) = (self.unroll.columns, self.weight.packed.rows());
-        let BlockWorkspace { columns: buffer, product } = workspace;
-        product.resize(rows * count * columns, 0.0);
-        self.block(buffer, 0, count * columns, product)?;
-        for (image, out) in out.chunks_exact_mut(rows * columns).enumerate() {
-            for (to, from) in out.chunks_exact_mut(columns).zip(product.chunks_exact(count * columns)) {
-                to.copy_from_slice(&from[image * columns..(image + 1) * columns]);
+    /// The blocks of one image's product, for so many threads.
+    fn tasks<'out>(&self, out: &'out mut [f32], threads: usize) -> Vec<Task<'out>> {
+        let packed = self.weight.packed;
+        let (columns, wide, tall) = (self.unroll.columns, packed.shape.columns(), packed.shape.rows);
+        let wide_panels = columns.div_ceil(wide);
+        let across = columns.div_ceil(BLOCK_COLUMNS);
+        let steps = packed.rows().saturating_mul(packed.depth()).saturating_mul(columns);
+        let wanted = if threads > 1 { (steps / SPLIT_STEPS).clamp(1, 4 * threads) } else { 1 };
+        let down = (packed.panels() * tall).div_ceil(BLOCK_ROWS).max(wanted.div_ceil(across)).min(packed.panels());
+        // what is left to be split is so wide, and so low, that columns are split
+        let across = across.max(wanted.div_ceil(down)).min(wide_panels);
+        let share = |panels: usize, parts: usize, part: usize| panels * part / parts;
+        let mut tasks: Vec<Task<'out>> = (0..down)
+            .flat_map(|below| (0..across).map(move |beside| (below, beside)))
+            .map(|(below, beside)| Task {
+                panels: share(packed.panels(), down, below)..share(packed.panels(), down, below + 1),
+                columns: share(wide_panels, across, beside) * wide
+                    ..(share(wide_panels, across, beside + 1) * wide).min(columns),
+                out: Vec::new(),
+            })
+            .collect();
+        let mut rows = out.chunks_exact_mut(columns);
+        for tasks in tasks.chunks_mut(across) {
+            let count = tasks.first().map_or(0, |task| task.panels.len() * tall);
+            for mut row in rows.by_ref().take(count) {
+                for task in tasks.iter_mut() {
+                    task.out.extend(row.split_off_mut(..task.columns.len()));
+                }
             }
         }
-        Ok(())
+        tasks
     }
 
-    /// The columns of one image from `first` on, as many as each of `rows` has room for.
-    fn part(&self, workspace: &mut BlockWorkspace, first: usize, rows: &mut [&mut [f32]]) -> Result<(), ComputeError> {
-        let count = rows.first().map_or(0, |row| row.len());
-        let BlockWorkspace { columns, product } = workspace;
-        product.resize(rows.len() * count, 0.0);
-        self.block(columns, first, count, product)?;
-        rows.iter_mut().zip(product.chunks_exact(count)).for_each(|(to, from)| to.copy_from_slice(from));
-        Ok(())
+    fn part(&self, mut task: Task<'_>) {
+        WORKSPACE.with(|scratch| {
+            scratch.lend(|workspace| self.block(workspace, task.panels.clone(), task.columns.clone(), &mut task.out));
+        });
     }
 
-    fn block(&self, columns: &mut Vec<f32>, first: usize, count: usize, out: &mut [f32]) -> Result<(), ComputeError> {
-        self.unroll.unroll(self.images, first, count, columns);
-        let rows = self.unroll.taps.len();
-        self.weight.multiply(out, gemm::matrix(&columns[..rows * count], rows, count))
+    /// Computes some panels of rows and some columns.
+    fn block(&self, workspace: &mut Workspace, panels: Range<usize>, columns: Range<usize>, out: &mut [&mut [f32]]) {
+        let Weight { packed, bias } = *self.weight;
+        let tall = packed.shape.rows;
+        let padded = padded_columns(packed.shape, columns.len());
+        let Workspace { runs, right, sums, .. } = workspace;
+        let sums = sized(sums, if packed.depth() > DEPTH { panels.len() * tall * padded } else { 0 });
+        let bias = bias.map(|bias| &bias[panels.start * tall..]);
+        self.unroll.runs(self.image_len, columns, runs);
+        let source = RightSource { elements: self.images, rows: &self.unroll.taps };
+        for start in (0..packed.depth()).step_by(DEPTH) {
+            let depth = DEPTH.min(packed.depth() - start);
+            source.pack(packed.shape, start..start + depth, runs, right);
+            let is_last = start + depth == packed.depth();
+            Block {
+                left: packed.block(start, depth, panels.start, panels.len()),
+                right: &right[..padded * depth],
+                depth,
+                sums,
+                add: start > 0,
+                finish: is_last.then_some(Finish { rows: out, bias }),
+            }
+            .dispatch();
+        }
     }
 }

@@ -1,0 +1,82 @@
+//! The left operand of our own matrix products, packed once: weights.
+
+use super::tile::TileShape;
+
+/// The depth that goes by before sums are added to earlier ones: the panels of a tile then fit the first cache.
+pub(in crate::backend::cpu) const DEPTH: usize = 128;
+
+/// A matrix in the order in which tiles read it: for each block of the depth, for each panel of rows, the panel's
+/// columns one after the other. Missing rows of the last panel are zeros.
+pub(in crate::backend::cpu) struct LeftPanels {
+    pub(in crate::backend::cpu) shape: TileShape,
+    rows: usize,
+    depth: usize,
+    elements: Vec<f32>,
+}
+
+impl LeftPanels {
+    /// Packs a row-major matrix. `matrix` must hold exactly `rows · depth` elements.
+    pub(in crate::backend::cpu) fn pack(matrix: &[f32], rows: usize, depth: usize) -> Self {
+        let shape = TileShape::of_this_machine();
+        let mut elements = vec![0.0; rows.next_multiple_of(shape.rows) * depth];
+        let mut panels = elements.as_mut_slice();
+        for start in (0..depth).step_by(DEPTH) {
+            let len = DEPTH.min(depth - start);
+            for first in (0..rows).step_by(shape.rows) {
+                let Some(panel) = panels.split_off_mut(..len * shape.rows) else { break };
+                for row in first..rows.min(first + shape.rows) {
+                    let from = &matrix[row * depth + start..][..len];
+                    let to = panel.iter_mut().skip(row - first).step_by(shape.rows);
+                    to.zip(from).for_each(|(to, from)| *to = *from);
+                }
+            }
+        }
+        Self { shape, rows, depth, elements }
+    }
+
+    /// The number of rows.
+    pub(in crate::backend::cpu) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The number of panels of rows.
+    pub(in crate::backend::cpu) fn panels(&self) -> usize {
+        self.rows.div_ceil(self.shape.rows)
+    }
+
+    /// The number of columns.
+    pub(in crate::backend::cpu) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// The panels `first..first + count` of the block of the depth that starts at `start` and is `len` deep.
+    pub(in crate::backend::cpu) fn block(&self, start: usize, len: usize, first: usize, count: usize) -> &[f32] {
+        let panel = len * self.shape.rows;
+        let block = &self.elements[start * self.panels() * self.shape.rows..];
+        &block[first * panel..(first + count) * panel]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_element_has_its_place() {
+        for (rows, depth) in [(1, 1), (13, 300), (8, 128), (9, 129), (3, 256)] {
+            let matrix: Vec<f32> = (0..rows * depth).map(|index| index as f32 + 1.0).collect();
+            let packed = LeftPanels::pack(&matrix, rows, depth);
+            let tall = packed.shape.rows;
+            for start in (0..depth).step_by(DEPTH) {
+                let len = DEPTH.min(depth - start);
+                for panel in 0..packed.panels() {
+                    for (index, &element) in packed.block(start, len, panel, 1).iter().enumerate() {
+                        let (row, column) = (panel * tall + index % tall, start + index / tall);
+                        let expected = if row < rows { matrix[row * depth + column] } else { 0.0 };
+                        assert_eq!(element, expected, "row {row}, column {column} of {rows} × {depth}");
+                    }
+                }
+            }
+        }
+    }
+}

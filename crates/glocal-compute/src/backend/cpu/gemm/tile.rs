@@ -1,0 +1,197 @@
+//! The inner loop of our own matrix products: a tile of the result stays in registers while the depth goes by.
+//!
+//! Both operands come as panels: `[depth, rows of a tile]` and `[depth, columns of a tile]`, so that one step of the depth
+//! reads neighbouring elements of each. An element's sum runs over the depth in order, fused where the machine fuses, and is added
+//! to what earlier blocks of the depth gave: it depends neither on its place in the tile nor on its neighbours.
+
+use rten_simd::ops::{BitOps, NumOps};
+use rten_simd::{Isa, SimdOp};
+
+/// The largest number of lanes that a vector of any machine has.
+pub(in crate::backend::cpu) const MOST_LANES: usize = 16;
+
+/// The size of this machine's tiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::backend::cpu) struct TileShape {
+    /// The number of rows.
+    pub(in crate::backend::cpu) rows: usize,
+    /// The number of vectors of columns.
+    pub(in crate::backend::cpu) vectors: usize,
+    /// The number of elements of a vector.
+    pub(in crate::backend::cpu) lanes: usize,
+}
+
+impl TileShape {
+    /// The tiles of the instructions that are dispatched to: as many sums as the registers hold and as keep the
+    /// multipliers busy, few enough rows that most layers' channels are a multiple of them.
+    pub(in crate::backend::cpu) fn of_this_machine() -> Self {
+        struct Lanes;
+        impl SimdOp for Lanes {
+            type Output = usize;
+
+            #[inline(always)]
+            fn eval<I: Isa>(self, isa: I) -> usize {
+                isa.f32().len()
+            }
+        }
+        let lanes = Lanes.dispatch();
+        let (rows, vectors) = match lanes {
+            16 => (8, 2),
+            8 => (4, 3),
+            _ => (8, 2),
+        };
+        Self { rows, vectors, lanes }
+    }
+
+    /// The number of columns of a whole tile.
+    pub(in crate::backend::cpu) fn columns(self) -> usize {
+        self.vectors * self.lanes
+    }
+}
+
+/// One block of the depth of `left · right`.
+pub(in crate::backend::cpu) struct Block<'a, 'out> {
+    /// Panels `[depth, rows]`, one after the other.
+    pub(in crate::backend::cpu) left: &'a [f32],
+    /// Panels `[depth, columns]`; the last one may have fewer vectors.
+    pub(in crate::backend::cpu) right: &'a [f32],
+    pub(in crate::backend::cpu) depth: usize,
+    /// The sums so far: for each right panel, for each left panel, a tile, row by row. Not touched where the depth has
+    /// one block only.
+    pub(in crate::backend::cpu) sums: &'a mut [f32],
+    /// Whether `sums` holds those of earlier blocks.
+    pub(in crate::backend::cpu) add: bool,
+    /// For the last block: where the results go.
+    pub(in crate::backend::cpu) finish: Option<Finish<'a, 'out>>,
+}
+
+/// The rows of a result.
+pub(in crate::backend::cpu) struct Finish<'a, 'out> {
+    /// For each row, as many elements as there are columns.
+    pub(in crate::backend::cpu) rows: &'a mut [&'out mut [f32]],
+    /// What is added to each row's elements.
+    pub(in crate::backend::cpu) bias: Option<&'a [f32]>,
+}
+
+impl SimdOp for Block<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        match isa.f32().len() {
+            8 => self.panels::<I, 4, 3>(isa),
+            _ => self.panels::<I, 8, 2>(isa),
+        }
+    }
+}
+
+impl Block<'_, '_> {
+    #[inline(always)]
+    fn panels<I: Isa, const ROWS: usize, const VECTORS: usize>(mut self, isa: I) {
+        let lanes = isa.f32().len();
+        let panel = self.depth * VECTORS * lanes;
+        let mut rights = self.right.chunks_exact(panel);
+        let mut first = 0;
+        for right in rights.by_ref() {
+            self.column::<I, ROWS, VECTORS>(isa, right, first);
+            first += VECTORS * lanes;
+        }
+        let right = rights.remainder();
+        match right.len() / (self.depth * lanes) {
+            1 => self.column::<I, ROWS, 1>(isa, right, first),
+            2 => self.column::<I, ROWS, 2>(isa, right, first),
+            _ => {}
+        }
+    }
+
+    /// The tiles of all left panels and the right panel that starts at column `first`.
+    #[inline(always)]
+    fn column<I: Isa, const ROWS: usize, const VECTORS: usize>(&mut self, isa: I, right: &[f32], first: usize) {
+        let width = VECTORS * isa.f32().len();
+        let tall = self.left.len() / self.depth;
+        for (index, left) in self.left.chunks_exact(self.depth * ROWS).enumerate() {
+            let mut tile = multiply::<I, ROWS, VECTORS>(isa, left, right);
+            let sums = first * tall + index * ROWS * width;
+            if self.add {
+                add::<I, ROWS, VECTORS>(isa, &mut tile, &self.sums[sums..]);
+            }
+            match &mut self.finish {
+                None => store::<I, ROWS, VECTORS>(isa, tile, &mut self.sums[sums..]),
+                Some(finish) => finish.store::<I, ROWS, VECTORS>(isa, tile, index * ROWS, first),
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn multiply<I: Isa, const ROWS: usize, const VECTORS: usize>(
+    isa: I,
+    left: &[f32],
+    right: &[f32],
+) -> [[I::F32; VECTORS]; ROWS] {
+    let ops = isa.f32();
+    let mut sums = [[ops.zero(); VECTORS]; ROWS];
+    let (left, _) = left.as_chunks::<ROWS>();
+    for (left, right) in left.iter().zip(right.chunks_exact(VECTORS * ops.len())) {
+        let values = ops.load_many::<VECTORS>(right);
+        for row in 0..ROWS {
+            let weight = ops.splat(left[row]);
+            for vector in 0..VECTORS {
+                sums[row][vector] = ops.mul_add(weight, values[vector], sums[row][vector]);
+            }
+        }
+    }
+    sums
+}
+
+#[inline(always)]
+fn add<I: Isa, const ROWS: usize, const VECTORS: usize>(isa: I, tile: &mut [[I::F32; VECTORS]; ROWS], sums: &[f32]) {
+    let ops = isa.f32();
+    let rows = sums[..ROWS * VECTORS * ops.len()].chunks_exact(VECTORS * ops.len());
+    for (row, from) in tile.iter_mut().zip(rows) {
+        let from = ops.load_many::<VECTORS>(from);
+        for vector in 0..VECTORS {
+            row[vector] = ops.add(from[vector], row[vector]);
+        }
+    }
+}
+
+#[inline(always)]
+fn store<I: Isa, const ROWS: usize, const VECTORS: usize>(isa: I, tile: [[I::F32; VECTORS]; ROWS], sums: &mut [f32]) {
+    let ops = isa.f32();
+    let vectors = sums[..ROWS * VECTORS * ops.len()].chunks_exact_mut(ops.len());
+    for (value, to) in tile.as_flattened().iter().zip(vectors) {
+        ops.store(*value, to);
+    }
+}
+
+impl Finish<'_, '_> {
+    /// Writes what there is room for of the tile whose first row is `row`, and first column `column`.
+    #[inline(always)]
+    fn store<I: Isa, const ROWS: usize, const VECTORS: usize>(
+        &mut self,
+        isa: I,
+        tile: [[I::F32; VECTORS]; ROWS],
+        row: usize,
+        column: usize,
+    ) {
+        let ops = isa.f32();
+        let lanes = ops.len();
+        for (index, vectors) in tile.into_iter().enumerate() {
+            let Some(out) = self.rows.get_mut(row + index) else { return };
+            let out = &mut out[column..];
+            let bias = ops.splat(self.bias.map_or(0.0, |bias| bias[row + index]));
+            if out.len() >= VECTORS * lanes {
+                for (value, to) in vectors.into_iter().zip(out.chunks_exact_mut(lanes)) {
+                    ops.store(ops.add(value, bias), to);
+                }
+            } else {
+                for (value, to) in vectors.into_iter().zip(out.chunks_mut(lanes)) {
+                    let mut whole = [0.0; MOST_LANES];
+                    ops.store(ops.add(value, bias), &mut whole);
+                    to.copy_from_slice(&whole[..to.len()]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Buffers that a thread keeps, so that kernels do not ask for memory, and have it cleared, again and again.
+
+use std::cell::Cell;
+
+/// Longer buffers are not kept (64 MiB).
+const KEPT_ELEMENTS: usize = 1 << 24;
+
+/// A thread's buffers of one kind, for one user at a time; another one meanwhile (a thread that waits may take up other
+/// work) gets new ones.
+pub(super) struct Scratch<T>(Cell<Option<Box<T>>>);
+
+/// What can be kept.
+pub(super) trait Keep: Default {
+    /// The number of elements that would be kept.
+    fn elements(&self) -> usize;
+}
+
+impl<T: Keep> Scratch<T> {
+    pub(super) const fn new() -> Self {
+        Self(Cell::new(None))
+    }
+
+    /// Calls `work` with buffers that hold what an earlier user left.
+    pub(super) fn lend<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        let mut buffers = self.0.take().unwrap_or_default();
+        let result = work(&mut buffers);
+        if buffers.elements() <= KEPT_ELEMENTS {
+            self.0.set(Some(buffers));
+        }
+        result
+    }
+}
+
+impl Keep for Vec<f32> {
+    fn elements(&self) -> usize {
+        self.capacity()
+    }
+}
+
+/// The first `len` elements of a buffer, which is made longer if it must be.
+pub(super) fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        buffer.clear();
+        buffer.resize(len, 0.0);
+    }
+    &mut buffer[..len]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_come_back_unless_they_are_long() {
+        let scratch = Scratch::<Vec<f32>>::new();
+        scratch.lend(|buffer| sized(buffer, 3).fill(1.0));
+        scratch.lend(|buffer| {
+            assert_eq!(buffer[..], [1.0; 3]);
+            scratch.lend(|other| assert!(other.is_empty()));
+            sized(buffer, KEPT_ELEMENTS + 1);
+        });
+        scratch.lend(|buffer| assert!(buffer.len() <= 3));
+    }
+}

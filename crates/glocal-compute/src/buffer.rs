@@ -1,0 +1,167 @@
+//! The memory of tensors, which is kept when a tensor goes and handed to the next one of about its size: fresh memory
+//! must be cleared by the system page by page, which costs more than many an operation that fills it.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Shorter buffers are not worth keeping (16 KiB).
+const LEAST_ELEMENTS: usize = 1 << 12;
+
+/// All that is kept together has at most this many elements (128 MiB).
+const KEPT_ELEMENTS: usize = 1 << 25;
+
+/// At most this many buffers are kept.
+const KEPT_BUFFERS: usize = 512;
+
+static KEPT: Mutex<Kept> = Mutex::new(Kept { buffers: Vec::new(), elements: 0 });
+
+/// Elements that one owner holds.
+pub(crate) struct Buffer(Vec<f32>);
+
+/// Buffers without an owner, oldest first. Elements are numbers of some earlier owner.
+struct Kept {
+    buffers: Vec<Vec<f32>>,
+    elements: usize,
+}
+
+impl Buffer {
+    /// `len` elements of any value: to be overwritten, every one. They are NaN in debug builds, so that tests see it.
+    pub(crate) fn unspecified(len: usize) -> Self {
+        let mut elements = taken(len).unwrap_or_else(|| vec![0.0; len]);
+        if cfg!(debug_assertions) {
+            elements.fill(f32::NAN);
+        }
+        Self(elements)
+    }
+
+    /// `len` elements of the same value.
+    pub(crate) fn full(len: usize, value: f32) -> Self {
+        Self(match taken(len) {
+            Some(mut elements) => {
+                elements.fill(value);
+                elements
+            }
+            None => vec![value; len],
+        })
+    }
+
+    /// These elements, which are kept later.
+    pub(crate) fn new(elements: Vec<f32>) -> Self {
+        Self(elements)
+    }
+
+    /// The elements.
+    pub(crate) fn into_vec(mut self) -> Vec<f32> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.0
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}
+
+impl Clone for Buffer {
+    fn clone(&self) -> Self {
+        match taken(self.len()) {
+            Some(mut elements) => {
+                elements.copy_from_slice(self);
+                Self(elements)
+            }
+            None => Self(self.0.clone()),
+        }
+    }
+}
+
+impl PartialEq for Buffer {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if self.0.len() >= LEAST_ELEMENTS {
+            kept().keep(std::mem::take(&mut self.0));
+        }
+    }
+}
+
+fn kept() -> MutexGuard<'static, Kept> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn taken(len: usize) -> Option<Vec<f32>> {
+    if len < LEAST_ELEMENTS { None } else { kept().take(len) }
+}
+
+impl Kept {
+    /// The shortest buffer that holds `len` elements, unless much of it would be unused.
+    fn take(&mut self, len: usize) -> Option<Vec<f32>> {
+        let fits = |buffer: &Vec<f32>| (len..=len + len / 8).contains(&buffer.capacity());
+        let candidates = self.buffers.iter().enumerate().filter(|(_, buffer)| fits(buffer));
+        let (index, _) = candidates.min_by_key(|(_, buffer)| buffer.capacity())?;
+        let mut buffer = self.buffers.remove(index);
+        self.elements -= buffer.capacity();
+        buffer.resize(len, 0.0);
+        Some(buffer)
+    }
+
+    fn keep(&mut self, buffer: Vec<f32>) {
+        if buffer.capacity() > KEPT_ELEMENTS {
+            return;
+        }
+        self.elements += buffer.capacity();
+        self.buffers.push(buffer);
+        let mut gone = 0;
+        while self.elements > KEPT_ELEMENTS || self.buffers.len() - gone > KEPT_BUFFERS {
+            self.elements -= self.buffers[gone].capacity();
+            gone += 1;
+        }
+        self.buffers.drain(..gone);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_bounded_and_fits() {
+        let mut kept = Kept { buffers: Vec::new(), elements: 0 };
+        kept.keep(vec![1.0; 100]);
+        kept.keep(vec![2.0; 90]);
+        assert!(kept.take(101).is_none() && kept.take(50).is_none());
+        assert_eq!(kept.take(90), Some(vec![2.0; 90]));
+        assert_eq!(kept.take(80), None, "much would be unused");
+        assert_eq!(kept.take(98), Some(vec![1.0; 98]));
+        assert_eq!((kept.buffers.len(), kept.elements), (0, 0));
+        for _ in 0..2 * KEPT_BUFFERS {
+            kept.keep(vec![0.0; 8]);
+        }
+        assert_eq!(kept.buffers.len(), KEPT_BUFFERS);
+        kept.keep(vec![0.0; KEPT_ELEMENTS]);
+        assert_eq!((kept.buffers.len(), kept.elements), (1, KEPT_ELEMENTS), "the oldest go first");
+        kept.keep(vec![0.0; KEPT_ELEMENTS + 1]);
+        assert_eq!(kept.buffers.len(), 1);
+    }
+
+    #[test]
+    fn no_value_of_an_earlier_owner_shows() {
+        for _ in 0..3 {
+            let mut buffer = Buffer::full(LEAST_ELEMENTS, 0.0);
+            assert!(buffer.iter().all(|&element| element == 0.0));
+            buffer.fill(7.0);
+            assert_eq!(buffer.clone()[..], buffer[..]);
+        }
+    }
+}
