@@ -1,4 +1,5 @@
-//! The portable backend: matrix products with run-time SIMD dispatch, on all cores.
+//! The portable backend: kernels written once for vectors of any width and dispatched at run time (AVX-512, AVX2 with FMA,
+//! NEON, plain loops), on all cores.
 
 mod axis;
 mod broadcast;

@@ -1,9 +1,11 @@
-//! The one door to the matrix multiplication.
+//! Matrix multiplication: that of `rten-gemm`, for operands that are both activations and for dense layers, and our own
+//! parts (`left`, `right`, `tile`), of which convolutions are made.
 //!
-//! Every product here sums over the depth in the same order (blocks of 256, each from first to last, fused), so an
+//! Every product of `rten-gemm` here sums over the depth in the same order (blocks of 256, each from first to last, fused), so an
 //! element of a result depends on its row of `A` and its column of `B` alone: not on where in the matrix it stands, how
 //! large the matrix is, or how many threads there are. The one exception, a shortcut of `rten-gemm` for an unpacked `A`
-//! with a single row, is never taken, because a single row is always packed.
+//! with a single row, is never taken, because a single row is always packed. Our own do the same, in blocks of
+//! [`DEPTH`](left::DEPTH).
 
 pub(super) mod left;
 pub(super) mod right;
@@ -67,4 +69,76 @@ pub(super) fn multiply(
     executor().gemm(out, a, b, options).map_err(|error| {
         ComputeError::new(operation, ComputeErrorKind::Attribute { name: "operands", reason: error.to_string() })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rten_simd::SimdOp;
+
+    use super::left::{DEPTH, LeftPanels};
+    use super::right::{RightSource, Run, padded_columns};
+    use super::tile::{Block, Finish};
+
+    /// Columns that lie in runs of these lengths, with gaps; all rows 1 element further apart than they need.
+    fn check(rows: usize, depth: usize, runs: &[usize]) {
+        let number = |index: usize| (index * 7919 % 2017) as f32 / 1008.0 - 1.0;
+        let left: Vec<f32> = (0..rows * depth).map(number).collect();
+        let columns: usize = runs.iter().sum();
+        let pitch = columns + 3 * runs.len() + 1;
+        let source: Vec<f32> = (0..depth * pitch - 1).map(|index| number(index + 11)).collect();
+        let starts: Vec<usize> = (0..depth).map(|row| row * pitch).collect();
+        let mut at = 0;
+        let runs: Vec<Run> = runs
+            .iter()
+            .map(|&len| {
+                let start = at + 3;
+                at = start + len;
+                Run { start, len }
+            })
+            .collect();
+        let packed = LeftPanels::pack(&left, rows, depth);
+        let padded = padded_columns(packed.shape, columns);
+        let mut sums = vec![f32::NAN; packed.panels() * packed.shape.rows * padded];
+        let mut out = vec![f32::NAN; rows * columns];
+        let bias: Vec<f32> = (0..rows).map(|row| number(row + 5)).collect();
+        let mut panels = Vec::new();
+        for start in (0..depth).step_by(DEPTH) {
+            let len = DEPTH.min(depth - start);
+            RightSource { elements: &source, rows: &starts }.pack(packed.shape, start..start + len, &runs, &mut panels);
+            let mut lines: Vec<&mut [f32]> = out.chunks_exact_mut(columns).collect();
+            let finish = (start + len == depth).then_some(Finish { rows: &mut lines, bias: Some(&bias) });
+            Block {
+                left: packed.block(start, len, 0, packed.panels()),
+                right: &panels[..padded * len],
+                depth: len,
+                sums: &mut sums,
+                add: start > 0,
+                finish,
+            }
+            .dispatch();
+        }
+        let of_columns: Vec<usize> = runs.iter().flat_map(|run| run.start..run.start + run.len).collect();
+        for row in 0..rows {
+            for (column, from) in of_columns.iter().enumerate() {
+                let terms = (0..depth).map(|k| f64::from(left[row * depth + k]) * f64::from(source[starts[k] + from]));
+                let (sum, size) =
+                    terms.fold((f64::from(bias[row]), 1.0), |(sum, size), term| (sum + term, size + term.abs()));
+                // one rounding for each term, and for the bias
+                let tolerance = f64::from(f32::EPSILON) * (depth + 1) as f64 * size;
+                let given = f64::from(out[row * columns + column]);
+                assert!((given - sum).abs() <= tolerance, "{rows} × {depth}: ({row}, {column}) is {given}, not {sum}");
+            }
+        }
+    }
+
+    #[test]
+    fn products_of_panels_agree_with_plain_loops() {
+        for rows in [1, 3, 4, 8, 9, 17] {
+            for depth in [1, 2, DEPTH - 1, DEPTH, DEPTH + 1] {
+                for runs in [&[1][..], &[3, 5], &[16], &[48, 1], &[7, 7, 7, 7, 7], &[40, 9, 2]] {
+                    check(rows, depth, runs);
+                }
+            }
+        }
+    }
 }

@@ -2,8 +2,9 @@
 
 use super::tile::TileShape;
 
-/// The depth that goes by before sums are added to earlier ones: the panels of a tile then fit the first cache.
-pub(in crate::backend::cpu) const DEPTH: usize = 128;
+/// The depth that goes by before sums are added to earlier ones: the panels of a tile then fit the first cache, and sums
+/// of sums round less than long ones.
+pub(in crate::backend::cpu) const DEPTH: usize = 64;
 
 /// A matrix in the order in which tiles read it: for each block of the depth, for each panel of rows, the panel's
 /// columns one after the other. Missing rows of the last panel are zeros.
