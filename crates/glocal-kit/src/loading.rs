@@ -6,7 +6,7 @@ mod input;
 
 use std::fmt;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use glocal::canonizer;
@@ -52,20 +52,34 @@ pub struct LoadedModel {
     pub producer: String,
 }
 
-/// The BLAKE3 hash of a model file's bytes; external data is not part of it. Displayed as 64 hexadecimal digits.
+/// The BLAKE3 hash of a model file's bytes; of a model whose weights lie beside it, that of the hashes of all its files. Displayed as 64
+/// hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ModelHash([u8; 32]);
 
 impl ModelHash {
-    /// The hash of the file at `path`.
+    /// The hash of the model at `path`, with weights in these files beside it.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub fn of_file(path: &Path) -> Result<Self, LoadError> {
-        let mut hasher = blake3::Hasher::new();
-        let hashed = File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
-        hashed.map_err(|cause| LoadError::new(path, LoadErrorKind::Read(cause)))?;
-        Ok(Self(*hasher.finalize().as_bytes()))
+    /// When a file cannot be read.
+    pub fn of_files(path: &Path, external: &[PathBuf]) -> Result<Self, LoadError> {
+        let hash = |path: &Path| {
+            let mut hasher = blake3::Hasher::new();
+            let hashed = File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+            hashed.map_err(|cause| LoadError::new(path, LoadErrorKind::Read(cause)))?;
+            Ok(hasher.finalize())
+        };
+        let own = hash(path)?;
+        if external.is_empty() {
+            return Ok(Self(*own.as_bytes()));
+        }
+        // The model's own bytes name the files.
+        let mut all = blake3::Hasher::new();
+        all.update(own.as_bytes());
+        for file in external {
+            all.update(hash(file)?.as_bytes());
+        }
+        Ok(Self(*all.finalize().as_bytes()))
     }
 }
 
@@ -81,7 +95,7 @@ impl fmt::Display for ModelHash {
 /// When the file cannot be read, is no ONNX model or a damaged one, or uses what is not supported.
 pub fn load_model(path: &Path, options: &LoadOptions, backend: Arc<dyn Backend>) -> Result<LoadedModel, LoadError> {
     let onnx = glocal_onnx::Model::read(path).map_err(|cause| LoadError::new(path, LoadErrorKind::Onnx(cause)))?;
-    let hash = ModelHash::of_file(path)?;
+    let hash = ModelHash::of_files(path, &onnx.external_files)?;
     let opset = onnx.opset_version("").unwrap_or(0);
     let producer = format!("{} {}", onnx.producer_name, onnx.producer_version).trim().to_owned();
     let import = ImportOptions { input_shape: options.input_shape.clone(), output: options.output.clone() };
@@ -104,5 +118,26 @@ pub fn parameter_count(node: &Node) -> usize {
         Structure::Dense(dense) => count(&dense.parameters),
         Structure::ChannelAffine(normalization) => normalization.scale.len() + normalization.shift.len(),
         _ => node.op.offset().map_or(0, |constant| constant.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_beside_a_model_are_part_of_its_hash() {
+        let folder = tempfile::tempdir().unwrap();
+        let [model, weights] = ["m.onnx", "w.bin"].map(|name| folder.path().join(name));
+        std::fs::write(&model, "model").unwrap();
+        std::fs::write(&weights, "weights").unwrap();
+        let hash = |external: &[PathBuf]| ModelHash::of_files(&model, external).unwrap();
+        let (alone, before) = (hash(&[]), hash(std::slice::from_ref(&weights)));
+        assert_eq!(alone.to_string(), blake3::hash(b"model").to_string());
+        std::fs::write(&weights, "others").unwrap();
+        let after = hash(std::slice::from_ref(&weights));
+        assert!(alone != before && before != after);
+        std::fs::remove_file(&weights).unwrap();
+        assert!(ModelHash::of_files(&model, std::slice::from_ref(&weights)).is_err());
     }
 }

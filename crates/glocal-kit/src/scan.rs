@@ -16,6 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use glocal::attribution::Cancel;
+use glocal::concept::Normalization;
 use glocal::search::{References, Scan};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -27,7 +28,7 @@ use crate::data::DataSet;
 use crate::preprocess::Preprocess;
 use crate::store::{
     Begun, CompositeManifest, DataManifest, FORMAT_VERSION, Finished, Found, LayerManifest, Manifest, ModelManifest,
-    OptionsManifest, Sources, StoreWriter,
+    OptionsManifest, Origin, Sources, StoreWriter,
 };
 use load::{Batch, Loader};
 
@@ -156,6 +157,10 @@ pub fn run(
     cancel: &Cancel,
 ) -> Result<Report, ScanError> {
     targets::check(analysis.scan.attributor().model().output_shape(), analysis.data, analysis.options.targets)?;
+    let raw = analysis.scan.options().relevance.normalization == Normalization::Raw;
+    if analysis.options.vectors == Some(VectorFormat::F16) && raw {
+        return Err(ScanErrorKind::HalfPrecision.into());
+    }
     let manifest = manifest(analysis)?;
     let range = analysis.options.shard.samples(manifest.data.samples);
     let total = range.end - range.start;
@@ -275,6 +280,7 @@ pub fn manifest(analysis: &Analysis<'_>) -> Result<Manifest, ScanError> {
         format: FORMAT_VERSION,
         glocal: env!("CARGO_PKG_VERSION").to_owned(),
         complete: false,
+        origin: Origin::Scan,
         model: ModelManifest {
             blake3: source.model_hash.clone(),
             canonized: source.canonized,

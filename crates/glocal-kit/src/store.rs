@@ -51,7 +51,7 @@ pub(crate) use folder::{Begun, Finished, StoreWriter};
 pub(crate) use found::Found;
 pub use manifest::{
     CompositeManifest, DataManifest, Difference, FORMAT_VERSION, LayerManifest, Manifest, ModelManifest,
-    NormalizationName, OptionsManifest, ScoreName, ScoringManifest, Sources, Targets,
+    NormalizationName, OptionsManifest, Origin, ScoreName, ScoringManifest, Sources, Targets,
 };
 pub use merge::{Merged, merge};
 pub use samples_table::StoredSample;
@@ -241,7 +241,9 @@ impl Store {
                 Ok(())
             })
         })?;
-        let active = concepts.iter().enumerate().filter(|(_, concept)| !concept.is_dead());
+        let positive = |ranking: &TopK| ranking.entries().first().is_some_and(|best| best.score > 0.0);
+        let active = concepts.iter().enumerate();
+        let active = active.filter(|(_, concept)| positive(&concept.relevance) || positive(&concept.activation));
         let active: Vec<ConceptAgreement> = active.map(|(id, concept)| ConceptAgreement::new(id, concept)).collect();
         Ok(Agreement {
             layer: layer.to_owned(),

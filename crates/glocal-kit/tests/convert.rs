@@ -176,6 +176,30 @@ fn what_is_written_is_read() {
 }
 
 #[test]
+fn a_conversion_is_never_mixed_with_anything_else() {
+    let scoring = Scoring { score: Score::Max, normalization: Normalization::Raw };
+    let setting = Setting::new(scoring, &["features.4"]);
+    let store = setting.store();
+    let (converted, back) = (setting.path("converted"), setting.path("back"));
+    to_zennit_crp(&store, &converted).unwrap();
+    let search = Search::open(&converted).unwrap();
+    let convert = |to: &Path| from_zennit_crp(&search, &setting.analysis(), to);
+    convert(&back).unwrap();
+    convert(&back).unwrap();
+    // A scan of the same options does not take it for its own, nor does a conversion take the scan's.
+    let scanned = scan::run(&setting.analysis(), &back, &|_| (), &Cancel::default()).unwrap_err();
+    assert!(std::error::Error::source(&scanned).unwrap().to_string().contains("origin: made with zennit-crp"));
+    assert!(convert(&setting.path("store")).unwrap_err().to_string().contains("origin: made with a scan"));
+    // Other content is another store.
+    let file = converted.join("RelMax_max_unnormed/features.4_rel.npy");
+    let mut bytes = fs::read(&file).unwrap();
+    let last = bytes.len() - 2;
+    bytes[last] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    assert!(convert(&back).unwrap_err().to_string().contains("origin: made with zennit-crp"));
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     let scoring = Scoring { score: Score::Max, normalization: Normalization::Raw };
     let setting = Setting::new(scoring, &["features.4"]);

@@ -287,7 +287,7 @@ fn the_most_relevant_samples_are_compared_with_the_most_active_ones() {
         "<b>50.0 %</b> of the best 4 samples are the same",
         "10.0 % by chance, of 40 samples",
         "correlate with <b>1.000</b>",
-        "1 concept is never active",
+        "1 concept never has a positive score",
         "mean relevance, −0.5000 to 1.000",
     ] {
         assert!(html.contains(text), "{text}");

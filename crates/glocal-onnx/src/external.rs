@@ -15,6 +15,8 @@ pub(crate) struct ExternalData {
     folder: Option<PathBuf>,
     /// Files whose size counts in the budget already.
     granted: BTreeSet<PathBuf>,
+    /// The model's own file, with all links followed.
+    model: Option<PathBuf>,
 }
 
 /// What a tensor says about its external data.
@@ -52,12 +54,18 @@ impl ExternalData {
             _ => Path::new("."),
         };
         // The model's own size counts already, should it name itself.
-        Self { folder: Some(folder.to_owned()), granted: fs::canonicalize(model).into_iter().collect() }
+        let model = fs::canonicalize(model).ok();
+        Self { folder: Some(folder.to_owned()), granted: model.iter().cloned().collect(), model }
     }
 
     /// No folder: a model given as bytes.
     pub(crate) fn nowhere() -> Self {
-        Self { folder: None, granted: BTreeSet::new() }
+        Self { folder: None, granted: BTreeSet::new(), model: None }
+    }
+
+    /// The files beside the model that data was read from, with all links followed, in the order of their paths.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        self.granted.iter().filter(|path| Some(*path) != self.model.as_ref()).cloned().collect()
     }
 
     /// The bytes of a tensor whose shape needs `expected` of them. They are booked in the budget until the caller releases

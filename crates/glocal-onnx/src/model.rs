@@ -8,7 +8,7 @@ mod value;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use prost::Message;
 use prost::bytes::Bytes;
@@ -43,6 +43,8 @@ pub struct Model {
     pub graph: Graph,
     /// Free-form notes of the exporter by key.
     pub metadata: BTreeMap<String, String>,
+    /// The files beside the model that weights were read from, with all links followed, in the order of their paths.
+    pub external_files: Vec<PathBuf>,
 }
 
 impl Model {
@@ -106,6 +108,7 @@ impl Model {
             producer_version: proto.producer_version,
             graph,
             metadata: entries(proto.metadata_props),
+            external_files: decoder.external_files(),
         })
     }
 }

@@ -72,7 +72,7 @@ pub struct Analyze {
     /// How the values of a concept in a sample become one number; of activations, `sum` counts the positive ones
     #[arg(long, value_enum, default_value_t = ScoreArgument::Sum)]
     score: ScoreArgument,
-    /// Whether relevance is divided by the sum of absolute values of its sample, so that samples compare
+    /// What the relevance scores of a sample are divided by, so that samples compare
     #[arg(long, value_enum, default_value_t = NormArgument::Share)]
     norm: NormArgument,
     /// How many samples are kept for each concept, over all classes and for each class
@@ -125,7 +125,7 @@ enum ScoreArgument {
 /// What scores are divided by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum NormArgument {
-    /// The sum of absolute values of the sample in the layer
+    /// The sum of the absolute scores of all concepts of the layer in that sample
     Share,
     /// Nothing
     Raw,
@@ -134,7 +134,7 @@ enum NormArgument {
 /// [`VectorFormat`] as an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum VectorArgument {
-    /// 16-bit floats, with three digits
+    /// 16-bit floats, with three digits: for shares
     F16,
     /// 32-bit floats, as they are computed
     F32,

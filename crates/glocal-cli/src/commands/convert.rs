@@ -24,7 +24,8 @@ use crate::unused;
   glocal convert store --to zennit-crp crp/                       folders RelMax_sum_normed/ and so on, in crp/
   glocal convert store --from zennit-crp crp/ --model model.onnx --data photos/ --preprocess preprocess.toml --composite epsilon-plus
 
-The library keeps no more than samples, scores and positions of its rankings. A store made of them has no statistics, and it rests
+The library keeps no more than samples, scores and positions of its rankings, and scores both measures in one way, which the names of
+its folders say; activation of a store is scored otherwise by default. A store made of them has no statistics, and it rests
 with the caller that model, data, preprocessing and rules are those of the search; that samples and positions exist is checked.")]
 pub struct Convert {
     /// The store: the one to convert, or a new or empty folder
@@ -109,20 +110,24 @@ impl Convert {
     }
 
     fn write(&self, folder: PathBuf, session: &Session) -> Result<(), Failure> {
-        let Written { suffix, files, shortened } = to_zennit_crp(&Store::open(&self.store)?, &folder)?;
+        let Written { suffix, files, shortened, activation } = to_zennit_crp(&Store::open(&self.store)?, &folder)?;
         let lost = match shortened {
             0 => String::new(),
             count => {
                 format!("\n{count} rankings are longer than the shortest of their layer, and lost their last entries")
             }
         };
-        let text = || format!("{}: {files} files in folders that end in {suffix}{lost}", folder.display());
+        let otherwise = activation.map_or_else(String::new, |scoring| {
+            format!("\nactivation was scored otherwise ({scoring}), which the names of the folders cannot say")
+        });
+        let text = || format!("{}: {files} files in folders that end in {suffix}{lost}{otherwise}", folder.display());
         let document = || {
             json!({
                 "folder": folder.to_string_lossy(),
                 "suffix": suffix,
                 "files": files,
                 "shortened": shortened,
+                "activation": activation.map(|scoring| scoring.to_string()),
             })
         };
         session.print(text, document)

@@ -87,14 +87,14 @@ pub struct Evaluate {
     /// How images become inputs: a TOML file, or a Hugging Face preprocessor_config.json
     #[arg(long, value_name = "FILE")]
     preprocess: Option<PathBuf>,
-    /// How many random orders are drawn for each sample
-    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN.saturating_add(4))]
-    draws: NonZeroUsize,
+    /// How many random orders are drawn for each sample, at most 1,000
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    draws: u16,
     /// The seed of random orders and of resamples
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// How often samples are drawn anew for intervals
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    /// How often samples are drawn anew for intervals, at most 100,000 times
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     resamples: u32,
     /// The part of the resamples that an interval holds
     #[arg(long, value_name = "P", default_value_t = 0.95)]
@@ -242,7 +242,7 @@ impl Evaluate {
             steps: self.steps,
             samples: self.samples.0,
             explained: self.targets.0,
-            draws: self.draws,
+            draws: NonZeroUsize::new(self.draws.into()).unwrap_or(NonZeroUsize::MIN),
             bootstrap: Bootstrap { resamples: self.resamples, confidence: self.confidence, seed: self.seed },
             batch: self.batch,
             memory: self.memory.unwrap_or_else(memory::quarter),

@@ -73,6 +73,7 @@ impl From<ScanError> for Failure {
             ScanErrorKind::LabelCount { .. } => {
                 Some("`--targets all-labels` takes any number of labels, `--targets predicted` needs none".to_owned())
             }
+            ScanErrorKind::HalfPrecision => Some("`--vectors f32`, or `--norm share`".to_owned()),
             ScanErrorKind::Class { .. } => Some("`glocal inspect MODEL` shows the shape of the output".to_owned()),
             ScanErrorKind::Sample { .. } => Some(hint::UNUSABLE.to_owned()),
             ScanErrorKind::Label { .. } => {

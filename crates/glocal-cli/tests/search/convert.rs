@@ -13,6 +13,7 @@ fn a_store_goes_there_and_back() {
     let (crp, back) = (path(here, "crp"), path(here, "back"));
     let document = glocal(&["convert", &store, "--to", "zennit-crp", &crp, "--json"]).document();
     assert_eq!((document["suffix"].as_str(), document["shortened"].as_u64()), (Some("sum_normed"), Some(0)));
+    assert_eq!(document["activation"], "positive sum, raw");
     assert!(fs::exists(here.join("crp/RelMax_sum_normed/features.0_data.npy")).unwrap());
     let convert = ["convert", &back, "--from", "zennit-crp", &crp, "--model", &model(), "--data", &data];
     glocal(&convert).succeeded();

@@ -12,8 +12,8 @@ use glocal::search::{
 
 use super::{ConvertError, ConvertErrorKind, folders};
 use crate::data::{DataSet, Numbers, load_numbers};
-use crate::scan::{Analysis, manifest, sources};
-use crate::store::{Begun, Found, Manifest, StoreWriter};
+use crate::scan::{Analysis, ScanError, ScanErrorKind, manifest, sources};
+use crate::store::{Begun, Found, Manifest, Origin, StoreWriter};
 
 /// A search as the peer has written it, looked at but not read yet.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,13 +77,20 @@ const DATA: &str = "_data.npy";
 /// # Errors
 /// When an array cannot be read, or does not fit the model and the data; when the store cannot be written.
 pub fn from_zennit_crp(search: &Search, analysis: &Analysis<'_>, store: &Path) -> Result<(), ConvertError> {
-    let manifest = manifest(analysis)?;
+    if analysis.data.is_empty() || (0..analysis.data.len()).all(|sample| analysis.data.labels(sample).is_empty()) {
+        return Err(ConvertError::from(ScanError::from(ScanErrorKind::NoLabels)));
+    }
+    let mut manifest = manifest(analysis)?;
+    let mut content = blake3::Hasher::new();
     let mut layers = Vec::with_capacity(manifest.layers.len());
     for layer in &manifest.layers {
-        let reader = Reader { search, data: analysis.data, site: layer.site(), layer: &layer.name };
-        let concepts = reader.read(layer.concepts)?;
+        let classes = analysis.scan.attributor().model().output_shape().first().copied().unwrap_or(0);
+        let reader = Reader { search, data: analysis.data, site: layer.site(), layer: &layer.name, classes };
+        let concepts = reader.read(layer.concepts, &mut content)?;
         layers.push(LayerReferences { layer: layer.name.clone(), concepts });
     }
+    // What is left of another conversion, or of a scan, is not gone on with.
+    manifest.origin = Origin::ZennitCrp(content.finalize().to_hex().to_string());
     let samples = manifest.data.samples;
     let references = References::from_parts(search.options.top_k, layers, samples);
     let found = Found { references, vectors: None, skipped: Vec::new() };
@@ -97,7 +104,7 @@ fn write(
     store: &Path,
     found: &Found,
 ) -> Result<(), ConvertError> {
-    // A store that is complete already is the same, as it is refused otherwise.
+    // One that is complete already is of the same files: the manifest has their hash.
     if let Some(Begun { writer, .. }) = StoreWriter::prepare(store, manifest, 0..samples, &sources(analysis.source))? {
         writer.finish(found, analysis.data)?;
     }
@@ -110,26 +117,35 @@ struct Reader<'a> {
     data: &'a dyn DataSet,
     site: Site<'a>,
     layer: &'a str,
+    /// The number of the model's outputs.
+    classes: usize,
 }
 
 impl Reader<'_> {
-    fn read(&self, count: usize) -> Result<Vec<ConceptReferences>, ConvertError> {
+    /// Reads all rankings, and adds what they say to `content`.
+    fn read(&self, count: usize, content: &mut blake3::Hasher) -> Result<Vec<ConceptReferences>, ConvertError> {
         let mut concepts = vec![ConceptReferences::new(self.search.options.top_k); count];
         for measure in [Measure::Relevance, Measure::Activation] {
             let [all, by_class] =
                 folders(measure).map(|folder| self.search.folder.join(format!("{folder}{}", self.search.suffix)));
-            // Whoever searched by one measure only has no folder of the other.
+            // Whoever searched by relevance only has no folder of the other measure.
             if !all.exists() {
                 continue;
             }
-            for (concept, ranking) in concepts.iter_mut().zip(self.rankings(&all, self.layer, count, None)?) {
+            for (concept, ranking) in concepts.iter_mut().zip(self.rankings(&all, self.layer, count, None, content)?) {
                 match measure {
                     Measure::Relevance => concept.relevance = ranking,
                     Measure::Activation => concept.activation = ranking,
                 }
             }
             for class in classes(&by_class.join(self.layer))? {
-                let rankings = self.rankings(&by_class.join(self.layer), &class.to_string(), count, Some(class))?;
+                let folder = by_class.join(self.layer);
+                if class as usize >= self.classes {
+                    let expected = format!("classes of the model, from 0 to {}", self.classes.saturating_sub(1));
+                    let given = class.to_string();
+                    return Err(ConvertError::new(folder, ConvertErrorKind::Number { given, expected }));
+                }
+                let rankings = self.rankings(&folder, &class.to_string(), count, Some(class), content)?;
                 for (concept, ranking) in concepts.iter_mut().zip(rankings) {
                     match measure {
                         Measure::Relevance => concept.relevance_by_class.insert(class, ranking),
@@ -148,7 +164,14 @@ impl Reader<'_> {
     }
 
     /// The rankings of all concepts in the three files of `folder` that `name` begins.
-    fn rankings(&self, folder: &Path, name: &str, count: usize, class: Option<u32>) -> Result<Vec<TopK>, ConvertError> {
+    fn rankings(
+        &self,
+        folder: &Path,
+        name: &str,
+        count: usize,
+        class: Option<u32>,
+        content: &mut blake3::Hasher,
+    ) -> Result<Vec<TopK>, ConvertError> {
         let path = |part: &str| folder.join(format!("{name}_{part}.npy"));
         let arrays = ["data", "rel", "rf"].map(|part| numbers(&path(part)));
         let [samples, scores, peaks] = arrays;
@@ -158,6 +181,16 @@ impl Reader<'_> {
                 let expected = format!("[{}, {count}]: ranks and the concepts of {}", samples.shape[0], self.layer);
                 let given = array.shape.clone();
                 return Err(ConvertError::new(path(part), ConvertErrorKind::Shape { given, expected }));
+            }
+        }
+        for text in [folder.file_name().unwrap_or_default().to_string_lossy().as_ref(), name] {
+            content.update(&(text.len() as u64).to_le_bytes());
+            content.update(text.as_bytes());
+        }
+        for array in [&samples, &scores, &peaks] {
+            content.update(&(array.values.len() as u64).to_le_bytes());
+            for value in &array.values {
+                content.update(&value.to_le_bytes());
             }
         }
         let mut rankings = vec![TopK::new(self.search.options.top_k); count];

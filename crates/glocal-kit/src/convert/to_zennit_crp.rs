@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use glocal::search::{ConceptReferences, Entry, Measure, TopK};
 
 use super::{CLASSES, ConvertError, ConvertErrorKind, folders, npy};
-use crate::store::{LayerManifest, NormalizationName, ScoreName, Store};
+use crate::store::{LayerManifest, NormalizationName, ScoreName, ScoringManifest, Store};
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Written {
     /// How many rankings have entries that were left out: arrays have as many ranks as the shortest ranking of their concepts,
     /// and a ranking is shorter where scores were not a number.
     pub shortened: usize,
+    /// How activation was scored, where that is not what the suffix says of both measures.
+    pub activation: Option<ScoringManifest>,
 }
 
 /// Writes all rankings of `store` into `folder`, in full or not at all.
@@ -109,7 +111,9 @@ impl Writer<'_> {
             let classes: Vec<i64> = classes.into_iter().map(i64::from).collect();
             self.array(&by_class, CLASSES, &[classes.len()], classes)?;
         }
-        Ok(Written { suffix: self.suffix, files: self.files, shortened: self.shortened })
+        let options = &self.store.manifest().options;
+        let activation = (options.activation != options.relevance).then_some(options.activation);
+        Ok(Written { suffix: self.suffix, files: self.files, shortened: self.shortened, activation })
     }
 
     /// The three files of the rankings of all concepts of a layer; none, and `false`, where one of the rankings is empty.

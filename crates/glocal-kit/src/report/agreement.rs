@@ -32,8 +32,9 @@ fn layer(agreement: &Agreement) -> String {
     let Agreement { layer, concepts, dead, top_k, samples } = agreement;
     let overlap = match agreement.overlap() {
         Some(overlap) => format!(
-            "<b>{}</b> of the best {top_k} samples are the same, on average over concepts ({} by chance, of {samples} samples)",
+            "<b>{}</b> of the best {} samples are the same, on average over concepts ({} by chance, of {samples} samples)",
             percent(overlap as f32),
+            samples.min(&(*top_k as u64)),
             percent(agreement.overlap_by_chance() as f32)
         ),
         None => "there are no rankings to compare".to_owned(),
@@ -44,8 +45,8 @@ fn layer(agreement: &Agreement) -> String {
     };
     let dead = match dead {
         0 => String::new(),
-        1 => "; 1 concept is never active and has no point".to_owned(),
-        dead => format!("; {dead} concepts are never active and have no point"),
+        1 => "; 1 concept never has a positive score and no point".to_owned(),
+        dead => format!("; {dead} concepts never have a positive score and no point"),
     };
     let plot = match agreement.means().as_slice() {
         [] => String::new(),

@@ -95,6 +95,8 @@ pub enum ScanErrorKind {
         /// The number of samples passed over.
         skipped: u64,
     },
+    /// Vectors are to be kept as 16-bit floats, and are of raw relevance, whose size those may not hold.
+    HalfPrecision,
     /// The preprocessing is out of range; the source says how.
     Preprocess,
     /// The model failed; the source says how.
@@ -200,6 +202,9 @@ impl fmt::Display for ScanError {
                     f,
                     "all samples were passed over: none of {skipped} can be used; without skipping, the first says why"
                 )
+            }
+            ScanErrorKind::HalfPrecision => {
+                write!(f, "16-bit floats end at 65,504, and raw relevance may be larger; keep shares, or 32-bit floats")
             }
             ScanErrorKind::Preprocess => write!(f, "the preprocessing cannot be used"),
             ScanErrorKind::Run => write!(f, "the model failed"),

@@ -9,9 +9,9 @@ use glocal::search::{ConceptReferences, SampleId, TopK};
 pub struct Agreement {
     /// The layer.
     pub layer: String,
-    /// The concepts that were ever active, in their order.
+    /// The concepts that ever had a positive score, in their order.
     pub concepts: Vec<ConceptAgreement>,
-    /// How many concepts were never active.
+    /// How many concepts never had one, by relevance or by activation.
     pub dead: usize,
     /// How many samples a ranking keeps.
     pub top_k: usize,
@@ -24,8 +24,8 @@ pub struct Agreement {
 pub struct ConceptAgreement {
     /// The concept.
     pub id: usize,
-    /// How many of the best samples by relevance are among the best by activation, as a part of the shorter ranking, 0 to 1;
-    /// `None` where a ranking is empty.
+    /// How many of the best samples by relevance are among the best by activation, as a part of the shorter ranking, 0 to 1, of samples with
+    /// positive scores; `None` where a ranking has none.
     pub overlap: Option<f64>,
     /// The mean of its activation over samples; `None` where it is not known.
     pub activation: Option<f64>,
@@ -35,8 +35,11 @@ pub struct ConceptAgreement {
 
 impl ConceptAgreement {
     pub(super) fn new(id: usize, concept: &ConceptReferences) -> Self {
-        let samples =
-            |ranking: &TopK| -> BTreeSet<SampleId> { ranking.entries().iter().map(|entry| entry.sample).collect() };
+        // A concept that is of no use for a sample, or not active in it, has it in its ranking by its number alone.
+        let samples = |ranking: &TopK| -> BTreeSet<SampleId> {
+            let positive = ranking.entries().iter().filter(|entry| entry.score > 0.0);
+            positive.map(|entry| entry.sample).collect()
+        };
         let (relevance, activation) = (samples(&concept.relevance), samples(&concept.activation));
         let shorter = relevance.len().min(activation.len());
         let common = relevance.intersection(&activation).count();
@@ -104,13 +107,18 @@ mod tests {
 
     #[test]
     fn overlaps_are_of_the_shorter_ranking() {
+        let mut zeros = TopK::new(4);
+        for sample in [1, 2] {
+            zeros.insert(Entry { sample: SampleId(sample), target: 0, score: 0.0, other: 0.0, peak: 0 });
+        }
         let found = agreement(&[
             concept(&[1, 2, 3, 4], &[4, 9, 1, 7], &[]),
             concept(&[1, 2], &[2, 5, 6], &[]),
             concept(&[1, 2], &[], &[]),
+            ConceptReferences { activation: zeros, ..concept(&[1, 2], &[], &[]) },
         ]);
         let overlaps: Vec<Option<f64>> = found.concepts.iter().map(|concept| concept.overlap).collect();
-        assert_eq!(overlaps, [Some(0.5), Some(0.5), None]);
+        assert_eq!(overlaps, [Some(0.5), Some(0.5), None, None]);
         assert_eq!((found.overlap(), found.overlap_by_chance()), (Some(0.5), 0.25));
         assert_eq!(agreement(&[]).overlap(), None);
     }

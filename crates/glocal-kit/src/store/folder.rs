@@ -225,7 +225,10 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>, StoreError> {
 
 /// Whether a run that was killed before or while it wrote a manifest may have left a file of that name.
 fn is_remainder(name: &str) -> bool {
+    // The command line tries whether it can write into the folder.
+    let tried = name.starts_with(".glocal.") && name.ends_with(PARTIAL);
     name == LOCK
+        || tried
         || name.strip_suffix(PARTIAL).is_some_and(|whole| {
             [MANIFEST, SOURCES].contains(&whole) || tables::is_table(whole) || part::samples_of(whole).is_some()
         })

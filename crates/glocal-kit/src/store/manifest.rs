@@ -22,6 +22,8 @@ pub struct Manifest {
     pub glocal: String,
     /// Whether the scan has ended.
     pub complete: bool,
+    /// What has found the rankings.
+    pub origin: Origin,
     /// The model.
     pub model: ModelManifest,
     /// The rules.
@@ -41,6 +43,17 @@ pub struct Manifest {
     pub scored: u64,
     /// The tables, by file name; none until the scan has ended.
     pub tables: BTreeMap<String, Table>,
+}
+
+/// What has found the rankings of a store.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Origin {
+    /// A [scan](crate::scan).
+    #[default]
+    Scan,
+    /// zennit-crp; the BLAKE3 hash of its files, in hexadecimal. There are no statistics, and rankings are all that is known.
+    ZennitCrp(String),
 }
 
 /// The model that a store was made with.
@@ -219,6 +232,7 @@ impl Manifest {
                 differences.push(Difference { field, stored, given });
             }
         };
+        compare("origin", self.origin.to_string(), given.origin.to_string());
         let yes = |flag| if flag { "yes" } else { "no" }.to_owned();
         compare("version of Glocal", self.glocal.clone(), given.glocal.clone());
         compare("model (BLAKE3)", self.model.blake3.clone(), given.model.blake3.clone());
@@ -229,6 +243,7 @@ impl Manifest {
         compare("preprocessing", one_line(&self.preprocess), one_line(&given.preprocess));
         compare("data set (fingerprint)", self.data.fingerprint.clone(), given.data.fingerprint.clone());
         compare("table of labels", labels(&self.data), labels(&given.data));
+        compare("class names", classes(&self.data), classes(&given.data));
         compare("samples", self.data.samples.to_string(), given.data.samples.to_string());
         compare("top k", self.options.top_k.to_string(), given.options.top_k.to_string());
         compare("relevance score", self.options.relevance.to_string(), given.options.relevance.to_string());
@@ -242,6 +257,18 @@ impl Manifest {
 
 fn one_line(text: &str) -> String {
     text.trim().replace('\n', "; ")
+}
+
+/// All names, in few words.
+fn classes(data: &DataManifest) -> String {
+    match &data.classes {
+        Some(names) if names.len() > 4 => {
+            let hash = blake3::hash(names.join("\n").as_bytes()).to_hex();
+            format!("{}, {}, ... ({} names, BLAKE3 {})", names[0], names[1], names.len(), &hash[..12])
+        }
+        Some(names) => names.join(", "),
+        None => "none".to_owned(),
+    }
 }
 
 fn labels(data: &DataManifest) -> String {
@@ -303,6 +330,15 @@ impl From<ScoringManifest> for Scoring {
             NormalizationName::Share => Normalization::Share,
         };
         Self { score, normalization }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scan => f.write_str("a scan"),
+            Self::ZennitCrp(hash) => write!(f, "zennit-crp (BLAKE3 {hash})"),
+        }
     }
 }
 

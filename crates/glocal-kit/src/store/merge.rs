@@ -60,6 +60,8 @@ pub fn merge(stores: &[PathBuf], output: &Path) -> Result<Merged, StoreError> {
             return Ok(Merged { covered, total, already_complete: true });
         }
     }
+    // Whoever is killed leaves a store that is not complete, and that the same call goes on with.
+    write_json(output, MANIFEST, &manifest)?;
     let parts = inputs.iter().map(Input::tables).collect::<Result<Vec<_>, _>>()?;
     let mut written = tables::write(output, &manifest, &parts, None)?;
     written.push((samples_table::FORMAT.file.to_owned(), samples(&inputs, first, output)?));

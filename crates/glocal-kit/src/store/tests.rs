@@ -45,6 +45,7 @@ fn manifest(layers: &[(&str, usize)]) -> Manifest {
         format: FORMAT_VERSION,
         glocal: "0".to_owned(),
         complete: false,
+        origin: Origin::Scan,
         model: ModelManifest {
             blake3: "ab".to_owned(),
             canonized: true,

@@ -18,7 +18,7 @@ use super::{LayerManifest, StoreError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VectorFormat {
-    /// 16-bit floats, with three digits.
+    /// 16-bit floats: three digits from 6·10⁻⁵ on, below that 3·10⁻⁸; at most 65,504, so that they are for shares only.
     F16,
     /// 32-bit floats, as they were computed.
     F32,

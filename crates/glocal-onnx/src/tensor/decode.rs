@@ -27,6 +27,11 @@ struct Claim {
 }
 
 impl Decoder {
+    /// The files beside the model that were read.
+    pub(crate) fn external_files(&self) -> Vec<std::path::PathBuf> {
+        self.external.files()
+    }
+
     pub(crate) fn new(budget: Budget, external: ExternalData) -> Self {
         Self { budget, external }
     }

@@ -47,6 +47,8 @@ fn data_beside_the_model_is_read() {
     for entries in cases {
         let model = read(folder.path(), entries).unwrap();
         assert_eq!(model.graph.initializers["w"].as_f32().unwrap(), VALUES, "{entries:?}");
+        let names: Vec<_> = model.external_files.iter().map(|path| path.file_name().unwrap()).collect();
+        assert_eq!(names, [Path::new(entries[0].1).file_name().unwrap()]);
     }
 }
 

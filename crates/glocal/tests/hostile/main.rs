@@ -45,6 +45,7 @@ fn error_of(nodes: Vec<Node>, initializers: Vec<(String, Tensor)>) -> String {
             inputs: vec![value("x", Some(shape))],
             outputs: vec![value("y", None)],
             metadata: BTreeMap::new(),
+            external_files: Vec::new(),
         },
         metadata: BTreeMap::new(),
     };

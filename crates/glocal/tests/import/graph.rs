@@ -33,6 +33,7 @@ impl Builder {
             producer_version: String::new(),
             graph,
             metadata: BTreeMap::new(),
+            external_files: Vec::new(),
         };
         Self { model }
     }

@@ -160,3 +160,50 @@ fn stores_that_do_not_belong_together_are_refused() {
     };
     assert_eq!(differences[0].to_string(), "samples of the shard: made with 20 to 39, now given 0 to 19");
 }
+
+#[test]
+fn a_merge_that_was_killed_is_gone_on_with() {
+    let mut setting = Setting::new();
+    setting.run("whole").unwrap();
+    let shards = scan_shards(&mut setting, 3);
+    let merged = setting.store("merged");
+    merge(&shards, &merged).unwrap();
+    let whole = files(&setting.store("whole"));
+    // As after a kill between the renames of tables: some are there, and the manifest says that the store is not complete.
+    let partial =
+        fs::read_to_string(merged.join("manifest.json")).unwrap().replace("\"complete\": true", "\"complete\": false");
+    fs::write(merged.join("manifest.json"), partial).unwrap();
+    fs::remove_file(merged.join("samples.parquet")).unwrap();
+    fs::write(merged.join("sums.parquet.partial"), "PAR1").unwrap();
+    fs::write(merged.join(".glocal.7.partial"), "").unwrap();
+    assert!(!merge(&shards, &merged).unwrap().already_complete);
+    assert!(files(&merged) == whole);
+}
+
+#[test]
+fn what_is_named_otherwise_is_not_merged() {
+    let mut setting = Setting::new();
+    let shards = scan_shards(&mut setting, 2);
+    setting.source.class_names = Some((0..CLASSES).map(|class| format!("kind {class}")).collect());
+    setting.options.shard = Shard::new(2, 2).unwrap();
+    setting.run("named").unwrap();
+    let error = merge(&[shards[0].clone(), setting.store("named")], &setting.store("merged")).unwrap_err();
+    let StoreErrorKind::Mismatch { differences } = error.kind() else { panic!("{error}") };
+    assert_eq!(differences.iter().map(|difference| difference.field).collect::<Vec<_>>(), ["class names"]);
+}
+
+#[test]
+fn raw_relevance_is_not_kept_in_half_precision() {
+    let mut setting = Setting::new();
+    let raw = glocal::concept::Scoring {
+        normalization: glocal::concept::Normalization::Raw,
+        ..glocal::concept::Scoring::RELEVANCE
+    };
+    let layers: Vec<String> = setting.scan.layers().map(|(name, _)| name.to_owned()).collect();
+    let options = ScanOptions { relevance: raw, ..*setting.scan.options() };
+    setting.scan = Scan::new(setting.scan.attributor().clone(), &layers, options).unwrap();
+    setting.options.vectors = Some(VectorFormat::F16);
+    assert_eq!(setting.run("half").unwrap_err().kind(), &ScanErrorKind::HalfPrecision);
+    setting.options.vectors = Some(VectorFormat::F32);
+    setting.run("single").unwrap();
+}
