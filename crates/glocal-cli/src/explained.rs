@@ -134,7 +134,7 @@ fn agreement_document(agreement: &Agreement) -> Value {
         "overlap": agreement.overlap(),
         "overlap_by_chance": agreement.overlap_by_chance(),
         "correlation_of_means": agreement.correlation(),
-        "never_active": agreement.dead,
+        "never_positive": agreement.dead,
     })
 }
 

@@ -223,6 +223,10 @@ impl References {
                 .collect();
             text += &format!("{}, channel {id}, by {}\n", self.layer, measure_name(*measure));
             text += &if rows.is_empty() { "no samples\n".to_owned() } else { table(header, &rows) };
+            // Such samples come by their numbers alone.
+            if !rows.is_empty() && entries.iter().all(|entry| entry.score <= 0.0) {
+                text += "none of these scores is positive: the samples do not stand for the concept\n";
+            }
             text.push('\n');
         }
         if let Some(path) = &self.picture {
