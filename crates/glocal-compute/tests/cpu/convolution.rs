@@ -164,6 +164,23 @@ fn particular_layers_agree_with_plain_loops() {
     }
 }
 
+/// Relevance over a denominator that is next to nothing is a million times the others; by a transform over tiles they would be lost.
+#[test]
+fn one_large_element_takes_nothing_from_its_neighbours() {
+    let backend = CpuBackend::new();
+    let mut random = Random::new(9);
+    let (w, mut r) = (random.tensor(&[33, 32, 3, 3]), random.tensor(&[2, 33, 16, 17]));
+    let geometry = Case::new(2, 32, 33, &[3, 3], &[16, 17]).pads(&[1, 1], &[1, 1]).geometry;
+    let packed = backend.pack_convolution(&w, &geometry).unwrap();
+    let plain = backend.convolution_input_gradient(&r, &packed, &[16, 17]).unwrap();
+    r.data_mut()[5 * 16 * 17 + 100] = 1e6;
+    let gradient = backend.convolution_input_gradient(&r, &packed, &[16, 17]).unwrap();
+    let expected = naive::convolution_input_gradient(&r, &w, &geometry, &[2, 32, 16, 17]);
+    naive::assert_sums(&gradient, &expected, &"with one large element");
+    // The other row is what it was, to the bit.
+    assert_eq!(gradient.row(1), plain.row(1));
+}
+
 #[test]
 fn an_empty_batch_gives_no_rows() {
     let backend = CpuBackend::new();

@@ -17,6 +17,8 @@ mod winograd;
 use std::fmt;
 use std::sync::OnceLock;
 
+use rayon::prelude::*;
+
 use crate::backend::{Packed, PackedWeight};
 use crate::{ComputeError, ComputeErrorKind, ConvolutionGeometry, Tensor};
 
@@ -131,17 +133,37 @@ pub(super) fn input_gradient(
     let output = three_axes(out_spatial, 1);
     if layer.is_direct() {
         direct::input_gradient(OPERATION, layer, input, output, r.data(), out.data_mut())?;
-    } else if layer.gradient_by_columns() {
+        return Ok(out);
+    }
+    if layer.gradient_by_columns() {
         let packed = parallel::made_once(&packed.columns, || ColumnsGradient::pack(layer));
         let axes = layer.forward_axes(input_spatial, out_spatial);
         packed.run(OPERATION, layer, &axes, r.data(), out.data_mut())?;
-    } else if winograd::suits(layer, input, layer.outputs, layer.inputs) {
+        return Ok(out);
+    }
+    let products = |r: &[f32], out: &mut [f32]| {
+        let packed = parallel::made_once(&packed.products, || ProductsGradient::pack(layer));
+        packed.run(OPERATION, layer, input, output, r, out)
+    };
+    if !winograd::suits(layer, input, layer.outputs, layer.inputs) {
+        products(r.data(), out.data_mut())?;
+        return Ok(out);
+    }
+    let tiled = |r: &[f32], out: &mut [f32]| {
         let packed = parallel::made_once(&packed.winograd_gradient, || Winograd::gradient(layer));
         let axes = std::array::from_fn(|axis| layer.gradient_axis(axis, input, output));
-        packed.run(OPERATION, &axes, r.data(), None, out.data_mut())?;
-    } else {
-        let packed = parallel::made_once(&packed.products, || ProductsGradient::pack(layer));
-        packed.run(OPERATION, layer, input, output, r.data(), out.data_mut())?;
+        packed.run(OPERATION, &axes, r, None, out)
+    };
+    // Each row by itself, so that none is computed otherwise for what others hold.
+    let rows: Vec<&[f32]> = (0..batch).map(|row| r.row(row)).collect();
+    let level: Vec<bool> = rows.par_iter().map(|row| winograd::is_level(row)).collect();
+    if level.iter().all(|level| *level) {
+        tiled(r.data(), out.data_mut())?;
+        return Ok(out);
+    }
+    let row_len = out.row_len();
+    for ((row, level), out) in rows.into_iter().zip(level).zip(out.data_mut().chunks_mut(row_len)) {
+        if level { tiled(row, out)? } else { products(row, out)? }
     }
     Ok(out)
 }
