@@ -45,9 +45,9 @@ fn error_of(nodes: Vec<Node>, initializers: Vec<(String, Tensor)>) -> String {
             inputs: vec![value("x", Some(shape))],
             outputs: vec![value("y", None)],
             metadata: BTreeMap::new(),
-            external_files: Vec::new(),
         },
         metadata: BTreeMap::new(),
+        external_files: Vec::new(),
     };
     let error = Model::from_onnx(onnx, &ImportOptions::default(), Arc::new(CpuBackend::new())).unwrap_err();
     let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
