@@ -1,7 +1,7 @@
 //! Which output of the model is explained for each sample.
 
 use super::{ScanError, ScanErrorKind, Targets};
-use crate::data::DataSet;
+use crate::data::{DataSet, Numbering};
 
 /// Checks, before anything is computed, that every sample has the targets that are asked for.
 pub(crate) fn check(output_shape: &[usize], data: &dyn DataSet, targets: Targets) -> Result<(), ScanError> {
@@ -23,9 +23,11 @@ pub(crate) fn check(output_shape: &[usize], data: &dyn DataSet, targets: Targets
         }
         Targets::Label | Targets::AllLabels => {}
     }
-    // Class folders are numbered in the order of their names, which are outputs only if there is one for each.
-    if let Some(folders) = data.class_names().map(<[String]>::len).filter(|&folders| folders != classes) {
-        return Err(ScanErrorKind::FolderClasses { folders, classes }.into());
+    // Classes that are numbered in an order of their own are outputs only if there is one for each.
+    if data.numbering() == Numbering::Classes {
+        if let Some(folders) = data.class_names().map(<[String]>::len).filter(|&folders| folders != classes) {
+            return Err(ScanErrorKind::FolderClasses { folders, classes }.into());
+        }
     }
     for sample in 0..data.len() {
         let labels = data.labels(sample);

@@ -73,7 +73,7 @@ pub struct CompositeManifest {
 pub struct DataManifest {
     /// Its fingerprint.
     pub fingerprint: String,
-    /// What identifies the labels, where they are from a table of their own.
+    /// What identifies the labels, where they are from a table of their own, or found by the names of outputs.
     pub labels: Option<String>,
     /// A line for people.
     pub description: String,
@@ -228,7 +228,7 @@ impl Manifest {
         compare("composite", self.composite.to_string(), given.composite.to_string());
         compare("preprocessing", one_line(&self.preprocess), one_line(&given.preprocess));
         compare("data set (fingerprint)", self.data.fingerprint.clone(), given.data.fingerprint.clone());
-        compare("table of labels", labels(&self.data), labels(&given.data));
+        compare("labels", labels(&self.data), labels(&given.data));
         compare("samples", self.data.samples.to_string(), given.data.samples.to_string());
         compare("top k", self.options.top_k.to_string(), given.options.top_k.to_string());
         compare("relevance score", self.options.relevance.to_string(), given.options.relevance.to_string());
