@@ -133,6 +133,8 @@ pub enum Content {
 /// - `.npy` (samples `[N, C, ...]`), `.npz` or `.safetensors` (samples in `x`, `images`, `data` or `inputs`, or in the only
 ///   array; labels `[N]` in `y`, `labels` or `targets`).
 ///
+/// Where classes have names, [`with_outputs`] finds the model's outputs of the same names, whatever their order.
+///
 /// Names and sizes are read, not the images; array and IDX files are read once in full for their fingerprint.
 ///
 /// # Errors

@@ -24,10 +24,9 @@ pub(crate) fn check(output_shape: &[usize], data: &dyn DataSet, targets: Targets
         Targets::Label | Targets::AllLabels => {}
     }
     // Classes that are numbered in an order of their own are outputs only if there is one for each.
-    if data.numbering() == Numbering::Classes {
-        if let Some(folders) = data.class_names().map(<[String]>::len).filter(|&folders| folders != classes) {
-            return Err(ScanErrorKind::FolderClasses { folders, classes }.into());
-        }
+    let named = data.class_names().filter(|_| data.numbering() == Numbering::Classes).map(<[String]>::len);
+    if let Some(folders) = named.filter(|&folders| folders != classes) {
+        return Err(ScanErrorKind::FolderClasses { folders, classes }.into());
     }
     for sample in 0..data.len() {
         let labels = data.labels(sample);
