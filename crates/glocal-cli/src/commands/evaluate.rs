@@ -37,9 +37,10 @@ use summary::Summary;
 
 DATA, --classes and --labels are what `glocal analyze` takes. The channels of each layer, or the pixels of the input, are
 replaced in the order of their relevance, their activation, gradient times activation, and by chance (flipping), or put back in
-that order after all were replaced (insertion). Curves are means over samples of the change of the target's logit; the area under a curve is its
-mean height: under flipping, the lower the more faithful; under insertion, the higher. Normalised areas are 0 where all is
-replaced and 1 where nothing is. Intervals are percentiles over samples drawn anew (bootstrap), paired by sample.
+that order after all were replaced (insertion). Curves are means over samples of the change of the target's logit; the area
+under a curve is its mean height: under flipping, the lower the more faithful; under insertion, the higher. Normalised areas
+are 0 where all is replaced and 1 where nothing is. Intervals are percentiles over samples drawn anew (bootstrap), paired by
+sample.
 
 DIR gets a picture of each layer and replacement as SVG and PNG, and all numbers in evaluation.json.")]
 pub struct Evaluate {

@@ -1,6 +1,6 @@
 //! Labels found by their names among the outputs of a model, whatever the order of the classes in the data set.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use super::class_fault::ClassFault;
@@ -12,7 +12,7 @@ use super::{Content, DataSet, Numbering};
 /// How many names of outputs are shown where none fits.
 const NEAREST_NAMES: usize = 3;
 
-/// What becomes of labels whose class is no output of the model.
+/// What becomes of labels whose class is no output of the model, or several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AbsentClasses {
     /// They are an error, as where labels are to be explained.
@@ -33,12 +33,12 @@ struct ByName {
 ///
 /// Data sets number their classes in an order of their own, such as that of the folders' names. A label becomes the index of
 /// the output of the same name; names are equal when they are so after white space around them is dropped. Outputs may be
-/// more than the classes of the data set. Where the data set has no names of classes, its labels are indices of outputs
+/// more than the classes of the data set. Where both are called the same in the same order, nothing changes. Where the data set has no names of classes, its labels are indices of outputs
 /// already; so they are [from a table of indices](super::with_labels).
 ///
 /// # Errors
-/// When `outputs` lacks the class of a sample, unless those are unlabelled; when it has that class twice; when a table's
-/// indices are named differently by the data set and by `outputs`.
+/// Unless such samples are unlabelled: when `outputs` lacks the class of a sample or has it twice; when a table's indices are
+/// named differently by the data set and by `outputs`.
 pub fn with_outputs(
     data: Box<dyn DataSet>,
     outputs: &[String],
@@ -81,44 +81,35 @@ fn find(
     absent: AbsentClasses,
 ) -> Result<Labels, ClassFault> {
     let known = positions(outputs);
-    // The name of a class, or its number where it has none.
-    let name = |class: u32| classes.get(class as usize).cloned().unwrap_or_else(|| class.to_string());
-    let mut found: HashMap<u32, Option<u32>> = HashMap::new();
-    let mut lacking: Vec<(String, usize)> = Vec::new();
-    let mut labels = Labels::default();
+    // The first sample of each class.
+    let mut used: BTreeMap<u32, usize> = BTreeMap::new();
     for sample in 0..data.len() {
-        let mut of_sample = Vec::new();
         for &class in data.labels(sample) {
-            let output = match found.get(&class) {
-                Some(output) => *output,
-                None => {
-                    let name = name(class);
-                    let output = match known.get(name.as_str()).map(Vec::as_slice) {
-                        None | Some([]) => {
-                            lacking.push((name, sample));
-                            None
-                        }
-                        Some([output]) => u32::try_from(*output).ok(),
-                        Some([first, second, ..]) => {
-                            return Err(ClassFault::Repeated { name, first: *first, second: *second });
-                        }
-                    };
-                    found.insert(class, output);
-                    output
-                }
-            };
-            of_sample.extend(output);
+            used.entry(class).or_insert(sample);
         }
-        labels.push(of_sample);
+    }
+    let mut found: HashMap<u32, u32> = HashMap::new();
+    let mut lacking: Vec<(String, usize)> = Vec::new();
+    for (class, sample) in used {
+        // The name of a class, or its number where it has none.
+        let name = classes.get(class as usize).cloned().unwrap_or_else(|| class.to_string());
+        match known.get(name.as_str()).map_or(&[][..], Vec::as_slice) {
+            [output] => {
+                found.insert(class, *output as u32);
+            }
+            [first, second, ..] if absent == AbsentClasses::Refused => {
+                return Err(ClassFault::Repeated { name, first: *first, second: *second });
+            }
+            _ => lacking.push((name, sample)),
+        }
     }
     let others = lacking.len().saturating_sub(1);
-    match lacking.into_iter().next().filter(|_| absent == AbsentClasses::Refused) {
-        None => Ok(labels),
-        Some((name, sample)) => {
-            let nearest = nearest(&name, outputs);
-            Err(ClassFault::Absent { name, key: data.key(sample), others, nearest })
-        }
+    if let Some((name, sample)) = lacking.into_iter().next().filter(|_| absent == AbsentClasses::Refused) {
+        let nearest = nearest(&name, outputs);
+        return Err(ClassFault::Absent { name, key: data.key(sample), others, nearest });
     }
+    let of_sample = |sample| data.labels(sample).iter().filter_map(|class| found.get(class).copied());
+    Ok(Labels::of_several((0..data.len()).map(of_sample)))
 }
 
 /// Checks that no label, an index of an output, belongs to another output by the name that the data set has for it.

@@ -81,7 +81,10 @@ fn outputs_that_lack_a_class_or_have_it_twice_are_refused() {
     let set = named(folders(&folder), &outputs, AbsentClasses::Unlabelled).unwrap();
     assert_eq!(labels(set.as_ref()), [vec![], vec![3], vec![], vec![]]);
     let repeated = ClassFault::Repeated { name: "dog".to_owned(), first: 0, second: 3 };
-    assert_eq!(refused(folders(&folder), &["dog", "cat", "hot dog", "dog"]), repeated);
+    let outputs = ["dog", "cat", "hot dog", "dog"];
+    assert_eq!(refused(folders(&folder), &outputs), repeated);
+    let set = named(folders(&folder), &outputs, AbsentClasses::Unlabelled).unwrap();
+    assert_eq!(labels(set.as_ref()), [vec![1], vec![], vec![2], vec![2]]);
 }
 
 #[test]

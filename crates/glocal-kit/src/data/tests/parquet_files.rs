@@ -189,4 +189,10 @@ fn classes_that_the_library_has_noted_are_found_by_name() {
     assert!(
         matches!(kind(named(&["cow", "ant"])), DataErrorKind::Classes(ClassFault::Absent { name, .. }) if name == "bee")
     );
+    // Some data sets call two classes alike.
+    let alike = parquet(&samples(3), 2, Compression::UNCOMPRESSED, Some(&FEATURES.replace("cow", "ant")));
+    fs::write(&path, alike).unwrap();
+    let set = named(&["ant", "bee", "ant"]).unwrap();
+    assert_eq!([set.labels(0), set.labels(1), set.labels(2)], [[0], [1], [2]]);
+    assert!(matches!(kind(named(&["bee", "ant", "ant"])), DataErrorKind::Classes(ClassFault::Repeated { .. })));
 }
