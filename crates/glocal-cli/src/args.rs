@@ -1,12 +1,13 @@
 //! What the commands' arguments have in common, and how their texts are read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Parser, ValueEnum};
 use glocal::attribution::Target;
 use glocal::composite::Composite;
 use glocal_compute::CpuBackend;
+use glocal_kit::data::{self, AbsentClasses, DataSet};
 use glocal_kit::loading::{self, Canonize, ClassNames, LoadOptions, LoadedModel};
 use glocal_kit::preprocess::Preprocess;
 use serde_json::json;
@@ -140,7 +141,7 @@ pub struct SampleArguments {
     /// How images become inputs: a TOML file, or a Hugging Face preprocessor_config.json
     #[arg(long, value_name = "FILE")]
     pub preprocess: Option<PathBuf>,
-    /// The names of the classes: one a line, or a JSON list
+    /// The names of the classes, in the order of the model's output: one a line, or a JSON list
     #[arg(long, value_name = "FILE")]
     pub classes: Option<PathBuf>,
 }
@@ -157,6 +158,37 @@ impl SampleArguments {
         let names = ClassNames::read(path)?;
         names.check(model.model.output_shape().first().copied().unwrap_or(1))?;
         Ok(Some(names))
+    }
+}
+
+/// What samples of a data set are labelled with.
+#[derive(Debug, Args)]
+pub struct LabelArguments {
+    /// The labels of the samples, in place of the data's own: a CSV file with the columns sample (its name in the data set, or its
+    /// number where samples have no names) and label, a name or the index of an output; a sample may have several, in several rows
+    /// or as a;b
+    #[arg(long, value_name = "FILE.csv")]
+    pub labels: Option<PathBuf>,
+}
+
+impl LabelArguments {
+    /// The data set at `data` with these labels, which are found by name where `classes` are known; `explained` says whether they are
+    /// what is explained.
+    pub fn open(
+        &self,
+        data: &Path,
+        classes: Option<&ClassNames>,
+        explained: bool,
+    ) -> Result<Box<dyn DataSet>, Failure> {
+        let mut data = data::open(data)?;
+        if let Some(table) = &self.labels {
+            data = data::with_labels(data, table)?;
+        }
+        let absent = if explained { AbsentClasses::Refused } else { AbsentClasses::Unlabelled };
+        match classes {
+            Some(names) => Ok(data::with_outputs(data, names.as_slice(), names.path(), absent)?),
+            None => Ok(data),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use glocal::attribution::Method;
 use glocal::composite::Preset;
 use glocal::error::{ModelError, ModelErrorKind, RequestError, RequestErrorKind};
 use glocal_kit::condition::{ConditionError, ConditionErrorKind};
-use glocal_kit::data::{DataError, DataErrorKind, IMAGE_EXTENSIONS};
+use glocal_kit::data::{ClassFault, DataError, DataErrorKind, IMAGE_EXTENSIONS};
 use glocal_kit::loading::{LoadError, LoadErrorKind};
 use glocal_kit::picture::{ColorMap, PictureError, PictureErrorKind};
 use glocal_kit::preprocess::{PreprocessError, PreprocessErrorKind};
@@ -97,6 +97,13 @@ pub fn data(error: &DataError) -> Option<String> {
         | DataErrorKind::Parquet(_)
         | DataErrorKind::SingleImage
         | DataErrorKind::UnknownFormat => "`glocal analyze --help` says what a data set can be",
+        DataErrorKind::Classes(ClassFault::Contradicted { .. }) => {
+            "`--targets predicted` needs no labels; without `--labels`, those of the data set are found by name"
+        }
+        DataErrorKind::Classes(_) => {
+            "write the names of the data set into the file of `--classes`, in the order of the outputs; without it, names are numbered \
+             in their own order, and other commands take `--classes` for what is shown"
+        }
         DataErrorKind::Samples { .. } => "name the array of samples `x`",
         DataErrorKind::Shape { .. } => "a batch of samples has shape [N, C, ...]",
         _ => return None,

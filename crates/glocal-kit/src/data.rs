@@ -7,6 +7,8 @@ mod archive;
 mod archive_entries;
 mod array_file;
 mod array_set;
+mod by_name;
+mod class_fault;
 mod element;
 mod error;
 mod fault;
@@ -36,6 +38,8 @@ use glocal_compute::Tensor;
 
 pub(crate) use array_file::{Numbers, load_numbers};
 pub use array_file::{load_arrays, load_directions};
+pub use by_name::{AbsentClasses, with_outputs};
+pub use class_fault::ClassFault;
 pub use error::{ArrayFormat, DataError, DataErrorKind};
 pub use fault::{ArchiveFault, TableFault};
 pub use fingerprint::Fingerprint;
@@ -76,13 +80,28 @@ pub trait DataSet: Send + Sync {
     /// What identifies this data set: equal for equal data, see [`Fingerprint`].
     fn fingerprint(&self) -> Fingerprint;
 
-    /// What identifies the labels, where they are not of the data set itself but [from a table](with_labels).
+    /// What the labels number: the classes, where the data set names them.
+    fn numbering(&self) -> Numbering {
+        if self.class_names().is_some() { Numbering::Classes } else { Numbering::Outputs }
+    }
+
+    /// What identifies the labels, where they are not those of the data set itself but [from a table](with_labels) or others
+    /// by [the names of outputs](with_outputs).
     fn labels_fingerprint(&self) -> Option<Fingerprint> {
         None
     }
 
     /// One line about the data set for people: how many samples of what, how many classes, what was skipped.
     fn describe(&self) -> String;
+}
+
+/// What labels are indices of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Numbering {
+    /// The classes of the data set, in an order of its own, such as that of their names.
+    Classes,
+    /// The outputs of the model.
+    Outputs,
 }
 
 /// The content of one sample.
@@ -113,6 +132,8 @@ pub enum Content {
 ///   named alike with `labels` for `images` and `idx1` for `idx3`; without one there are no labels;
 /// - `.npy` (samples `[N, C, ...]`), `.npz` or `.safetensors` (samples in `x`, `images`, `data` or `inputs`, or in the only
 ///   array; labels `[N]` in `y`, `labels` or `targets`).
+///
+/// Where classes have names, [`with_outputs`] finds the model's outputs of the same names, whatever their order.
 ///
 /// Names and sizes are read, not the images; array and IDX files are read once in full for their fingerprint.
 ///

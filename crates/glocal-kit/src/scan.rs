@@ -70,7 +70,8 @@ pub struct Source {
     pub composite: String,
     /// The data set.
     pub data: PathBuf,
-    /// The names of the classes; where they are `None`, those of the data set are kept.
+    /// The names of the model's outputs, by which the labels of the data have been [found](crate::data::with_outputs); where they
+    /// are `None`, those of the data set are kept if there are as many.
     pub class_names: Option<Vec<String>>,
 }
 
@@ -297,7 +298,7 @@ pub fn manifest(analysis: &Analysis<'_>) -> Result<Manifest, ScanError> {
             labels: data.labels_fingerprint().map(|fingerprint| fingerprint.to_string()),
             description: data.describe(),
             samples: data.len() as u64,
-            classes: source.class_names.clone().or_else(|| data.class_names().map(<[String]>::to_vec)),
+            classes: source.class_names.clone().or_else(|| output_names(*data, model.output_shape())),
         },
         options: OptionsManifest::new(scan.options(), options.targets, options.vectors),
         layers: layers.collect(),
@@ -305,6 +306,11 @@ pub fn manifest(analysis: &Analysis<'_>) -> Result<Manifest, ScanError> {
         scored: 0,
         tables: Default::default(),
     })
+}
+
+/// The data set's names of classes, where they can be those of outputs of this shape: one for each.
+fn output_names(data: &dyn DataSet, output_shape: &[usize]) -> Option<Vec<String>> {
+    data.class_names().filter(|names| output_shape == [names.len()]).map(<[String]>::to_vec)
 }
 
 /// The ranges of samples of a store that covers `samples`.

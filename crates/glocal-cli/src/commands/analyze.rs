@@ -12,13 +12,13 @@ use glocal::concept::{Normalization, Score, Scoring};
 use glocal::model::Model;
 use glocal::op::OpKind;
 use glocal::search::{Scan, ScanOptions};
-use glocal_kit::data::{self, Content, DataSet};
+use glocal_kit::data::{Content, DataSet};
 use glocal_kit::preprocess::Preprocess;
 use glocal_kit::scan::{self, Analysis, Report, RunOptions, Shard, Source, Targets, VectorFormat};
 use glocal_kit::store::{SkippedSample, Store};
 use serde_json::{Value, json};
 
-use crate::args::{CanonizeArgument, CompositeArgument, ModelArguments, SampleArguments};
+use crate::args::{CanonizeArgument, CompositeArgument, LabelArguments, ModelArguments, SampleArguments};
 use crate::failure::Failure;
 use crate::hint;
 use crate::memory::bytes;
@@ -52,6 +52,9 @@ several. It lies beside its images, and is found in their folder when it is call
 shards hold the files of a sample side by side, as in 0001.jpg and 0001.cls. Parquet files have a binary column image, or
 image.bytes, and a column label. Of a folder of shards all are taken, in the order of their names. Hidden files (.name) are
 ignored, files of other kinds counted and left out.
+
+Labels that are names, those of class folders among them, are found among the names of --classes, which may have more; without
+it, they are numbered in their order, and there has to be one for each output of the model.
 
 A run that was stopped, by Ctrl-C or otherwise, goes on where it was when it is started again in the same way, and ends
 with the same tables. The tables are Parquet files, for `glocal references`, `classes` and `report`, and for any other
@@ -89,10 +92,8 @@ pub struct Analyze {
     /// How many seconds lie between two times that the work is saved
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     save_every: u64,
-    /// The labels of the samples, in place of the data's own: a CSV file with the columns sample (its name in the data set, or its
-    /// number where samples have no names) and label; a sample may have several, in several rows or as a;b
-    #[arg(long, value_name = "FILE.csv")]
-    labels: Option<PathBuf>,
+    #[command(flatten)]
+    labels: LabelArguments,
     /// Analyze one of N equal parts of the data set, from 1/N to N/N, for `glocal merge`
     #[arg(long, value_name = "I/N", default_value_t)]
     shard: Shard,
@@ -183,11 +184,8 @@ impl Analyze {
         let given = self.samples.preprocess()?;
         let layers = chosen_layers(&loaded.model, &self.layers)?;
         let scan = Scan::new(unused::attributor(loaded.model.clone(), composite)?, &layers, self.scan_options())?;
-        let data = data::open(&self.data)?;
-        let data = match &self.labels {
-            Some(table) => data::with_labels(data, table)?,
-            None => data,
-        };
+        let explained = matches!(self.targets.0, Targets::Label | Targets::AllLabels);
+        let data = self.labels.open(&self.data, classes.as_ref(), explained)?;
         let preprocess =
             preprocess_for(data.as_ref(), given, loaded.model.input_shape(), self.keep_going, hint::UNUSABLE)?;
         // A folder that cannot be written is found out before the data set is read.

@@ -12,15 +12,13 @@ use std::sync::Mutex;
 use clap::{Args, ValueEnum};
 use glocal::faithfulness::{Bootstrap, Direction, Order};
 use glocal::model::Model;
-use glocal_kit::data;
 use glocal_kit::evaluate::{
     self, EvaluateError, EvaluateErrorKind, EvaluateOptions, Evaluation, Explained, Replacement, Subject,
 };
-use glocal_kit::preprocess::Preprocess;
 use glocal_kit::scan::ScanErrorKind;
 
 use super::analyze::{chosen_layers, preprocess_for};
-use crate::args::{CompositeArgument, ModelArguments};
+use crate::args::{CompositeArgument, LabelArguments, ModelArguments, SampleArguments};
 use crate::failure::Failure;
 use crate::memory;
 use crate::output::OutputFolder;
@@ -37,11 +35,12 @@ use summary::Summary;
   glocal evaluate model.onnx photos/ --preprocess preprocess.toml --patch 16 --targets predicted       patches of pixels
   glocal evaluate model.onnx series.npz --layer body.4 --replace mean --orders relevance,random        time series [N, C, T]
 
-DATA is what `glocal analyze` takes. The channels of each layer, or the pixels of the input, are replaced in the order of their
-relevance, their activation, gradient times activation, and by chance (flipping), or put back in that order after all were
-replaced (insertion). Curves are means over samples of the change of the target's logit; the area under a curve is its
-mean height: under flipping, the lower the more faithful; under insertion, the higher. Normalised areas are 0 where all is
-replaced and 1 where nothing is. Intervals are percentiles over samples drawn anew (bootstrap), paired by sample.
+DATA, --classes and --labels are what `glocal analyze` takes. The channels of each layer, or the pixels of the input, are
+replaced in the order of their relevance, their activation, gradient times activation, and by chance (flipping), or put back in
+that order after all were replaced (insertion). Curves are means over samples of the change of the target's logit; the area
+under a curve is its mean height: under flipping, the lower the more faithful; under insertion, the higher. Normalised areas
+are 0 where all is replaced and 1 where nothing is. Intervals are percentiles over samples drawn anew (bootstrap), paired by
+sample.
 
 DIR gets a picture of each layer and replacement as SVG and PNG, and all numbers in evaluation.json.")]
 pub struct Evaluate {
@@ -84,9 +83,10 @@ pub struct Evaluate {
     targets: ExplainedArgument,
     #[command(flatten)]
     composite: CompositeArgument,
-    /// How images become inputs: a TOML file, or a Hugging Face preprocessor_config.json
-    #[arg(long, value_name = "FILE")]
-    preprocess: Option<PathBuf>,
+    #[command(flatten)]
+    inputs: SampleArguments,
+    #[command(flatten)]
+    labels: LabelArguments,
     /// How many random orders are drawn for each sample, at most 1,000
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     draws: u16,
@@ -184,11 +184,12 @@ impl fmt::Display for ExplainedArgument {
 impl Evaluate {
     pub fn run(&self, session: &Session) -> Result<(), Failure> {
         let (composite, _) = self.composite.read()?;
-        let given = self.preprocess.as_deref().map(Preprocess::read).transpose()?;
+        let given = self.inputs.preprocess()?;
         let loaded = self.model.load()?;
+        let classes = self.inputs.classes(&loaded)?;
         let options = self.options(&loaded.model)?;
         let attributor = unused::attributor(loaded.model.clone(), composite)?;
-        let data = data::open(&self.data)?;
+        let data = self.labels.open(&self.data, classes.as_ref(), self.targets.0 == Explained::Label)?;
         let preprocess = preprocess_for(data.as_ref(), given, loaded.model.input_shape(), self.keep_going, UNUSABLE)?;
         // A folder that cannot be written is found out before the work.
         let folder = self.out.as_deref().map(OutputFolder::prepare).transpose()?;
@@ -200,6 +201,7 @@ impl Evaluate {
             model_hash: loaded.hash.to_string(),
             data: self.data.clone(),
             fingerprint: data.fingerprint().to_string(),
+            labels: data.labels_fingerprint().map(|labels| labels.to_string()),
             description: data.describe(),
             composite: attributor.composite().name().to_owned(),
             options: &options,

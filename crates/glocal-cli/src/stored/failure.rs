@@ -68,7 +68,9 @@ impl From<ScanError> for Failure {
             ScanErrorKind::Threads => return Self::work(error),
             ScanErrorKind::NoLabels => Some("`--targets predicted` needs no labels".to_owned()),
             ScanErrorKind::FolderClasses { .. } => Some(
-                "`--targets predicted` explains what the model predicts, whatever the folders are called".to_owned(),
+                "`--classes FILE` names all outputs of the model in their order, and the folders are found among them; `--targets \
+                 predicted` explains what the model predicts, whatever the folders are called"
+                    .to_owned(),
             ),
             ScanErrorKind::LabelCount { .. } => {
                 Some("`--targets all-labels` takes any number of labels, `--targets predicted` needs none".to_owned())

@@ -13,6 +13,7 @@ mod errors;
 mod evaluate;
 mod graph;
 mod interruption;
+mod labels;
 mod prototypes;
 mod references;
 mod report;

@@ -85,7 +85,7 @@ fn labels_of_a_table_take_the_place_of_those_of_the_data() {
     assert_eq!(seen, [(3, 0), (3, 4), (7, 2)]);
     // Another table makes another store.
     fs::write(&table, "sample,label\n3,4\n").unwrap();
-    glocal(&analyze).was_wrong(&["table of labels: made with"]);
+    glocal(&analyze).was_wrong(&["labels: made with"]);
     fs::write(&table, "sample,label\nx,4\n").unwrap();
     glocal(&analyze).was_wrong(&["line 2", "\"x\"", "\"0\", for example"]);
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::class_fault::ClassFault;
 use super::fault::{ArchiveFault, TableFault};
 use super::image_file::IMAGE_EXTENSIONS;
 use super::parquet_fault::ParquetFault;
@@ -58,6 +59,8 @@ pub enum DataErrorKind {
         /// The names of the images files.
         images: Vec<String>,
     },
+    /// The names of a model's outputs do not fit the classes of the data set.
+    Classes(ClassFault),
     /// A list of labels cannot be used.
     Table(TableFault),
     /// A tar archive cannot be used.
@@ -266,6 +269,7 @@ impl fmt::Display for DataErrorKind {
             Self::SeveralPairs { images } => {
                 write!(f, "holds several IDX images files; give one of them instead: {}", images.join(", "))
             }
+            Self::Classes(fault) => fault.fmt(f),
             Self::Table(fault) => fault.fmt(f),
             Self::Archive(fault) => fault.fmt(f),
             Self::Parquet(fault) => fault.fmt(f),

@@ -6,9 +6,9 @@ use std::path::Path;
 use super::error::{DataError, DataErrorKind};
 use super::fault::TableFault;
 use super::fingerprint::{Fingerprint, Hasher};
-use super::labels::{LabelTexts, Labels};
+use super::labels::{LabelTexts, Labels, in_cell};
 use super::rows::{Row, read};
-use super::{Content, DataSet};
+use super::{Content, DataSet, Numbering};
 
 /// The samples of a data set, with the labels of a table.
 struct Labelled {
@@ -20,7 +20,8 @@ struct Labelled {
 /// `data` with the labels that the CSV file at `table` has for its samples, in place of its own.
 ///
 /// A row names a sample by its [key](DataSet::key) and a label of it; a sample may be in several rows, or have several labels in
-/// one (`a;b`), and has no label where it is in none. Labels are class indices, or names, which are numbered in their order.
+/// one (`a;b`), and has no label where it is in none. Labels are names of classes, which are numbered in their order, or indices of
+/// the model's outputs; then the data set keeps its own names of classes.
 ///
 /// # Errors
 /// When the table cannot be read, is no such table, or names a sample that the data set does not have.
@@ -44,7 +45,7 @@ pub fn with_labels(data: Box<dyn DataSet>, table: &Path) -> Result<Box<dyn DataS
     }
     let labels = texts.resolve().map_err(|mixed| {
         let line = |sample: usize, label: &str| {
-            let row = rows[sample].iter().find(|row| row.label.contains(label));
+            let row = rows[sample].iter().find(|row| in_cell(&row.label).any(|one| one == label));
             row.map_or(0, |row| row.line)
         };
         let (index_line, name_line) = (line(mixed.index_sample, &mixed.index), line(mixed.name_sample, &mixed.name));
@@ -69,7 +70,11 @@ impl DataSet for Labelled {
     }
 
     fn class_names(&self) -> Option<&[String]> {
-        self.labels.names()
+        self.labels.names().or_else(|| self.data.class_names())
+    }
+
+    fn numbering(&self) -> Numbering {
+        if self.labels.names().is_some() { Numbering::Classes } else { Numbering::Outputs }
     }
 
     fn load(&self, index: usize) -> Result<Content, DataError> {

@@ -33,16 +33,20 @@ pub(super) struct Mixed {
     pub(super) name_sample: usize,
 }
 
+/// The labels in a cell, separated by `;`; none where it is empty.
+pub(super) fn in_cell(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split(SEPARATOR).map(str::trim).filter(|label| !label.is_empty())
+}
+
 impl LabelTexts {
-    /// The labels of the next sample, separated by `;`; none where `cell` is empty.
+    /// The labels of the next sample, as [`in_cell`] finds them.
     pub(super) fn push_cell(&mut self, cell: &str) {
         self.push_cells([cell]);
     }
 
     /// The same of several cells.
     pub(super) fn push_cells<'a>(&mut self, cells: impl IntoIterator<Item = &'a str>) {
-        let labels = cells.into_iter().flat_map(|cell| cell.split(SEPARATOR).map(str::trim));
-        self.push(labels.filter(|label| !label.is_empty()).map(str::to_owned));
+        self.push(cells.into_iter().flat_map(in_cell).map(str::to_owned));
     }
 
     /// The labels of the next sample.
@@ -78,12 +82,20 @@ impl LabelTexts {
 impl Labels {
     /// At most one label a sample, as class indices, with the names of the classes where the data set lists them.
     pub(super) fn of_indices(labels: impl IntoIterator<Item = Option<u32>>, names: Option<Vec<String>>) -> Self {
-        let mut all = Self { names, ..Self::default() };
-        for label in labels {
-            all.indices.extend(label);
-            all.ends.push(all.indices.len());
-        }
+        Self { names, ..Self::of_several(labels) }
+    }
+
+    /// The labels of each sample, as indices.
+    pub(super) fn of_several(labels: impl IntoIterator<Item = impl IntoIterator<Item = u32>>) -> Self {
+        let mut all = Self::default();
+        labels.into_iter().for_each(|labels| all.push(labels));
         all
+    }
+
+    /// The labels of the next sample.
+    pub(super) fn push(&mut self, labels: impl IntoIterator<Item = u32>) {
+        self.indices.extend(labels);
+        self.ends.push(self.indices.len());
     }
 
     /// The labels of one sample.

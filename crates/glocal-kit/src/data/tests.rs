@@ -15,6 +15,7 @@ use zip::{CompressionMethod, ZipWriter};
 use super::*;
 
 mod archive;
+mod by_name;
 mod labelled;
 mod parquet_files;
 mod table;

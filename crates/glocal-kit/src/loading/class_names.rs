@@ -43,6 +43,11 @@ impl ClassNames {
         self.names.get(class).map(String::as_str)
     }
 
+    /// The file that they were read from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// All names.
     pub fn as_slice(&self) -> &[String] {
         &self.names

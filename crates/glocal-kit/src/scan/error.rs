@@ -33,7 +33,7 @@ pub enum ScanErrorKind {
     /// The data set has no labels, and labels are the targets.
     NoLabels,
     /// The labels are class folders or names of classes, numbered in order, and there are more or fewer of them than the
-    /// model has outputs.
+    /// model has outputs; [`with_outputs`](crate::data::with_outputs) finds classes by the names of outputs.
     FolderClasses {
         /// The number of class folders or names.
         folders: usize,
@@ -168,7 +168,8 @@ impl fmt::Display for ScanError {
             ScanErrorKind::FolderClasses { folders, classes } => write!(
                 f,
                 "the data set has {folders} class folders or names of classes, the model has {classes} outputs: the order of names does not \
-                 say which output each one is; explain the predicted classes (targets `predicted`), or give a name for each output"
+                 say which output each one is; give the names of all outputs in their order, among which the classes are found, or explain the \
+                 predicted classes (targets `predicted`)"
             ),
             ScanErrorKind::LabelCount { sample, key, labels } => write!(
                 f,

@@ -1,7 +1,7 @@
 //! Which output of the model is explained for each sample.
 
 use super::{ScanError, ScanErrorKind, Targets};
-use crate::data::DataSet;
+use crate::data::{DataSet, Numbering};
 
 /// Checks, before anything is computed, that every sample has the targets that are asked for.
 pub(crate) fn check(output_shape: &[usize], data: &dyn DataSet, targets: Targets) -> Result<(), ScanError> {
@@ -23,8 +23,9 @@ pub(crate) fn check(output_shape: &[usize], data: &dyn DataSet, targets: Targets
         }
         Targets::Label | Targets::AllLabels => {}
     }
-    // Class folders are numbered in the order of their names, which are outputs only if there is one for each.
-    if let Some(folders) = data.class_names().map(<[String]>::len).filter(|&folders| folders != classes) {
+    // Classes that are numbered in an order of their own are outputs only if there is one for each.
+    let named = data.class_names().filter(|_| data.numbering() == Numbering::Classes).map(<[String]>::len);
+    if let Some(folders) = named.filter(|&folders| folders != classes) {
         return Err(ScanErrorKind::FolderClasses { folders, classes }.into());
     }
     for sample in 0..data.len() {

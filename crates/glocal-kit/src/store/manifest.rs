@@ -86,7 +86,7 @@ pub struct CompositeManifest {
 pub struct DataManifest {
     /// Its fingerprint.
     pub fingerprint: String,
-    /// What identifies the labels, where they are from a table of their own.
+    /// What identifies the labels, where they are from a table of their own, or found by the names of outputs.
     pub labels: Option<String>,
     /// A line for people.
     pub description: String,
@@ -242,8 +242,7 @@ impl Manifest {
         compare("composite", self.composite.to_string(), given.composite.to_string());
         compare("preprocessing", one_line(&self.preprocess), one_line(&given.preprocess));
         compare("data set (fingerprint)", self.data.fingerprint.clone(), given.data.fingerprint.clone());
-        compare("table of labels", labels(&self.data), labels(&given.data));
-        compare("class names", classes(&self.data), classes(&given.data));
+        compare("labels", labels(&self.data), labels(&given.data));
         compare("samples", self.data.samples.to_string(), given.data.samples.to_string());
         compare("top k", self.options.top_k.to_string(), given.options.top_k.to_string());
         compare("relevance score", self.options.relevance.to_string(), given.options.relevance.to_string());
@@ -253,6 +252,14 @@ impl Manifest {
         compare("layers", layers(&self.layers), layers(&given.layers));
         differences
     }
+}
+
+/// In what the class names of two stores differ. They are for people, and a store keeps those that it was first made with; stores that
+/// become one must agree.
+pub(super) fn class_names(stored: &Manifest, given: &Manifest) -> Option<Difference> {
+    let differ = stored.data.classes != given.data.classes;
+    let (stored, given) = (classes(&stored.data), classes(&given.data));
+    differ.then_some(Difference { field: "class names", stored, given })
 }
 
 fn one_line(text: &str) -> String {

@@ -40,6 +40,10 @@ pub fn merge(stores: &[PathBuf], output: &Path) -> Result<Merged, StoreError> {
     let Some(first) = inputs.first() else { return Err(StoreError::new(output, StoreErrorKind::NothingToMerge)) };
     for input in &inputs {
         check(input.folder, &input.manifest, &first.manifest, false)?;
+        if let Some(difference) = manifest::class_names(&input.manifest, &first.manifest) {
+            let kind = StoreErrorKind::Mismatch { differences: vec![difference] };
+            return Err(StoreError::new(input.folder, kind));
+        }
         if same_folder(input.folder, output) {
             return Err(StoreError::new(output, StoreErrorKind::MergedIntoItself));
         }

@@ -19,6 +19,8 @@ pub struct Summary<'a> {
     pub model_hash: String,
     pub data: PathBuf,
     pub fingerprint: String,
+    /// What identifies the labels, where they are not the data set's own.
+    pub labels: Option<String>,
     /// The data set in words.
     pub description: String,
     pub composite: String,
@@ -141,6 +143,7 @@ impl<'a> Summary<'a> {
             "model_blake3": self.model_hash,
             "data": self.data.to_string_lossy(),
             "data_fingerprint": self.fingerprint,
+            "labels_fingerprint": self.labels,
             "glocal": env!("CARGO_PKG_VERSION"),
             "composite": self.composite,
             "targets": options.explained.to_string(),

@@ -150,3 +150,14 @@ fn archives_of_samples_that_lie_are_refused() {
     assert!(error.path().ends_with("a.tar/a.png") && error.kind() == &DataErrorKind::Image, "{error}");
     assert!(set.load(1).is_ok());
 }
+
+#[test]
+fn names_in_archives_are_found_among_outputs() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = png(1);
+    let entries: [(&str, &[u8]); 4] = [("1.png", &image), ("1.cls", b"dog"), ("2.png", &image), ("2.cls", b"cat\n")];
+    let path = write(&folder, "a.tar", &tar(&entries));
+    let outputs = ["newt", "dog", "cat"].map(str::to_owned);
+    let set = with_outputs(open(&path).unwrap(), &outputs, Path::new("names.txt"), AbsentClasses::Refused).unwrap();
+    assert_eq!([set.labels(0), set.labels(1)], [[1], [2]]);
+}

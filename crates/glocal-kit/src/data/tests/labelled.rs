@@ -63,4 +63,8 @@ fn tables_that_do_not_fit_are_refused() {
     let (index, name) = ("2".to_owned(), "dog".to_owned());
     let mixed = TableFault::MixedLabels { index, index_line: 2, name, name_line: 4 };
     assert_eq!(fault(b"sample,label\na.png,2\nb.png,1\nb.png,dog\n"), mixed);
+    // A label that is part of another is not in its line.
+    let (index, name) = ("1".to_owned(), "v1".to_owned());
+    let mixed = TableFault::MixedLabels { index, index_line: 3, name, name_line: 2 };
+    assert_eq!(fault(b"sample,label\na.png,v1\na.png,1\n"), mixed);
 }

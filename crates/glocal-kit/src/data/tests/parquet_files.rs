@@ -171,3 +171,28 @@ fn tables_that_lie_are_refused() {
         }
     }
 }
+
+#[test]
+fn classes_that_the_library_has_noted_are_found_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rows = samples(2);
+    rows.push((Some(png(2)), -1));
+    let bytes = parquet(&rows, 2, Compression::UNCOMPRESSED, Some(FEATURES));
+    let path = write(&folder, "train.parquet", &bytes);
+    let named = |outputs: &[&str]| {
+        let outputs: Vec<String> = outputs.iter().map(|name| (*name).to_owned()).collect();
+        with_outputs(open(&path).unwrap(), &outputs, Path::new("names.txt"), AbsentClasses::Refused)
+    };
+    // No sample is a cow, so that it may be missing.
+    let set = named(&["bee", "newt", "ant"]).unwrap();
+    assert_eq!([set.labels(0), set.labels(1), set.labels(2)], [&[2][..], &[0], &[]]);
+    assert!(
+        matches!(kind(named(&["cow", "ant"])), DataErrorKind::Classes(ClassFault::Absent { name, .. }) if name == "bee")
+    );
+    // Some data sets call two classes alike.
+    let alike = parquet(&samples(3), 2, Compression::UNCOMPRESSED, Some(&FEATURES.replace("cow", "ant")));
+    fs::write(&path, alike).unwrap();
+    let set = named(&["ant", "bee", "ant"]).unwrap();
+    assert_eq!([set.labels(0), set.labels(1), set.labels(2)], [[0], [1], [2]]);
+    assert!(matches!(kind(named(&["bee", "ant", "ant"])), DataErrorKind::Classes(ClassFault::Repeated { .. })));
+}
