@@ -50,7 +50,8 @@ impl Pen<'_> {
             let views = self.of_sample(class, prototype.sample, &ids)?;
             let contrast = |id: usize| match prototypes.prototypes().len() {
                 1 => String::new(),
-                _ => format!(" ({})", self.words.signed(prototype.contrast[id])),
+                // One percent sign is enough for both.
+                _ => format!(" ({})", self.words.signed(prototype.contrast[id]).trim_end_matches(" %")),
             };
             let label = |id: usize| format!("{id}: {}{}", self.words.number(prototype.mean[id]), contrast(id));
             let mut columns = vec![key(self.words.samples, prototype.sample.0).to_owned()];
@@ -112,10 +113,9 @@ impl Pen<'_> {
         let whole = views.first().cloned();
         let mut rows = vec![self.row("input", &views, &ids, own)?];
         let (p_value, word) = judged.verdict();
-        let mut title = format!("{}: {}, p = {p_value}", judged.name, self.words.class(class));
-        if !word.is_empty() {
-            title += &format!(", {word}");
-        }
+        let title = format!("{}: {}, p = {p_value}", judged.name, self.words.class(class));
+        // A title has one line, and there may be few columns.
+        let mut notes: Vec<String> = (!word.is_empty()).then(|| format!("Verdict: {word}.")).into_iter().collect();
         if let Some(judgement) = &judged.judgement {
             let prototype = &prototypes.prototypes()[judgement.nearest];
             let views = self.of_sample(class, prototype.sample, &ids)?;
@@ -125,10 +125,11 @@ impl Pen<'_> {
         rows.push(self.references(whole.as_ref(), &ids)?);
         let note = "The channels in which the input differs most from the prototype, with their relevance in the input and the mean of the prototype; all relevance is the input's. p is \
                     the part of the class's own samples that are at least as unlikely.";
+        notes.push(note.to_owned());
         Ok(ContactSheet {
             title,
             blocks: vec![Block { rows, ..Block::default() }],
-            notes: vec![note.to_owned()],
+            notes,
             style: style(),
             ..ContactSheet::default()
         })

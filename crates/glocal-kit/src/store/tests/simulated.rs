@@ -33,8 +33,17 @@ const BATCH: u64 = 32;
 /// What may be held in memory.
 const MEMORY: usize = 1 << 30;
 
+/// In which order the classes of the samples come.
+#[derive(Debug, Clone, Copy)]
+enum Classes {
+    /// One after the other, as in class folders.
+    Sorted,
+    /// All of them all the time.
+    Mixed,
+}
+
 /// The scores of a sample: half of the channels are not active, the others spread over several orders of magnitude.
-fn observe(sample: u64, samples: u64) -> impl Iterator<Item = Observation> {
+fn observe(sample: u64, samples: u64, classes: Classes) -> impl Iterator<Item = Observation> {
     let mut numbers = Numbers(sample.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d);
     LAYERS.into_iter().enumerate().map(move |(layer, (_, channels, positions))| {
         let mut score = || match numbers.next() {
@@ -50,8 +59,10 @@ fn observe(sample: u64, samples: u64) -> impl Iterator<Item = Observation> {
         let activation: Vec<(f32, u32)> =
             (0..channels).map(|_| score()).map(|(score, peak)| (score.abs(), peak)).collect();
         let active = activation.iter().map(|(score, _)| *score > 0.0).collect();
-        // As in class folders: a class after the other.
-        let target = (sample * CLASSES / samples) as u32;
+        let target = match classes {
+            Classes::Sorted => sample * CLASSES / samples,
+            Classes::Mixed => sample * 7919 % CLASSES,
+        } as u32;
         Observation { sample: SampleId(sample), target, first: true, layer, relevance, activation, active }
     })
 }
@@ -71,6 +82,15 @@ fn written() -> Option<u64> {
 
 #[test]
 fn simulated_scan_of_a_large_data_set() {
+    simulate(Classes::Sorted);
+}
+
+#[test]
+fn simulated_scan_of_a_large_data_set_in_random_order() {
+    simulate(Classes::Mixed);
+}
+
+fn simulate(classes: Classes) {
     let samples: u64 = std::env::var("GLOCAL_SIMULATED_SAMPLES").map_or(200, |text| text.parse().unwrap());
     let layers = LAYERS.map(|(name, channels, _)| (name, channels));
     let manifest = || {
@@ -92,7 +112,7 @@ fn simulated_scan_of_a_large_data_set() {
     let limit = MEMORY.min(samples as usize * 50_000);
     for first in (0..samples).step_by(BATCH as usize) {
         let observed: Vec<Observation> =
-            (first..samples.min(first + BATCH)).flat_map(|sample| observe(sample, samples)).collect();
+            (first..samples.min(first + BATCH)).flat_map(|sample| observe(sample, samples, classes)).collect();
         let started = Instant::now();
         held.collect(&observed);
         collecting += started.elapsed().as_secs_f64();
@@ -111,7 +131,7 @@ fn simulated_scan_of_a_large_data_set() {
     let store = Store::open(folder.path()).unwrap();
     let rows = store.manifest().tables["references.parquet"].rows;
     println!(
-        "{samples} samples in {:.0} s: collecting {collecting:.1} s, {parts} parts in {saving:.1} s, finishing {finishing:.1} s\n\
+        "{samples} samples, {classes:?}, in {:.0} s: collecting {collecting:.1} s, {parts} parts in {saving:.1} s, finishing {finishing:.1} s\n\
          {rows} entries, {bytes} bytes ({:.2} an entry), peak memory {:?}, written {:?}",
         begun.elapsed().as_secs_f64(),
         bytes as f64 / rows as f64,
@@ -123,7 +143,7 @@ fn simulated_scan_of_a_large_data_set() {
         let (name, ..) = LAYERS[layer];
         let mut expected = [(); 2].map(|()| TopK::new(LARGE_TOP_K));
         for sample in 0..samples {
-            let observed = observe(sample, samples).nth(layer).unwrap();
+            let observed = observe(sample, samples, classes).nth(layer).unwrap();
             for (ranking, scores) in expected.iter_mut().zip([&observed.relevance, &observed.activation]) {
                 let (score, peak) = scores[id];
                 ranking.insert(Entry { sample: observed.sample, target: observed.target, score, other: 0.0, peak });
