@@ -247,6 +247,9 @@ pub trait Backend: Debug + Send + Sync {
     /// `map(x)`, element by element.
     fn map(&self, x: &Tensor, map: Map) -> Result<Tensor, ComputeError>;
 
+    /// The same, in place where `x` is not shared.
+    fn map_owned(&self, x: Tensor, map: Map) -> Result<Tensor, ComputeError>;
+
     /// `r · map'(x[rows])`, element by element; the derivative at a kink is the one PyTorch uses (0 for
     /// [`Map::Positive`] at 0, 1 for [`Map::Negative`] at 0 and [`Map::Clip`] on its bounds, 0 for steps). Where it is 0
     /// the result is 0, whatever `r` is.
@@ -259,8 +262,9 @@ pub trait Backend: Debug + Send + Sync {
     /// of broadcasting. The batch stays.
     fn sum_to(&self, x: &Tensor, sample_shape: &[usize]) -> Result<Tensor, ComputeError>;
 
-    /// `r ⊙ x[rows]`: `r` is `[R, ...]`, `x` `[N, ...]` with the same sample shape.
-    fn multiply_rows(&self, r: &Tensor, rows: &Rows, x: &Tensor) -> Result<Tensor, ComputeError>;
+    /// `r ⊙ x[rows]`: `r` is `[R, ...]`, `x` `[N, ...]` with the same sample shape. In place where `r` is not shared. No element
+    /// of the result is a negative zero.
+    fn multiply_rows(&self, r: Tensor, rows: &Rows, x: &Tensor) -> Result<Tensor, ComputeError>;
 
     /// `r / x[rows]`: `r` is `[R, ...]`, `x` `[N, ...]` with the same sample shape.
     fn divide_rows(&self, r: &Tensor, rows: &Rows, x: &Tensor) -> Result<Tensor, ComputeError>;

@@ -122,14 +122,14 @@ impl Propagate for Prepared {
     fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
         let ratio = backend.divide_rows(relevance, rows, &self.stabilized)?;
         let share = self.op.transpose_part(backend, &ratio, Part::Square, self.x.sample_shape())?;
-        Ok(vec![backend.multiply_rows(&share, rows, &self.x)?])
+        Ok(vec![backend.multiply_rows(share, rows, &self.x)?])
     }
 
     // What is not handed down, by cause; without this, the conservation report would count it as a gradient's.
     fn account(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Budget, ComputeError> {
         let ratio = backend.divide_rows(relevance, rows, &self.stabilized)?;
         let bias = total(&backend.zip(&ratio, &self.bias, Zip::Multiply)?);
-        let stabilizer = total(&backend.multiply_rows(&ratio, rows, &self.excess)?);
+        let stabilizer = total(&backend.multiply_rows(ratio.clone(), rows, &self.excess)?);
         Ok(Budget::Absorbed(Absorbed { bias, stabilizer, definition: 0.0 }))
     }
 }

@@ -29,7 +29,7 @@ pub use stream::{Progress, Stream};
 pub use trace::Trace;
 
 pub(crate) use backward::{Arrived, Descent, Ledger, rows_of, rows_uninterrupted};
-pub(crate) use execute::{argmax, between, one_by_one};
+pub(crate) use execute::{Need, argmax, between, one_by_one};
 
 use crate::composite::{Composite, Resolved};
 use crate::error::{RequestError, RunError};

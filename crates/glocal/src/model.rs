@@ -4,6 +4,7 @@
 //! A model is immutable; canonizers return a new one, and any number of threads may use one at once. Packed weights
 //! are kept inside its ops and made once.
 
+mod forward;
 mod graph;
 mod import;
 mod layer_name;
@@ -17,7 +18,7 @@ pub use graph::{Graph, Node, NodeId};
 pub use import::ImportOptions;
 pub use layer_name::LayerName;
 
-use crate::attribution::{Cancel, rows_of, rows_uninterrupted};
+use crate::attribution::Cancel;
 use crate::error::{LayerError, ModelError, ModelErrorKind, RunError};
 use crate::op::activation::Activation;
 use crate::op::{OpKind, Structure};
@@ -105,45 +106,6 @@ impl Model {
     pub fn run(&self, inputs: &Tensor) -> Result<Vec<Tensor>, RunError> {
         let last = NodeId(self.graph.len().saturating_sub(1));
         self.run_to(inputs, last, &Cancel::default())
-    }
-
-    /// The values of the nodes up to `last`, for a batch of inputs `[N, ...]`, unless `cancel` is set before they are there.
-    pub(crate) fn run_to(&self, inputs: &Tensor, last: NodeId, cancel: &Cancel) -> Result<Vec<Tensor>, RunError> {
-        if inputs.sample_shape() != self.input_shape() || inputs.rank() == 0 {
-            return Err(RunError::input_shape(self.input_shape(), inputs.shape()));
-        }
-        let mut values: Vec<Tensor> = Vec::with_capacity(last.0 + 1);
-        for (id, node) in self.graph.nodes().take(last.0 + 1) {
-            if id == self.graph.input() {
-                values.push(inputs.clone());
-                continue;
-            }
-            let operands: Vec<&Tensor> = node.inputs.iter().map(|input| &values[input.0]).collect();
-            let value = self.forward(node, &operands, cancel)?;
-            values.push(value);
-        }
-        Ok(values)
-    }
-
-    /// The value of a node, some samples at a time where they are much work.
-    fn forward(&self, node: &Node, operands: &[&Tensor], cancel: &Cancel) -> Result<Tensor, RunError> {
-        cancel.check()?;
-        let failed = |cause| RunError::node(node, cause);
-        let batch = operands.first().map_or(0, |operand| operand.batch());
-        let at_once = rows_uninterrupted(self.graph.multiply_adds(node));
-        if batch <= at_once || operands.iter().any(|operand| operand.batch() != batch) {
-            return node.op.forward(self.backend.as_ref(), operands).map_err(failed);
-        }
-        let mut data = Vec::with_capacity(batch * node.shape.iter().product::<usize>());
-        for first in (0..batch).step_by(at_once) {
-            cancel.check()?;
-            let some = first..(first + at_once).min(batch);
-            let some = operands.iter().map(|operand| rows_of(operand, some.clone()));
-            let some = some.collect::<Result<Vec<_>, _>>()?;
-            let value = node.op.forward(self.backend.as_ref(), &some.iter().collect::<Vec<_>>()).map_err(failed)?;
-            data.extend_from_slice(value.data());
-        }
-        Ok(Tensor::new([&[batch], node.shape.as_slice()].concat(), data)?)
     }
 }
 

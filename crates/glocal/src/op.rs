@@ -49,6 +49,14 @@ pub trait Op: fmt::Debug + Send + Sync {
     /// When the inputs' shapes do not fit.
     fn forward(&self, backend: &dyn Backend, inputs: &[&Tensor]) -> Result<Tensor, ComputeError>;
 
+    /// The same for inputs that nobody needs any more: their memory may become the output's. Default: [`forward`](Self::forward).
+    ///
+    /// # Errors
+    /// When the inputs' shapes do not fit.
+    fn forward_owned(&self, backend: &dyn Backend, inputs: Vec<Tensor>) -> Result<Tensor, ComputeError> {
+        self.forward(backend, &inputs.iter().collect::<Vec<_>>())
+    }
+
     /// The op's vector-Jacobian product at `inputs`, to be applied to any number of vectors.
     ///
     /// # Errors

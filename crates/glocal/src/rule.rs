@@ -47,6 +47,17 @@ pub use z_plus::ZPlus;
 
 use crate::op::{Op, Propagate};
 
+/// Which values a rule reads when it [prepares](Rule::prepare), beyond their shapes without the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// The inputs and the output.
+    All,
+    /// The inputs alone.
+    Inputs,
+    /// None.
+    Nothing,
+}
+
 /// How an op hands relevance down to its inputs.
 pub trait Rule: fmt::Debug + Send + Sync {
     /// The rule with all of its parameters, as it is written to manifests and printed: `Gamma(gamma=0.25,
@@ -59,6 +70,11 @@ pub trait Rule: fmt::Debug + Send + Sync {
     /// # Errors
     /// A few words that complete "the rule needs ...".
     fn accepts(&self, op: &dyn Op, inputs: &[&[usize]], output: &[usize]) -> Result<(), Cow<'static, str>>;
+
+    /// Which values [`prepare`](Self::prepare) reads; it may be given others without their rows, to save memory. Default: all.
+    fn reads(&self) -> Reads {
+        Reads::All
+    }
 
     /// Computes everything that depends on `inputs` (`[N, ...]` each) and `output` (`[N, ...]`) alone.
     ///

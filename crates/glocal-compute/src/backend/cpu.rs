@@ -103,6 +103,10 @@ impl Backend for CpuBackend {
         elementwise::map(x, map)
     }
 
+    fn map_owned(&self, x: Tensor, map: Map) -> Result<Tensor, ComputeError> {
+        elementwise::map_owned(x, map)
+    }
+
     fn map_gradient(&self, r: &Tensor, rows: &Rows, x: &Tensor, map: Map) -> Result<Tensor, ComputeError> {
         elementwise::map_gradient(r, rows, x, map)
     }
@@ -115,8 +119,8 @@ impl Backend for CpuBackend {
         broadcast::sum_to(x, sample_shape)
     }
 
-    fn multiply_rows(&self, r: &Tensor, rows: &Rows, x: &Tensor) -> Result<Tensor, ComputeError> {
-        rows::zip("multiply_rows", r, rows, x, |r, x| r * x)
+    fn multiply_rows(&self, r: Tensor, rows: &Rows, x: &Tensor) -> Result<Tensor, ComputeError> {
+        rows::multiply(r, rows, x)
     }
 
     fn divide_rows(&self, r: &Tensor, rows: &Rows, x: &Tensor) -> Result<Tensor, ComputeError> {

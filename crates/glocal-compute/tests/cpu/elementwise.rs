@@ -190,7 +190,10 @@ fn rows_take_what_their_sample_has() {
             pairs.map(|((&total, &r), &x)| function(total, r, x)).collect()
         };
         assert_eq!(backend.gather_rows(&x, &rows).unwrap().data(), gathered);
-        assert_eq!(backend.multiply_rows(&r, &rows, &x).unwrap().data(), apply(|_, r, x| r * x));
+        let product = backend.multiply_rows(r.clone(), &rows, &x).unwrap();
+        assert_eq!(product.data(), apply(|_, r, x| r * x));
+        let alone = Tensor::new(r.shape(), r.data().to_vec()).unwrap();
+        assert_eq!(backend.multiply_rows(alone, &rows, &x).unwrap().data(), product.data(), "in place");
         assert_eq!(backend.divide_rows(&r, &rows, &x).unwrap().data(), apply(|_, r, x| r / x));
         let shared = total.clone();
         let sum = backend.add_multiplied_rows(shared, &r, &rows, &x).unwrap();

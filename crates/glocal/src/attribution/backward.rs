@@ -12,8 +12,8 @@ use crate::model::{Node, NodeId};
 use crate::op::{Patch, Propagate, Within};
 
 /// The multiply-adds of one call of a node, at most, unless a single row has more: between calls the wish to stop is heard. Two
-/// slow cores take a tenth of a second for it; larger calls are no faster.
-pub(crate) const UNINTERRUPTED: u64 = 2_000_000_000;
+/// slow cores take half a second for it. A call for less copies its rows out of the batch and back.
+pub(crate) const UNINTERRUPTED: u64 = 8_000_000_000;
 
 /// From this share of a layer on, a patch of it is propagated as the whole: cutting activations to patches takes time, too.
 const WHOLE_FROM: (usize, usize) = (4, 5);
@@ -165,6 +165,7 @@ impl<'a> Descent<'a> {
         }
         self.cancel.check()?;
         let Some(prepared) = self.trace.prepared(id)? else { return Ok(()) };
+        let prepared = prepared.rule();
         let failed = |cause| RunError::node(node, cause);
         let within = match (&arrived.patch, self.rows.samples().first()) {
             (Some(patch), Some(&sample)) => prepared.within(backend, patch, sample).map_err(failed)?,

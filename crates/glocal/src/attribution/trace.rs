@@ -1,5 +1,6 @@
 //! One forward pass, and everything that rules prepare from it.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
@@ -10,20 +11,64 @@ use crate::concept::Site;
 use crate::error::{RequestError, RunError};
 use crate::model::NodeId;
 use crate::op::Propagate;
+use crate::rule::Reads;
 
 /// The values of all nodes for a batch of inputs, and the prepared rules, each made when first needed.
 #[derive(Debug)]
 pub struct Trace<'a> {
     attributor: &'a Attributor,
     values: Vec<Tensor>,
-    prepared: Vec<OnceLock<Box<dyn Propagate>>>,
+    /// `None` where relevance goes down once: each rule then goes when it has handed down.
+    prepared: Option<Vec<OnceLock<Box<dyn Propagate>>>>,
+}
+
+/// The rule of a node, prepared.
+pub(crate) enum Prepared<'a> {
+    /// Kept for the next relevance.
+    Kept(&'a dyn Propagate),
+    /// For this one.
+    Once(Box<dyn Propagate>),
+}
+
+impl Prepared<'_> {
+    pub(crate) fn rule(&self) -> &dyn Propagate {
+        match self {
+            Self::Kept(prepared) => *prepared,
+            Self::Once(prepared) => prepared.as_ref(),
+        }
+    }
 }
 
 impl<'a> Trace<'a> {
     pub(crate) fn new(attributor: &'a Attributor, inputs: &Tensor, cancel: &Cancel) -> Result<Self, RunError> {
         let values = attributor.model().run_to(inputs, attributor.model().explained(), cancel)?;
         let prepared = values.iter().map(|_| OnceLock::new()).collect();
-        Ok(Self { attributor, values, prepared })
+        Ok(Self { attributor, values, prepared: Some(prepared) })
+    }
+
+    /// A pass for relevance that goes down once, through `region`: only the values are kept that rules read there, and
+    /// nothing of what they prepare. `see` is shown the value of every node.
+    pub(crate) fn for_one_descent(
+        attributor: &'a Attributor,
+        inputs: &Tensor,
+        region: &[bool],
+        see: impl FnMut(NodeId, &Tensor) -> Result<(), RunError>,
+        cancel: &Cancel,
+    ) -> Result<Self, RunError> {
+        let (model, rules) = (attributor.model(), attributor.resolved());
+        let mut read = BTreeSet::new();
+        for (id, node) in model.graph().nodes().take(region.len()) {
+            let hands_down = region[id.index()] && node.inputs.iter().any(|input| region[input.index()]);
+            let reads = rules.get(id).filter(|_| hands_down).map_or(Reads::Nothing, |given| given.rule.reads());
+            if reads != Reads::Nothing {
+                read.extend(&node.inputs);
+            }
+            if reads == Reads::All {
+                read.insert(id);
+            }
+        }
+        let values = model.run_keeping(inputs, model.explained(), |id| read.contains(&id), see, cancel)?;
+        Ok(Self { attributor, values, prepared: None })
     }
 
     /// The model and its rules.
@@ -114,12 +159,12 @@ impl<'a> Trace<'a> {
     }
 
     /// The prepared rule of a node; `None` for the input.
-    pub(crate) fn prepared(&self, id: NodeId) -> Result<Option<&dyn Propagate>, RunError> {
+    pub(crate) fn prepared(&self, id: NodeId) -> Result<Option<Prepared<'_>>, RunError> {
         let model = self.attributor.model();
         let Some(assignment) = self.attributor.resolved().get(id) else { return Ok(None) };
-        let slot = &self.prepared[id.index()];
-        if let Some(prepared) = slot.get() {
-            return Ok(Some(prepared.as_ref()));
+        let slot = self.prepared.as_ref().map(|prepared| &prepared[id.index()]);
+        if let Some(prepared) = slot.and_then(OnceLock::get) {
+            return Ok(Some(Prepared::Kept(prepared.as_ref())));
         }
         let node = model.graph().node(id);
         let inputs: Vec<&Tensor> = node.inputs.iter().map(|input| self.value(*input)).collect();
@@ -127,7 +172,10 @@ impl<'a> Trace<'a> {
             .rule
             .prepare(model.backend(), node.op.as_ref(), &inputs, self.value(id))
             .map_err(|cause| RunError::node(node, cause))?;
-        // Another thread may have been first; both made the same.
-        Ok(Some(slot.get_or_init(|| prepared).as_ref()))
+        Ok(Some(match slot {
+            // Another thread may have been first; both made the same.
+            Some(slot) => Prepared::Kept(slot.get_or_init(|| prepared).as_ref()),
+            None => Prepared::Once(prepared),
+        }))
     }
 }

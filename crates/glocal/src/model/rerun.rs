@@ -44,7 +44,7 @@ impl Model {
             }
             let operand = |input: &NodeId| again[input.index()].clone().map_or_else(|| unchanged(*input), Ok);
             let operands = node.inputs.iter().map(operand).collect::<Result<Vec<Tensor>, _>>()?;
-            let value = self.forward(node, &operands.iter().collect::<Vec<_>>(), cancel)?;
+            let value = self.forward(node, operands, cancel)?;
             for input in node.inputs.iter().filter(|input| last_taker[input.index()] == id) {
                 again[input.index()] = None;
             }

@@ -3,7 +3,7 @@
 use glocal_compute::backend::Map;
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
-use crate::op::{Budget, DefaultRule, Op, OpKind, Patch, Propagate, Structure, Within, single};
+use crate::op::{Budget, DefaultRule, Op, OpKind, Patch, Propagate, Structure, Within, input_count, single};
 
 /// A function of one number, applied to every element.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -134,6 +134,13 @@ impl Op for Activation {
 
     fn forward(&self, backend: &dyn Backend, inputs: &[&Tensor]) -> Result<Tensor, ComputeError> {
         backend.map(single("activation", inputs)?, self.map())
+    }
+
+    fn forward_owned(&self, backend: &dyn Backend, mut inputs: Vec<Tensor>) -> Result<Tensor, ComputeError> {
+        match inputs.pop() {
+            Some(x) if inputs.is_empty() => backend.map_owned(x, self.map()),
+            last => Err(input_count("activation", "1", inputs.len() + last.iter().len())),
+        }
     }
 
     fn linearize(&self, _: &dyn Backend, inputs: &[&Tensor], _: &Tensor) -> Result<Box<dyn Propagate>, ComputeError> {

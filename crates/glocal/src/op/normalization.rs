@@ -178,7 +178,7 @@ impl Propagate for Jacobian {
             Statistic::Standard { .. } | Statistic::RootMeanSquare { .. } => Reduction::Mean,
             Statistic::SumOfSizes | Statistic::Length => Reduction::Sum,
         };
-        let along = backend.reduce(&backend.multiply_rows(&g, rows, &self.y)?, &self.op.axes, reduction)?;
+        let along = backend.reduce(&backend.multiply_rows(g.clone(), rows, &self.y)?, &self.op.axes, reduction)?;
         let taken = backend.zip(&backend.gather_rows(&self.direction, rows)?, &along, Zip::Multiply)?;
         let mut left = backend.zip(&g, &taken, Zip::Subtract)?;
         if matches!(self.op.statistic, Statistic::Standard { .. }) {

@@ -6,7 +6,7 @@ use glocal_compute::{Backend, ComputeError, Tensor};
 
 use crate::op::{Op, Part, Propagate, single};
 use crate::rule::terms::{self, Branch};
-use crate::rule::{Rule, Stabilizer};
+use crate::rule::{Reads, Rule, Stabilizer};
 
 /// A rule for convolutions and dense layers that is a table of [terms].
 pub(super) trait AffineRule: std::fmt::Debug + Send + Sync {
@@ -33,6 +33,11 @@ pub(super) trait AffineRule: std::fmt::Debug + Send + Sync {
         Ok(())
     }
 
+    /// Whether the op's own output is a summand of a denominator, or chooses a branch. Default: it may be.
+    fn reads_output(&self) -> bool {
+        true
+    }
+
     /// The bias of a term, left out when the rule says so.
     fn bias(&self, part: Part) -> Option<Part> {
         (!self.zero_bias()).then_some(part)
@@ -50,6 +55,10 @@ impl<R: AffineRule> Rule for R {
             (Some(_), [input]) => self.fits(input),
             _ => Err("a convolution or dense layer".into()),
         }
+    }
+
+    fn reads(&self) -> Reads {
+        if self.reads_output() { Reads::All } else { Reads::Inputs }
     }
 
     fn prepare(

@@ -54,6 +54,10 @@ impl AffineRule for AlphaBeta {
         self.zero_bias
     }
 
+    fn reads_output(&self) -> bool {
+        false
+    }
+
     fn branches(&self, _: &Tensor) -> Result<Vec<Branch>, ComputeError> {
         let (positive, negative) = (Part::Positive, Part::Negative);
         let raised = contributions(positive, negative, self.bias(positive));

@@ -33,6 +33,10 @@ impl AffineRule for Flat {
         false
     }
 
+    fn reads_output(&self) -> bool {
+        false
+    }
+
     fn branches(&self, _: &Tensor) -> Result<Vec<Branch>, ComputeError> {
         let terms = vec![Term { sign: 1.0, input: InputPart::Ones, weight: Part::Ones, bias: None }];
         Ok(vec![Branch { coefficient: 1.0, gate: Gate::All, terms }])

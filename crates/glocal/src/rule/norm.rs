@@ -72,7 +72,7 @@ impl Shares {
         Ok(Self {
             linear: op.linearize(backend, inputs, output)?,
             inputs: inputs.iter().map(|&x| x.clone()).collect(),
-            denominator: stabilizer.denominator(backend, output)?,
+            denominator: stabilizer.denominator(backend, output.clone())?,
             factor,
             offset,
         })
@@ -83,10 +83,10 @@ impl Propagate for Shares {
     fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
         let mut ratio = backend.divide_rows(relevance, rows, &self.denominator.stabilized)?;
         if self.factor != 1.0 {
-            ratio = backend.map(&ratio, Map::Affine { factor: self.factor, offset: 0.0 })?;
+            ratio = backend.map_owned(ratio, Map::Affine { factor: self.factor, offset: 0.0 })?;
         }
         let shares = self.linear.propagate(backend, &ratio, rows)?;
-        shares.iter().zip(&self.inputs).map(|(share, x)| backend.multiply_rows(share, rows, x)).collect()
+        shares.into_iter().zip(&self.inputs).map(|(share, x)| backend.multiply_rows(share, rows, x)).collect()
     }
 
     fn within(&self, backend: &dyn Backend, patch: &Patch, sample: usize) -> Result<Option<Within>, ComputeError> {
@@ -106,7 +106,7 @@ impl Propagate for Shares {
 
     fn account(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Budget, ComputeError> {
         let ratio = backend.divide_rows(relevance, rows, &self.denominator.stabilized)?;
-        let excess = backend.multiply_rows(&ratio, rows, &self.denominator.excess(backend)?)?;
+        let excess = backend.multiply_rows(ratio.clone(), rows, &self.denominator.excess(backend)?)?;
         let bias = match &self.offset {
             Some(offset) => total(&backend.zip(&ratio, offset, Zip::Multiply)?),
             None => 0.0,

@@ -6,7 +6,7 @@ use glocal_compute::{Backend, ComputeError, Tensor};
 
 use crate::op::activation::Unchanged;
 use crate::op::{Op, Propagate, single};
-use crate::rule::Rule;
+use crate::rule::{Reads, Rule};
 
 /// `R_in = R`.
 ///
@@ -28,6 +28,10 @@ impl Rule for Pass {
         }
     }
 
+    fn reads(&self) -> Reads {
+        Reads::Nothing
+    }
+
     fn prepare(
         &self,
         _: &dyn Backend,
@@ -36,7 +40,7 @@ impl Rule for Pass {
         output: &Tensor,
     ) -> Result<Box<dyn Propagate>, ComputeError> {
         let x = single("Pass", inputs)?;
-        if x.shape() == output.shape() {
+        if x.sample_shape() == output.sample_shape() {
             Ok(Box::new(Unchanged))
         } else {
             Err(ComputeError::shapes("Pass", x.shape(), output.shape()))

@@ -50,11 +50,16 @@ impl Stabilizer {
     /// # Errors
     /// Only when the result cannot be allocated.
     pub fn apply(&self, backend: &dyn Backend, z: &Tensor) -> Result<Tensor, ComputeError> {
+        self.apply_owned(backend, z.clone())
+    }
+
+    /// The same, in place where `z` is not shared and has no scale of its own.
+    fn apply_owned(&self, backend: &dyn Backend, z: Tensor) -> Result<Tensor, ComputeError> {
         let epsilon = self.epsilon;
         if self.norm_scale {
-            return self.apply_scaled(backend, z);
+            return self.apply_scaled(backend, &z);
         }
-        backend.map(z, if self.clip { Map::StabilizeClip { epsilon } } else { Map::Stabilize { epsilon } })
+        backend.map_owned(z, if self.clip { Map::StabilizeClip { epsilon } } else { Map::Stabilize { epsilon } })
     }
 
     /// `s(z)` with an ε of each sample's own.
@@ -76,14 +81,13 @@ impl Stabilizer {
     }
 
     /// `s(z)` with what accounts for it.
-    pub(crate) fn denominator(&self, backend: &dyn Backend, z: &Tensor) -> Result<Denominator, ComputeError> {
-        let stabilized = self.apply(backend, z)?;
-        let excess = if self.clip || self.norm_scale {
-            Excess::Known(backend.zip(&stabilized, z, Zip::Subtract)?)
-        } else {
-            Excess::Signed(self.epsilon)
-        };
-        Ok(Denominator { stabilized, excess })
+    pub(crate) fn denominator(&self, backend: &dyn Backend, z: Tensor) -> Result<Denominator, ComputeError> {
+        if self.clip || self.norm_scale {
+            let stabilized = self.apply(backend, &z)?;
+            let excess = Excess::Known(backend.zip(&stabilized, &z, Zip::Subtract)?);
+            return Ok(Denominator { stabilized, excess });
+        }
+        Ok(Denominator { stabilized: self.apply_owned(backend, z)?, excess: Excess::Signed(self.epsilon) })
     }
 
     /// How the stabilizer is written in a rule's description.

@@ -6,9 +6,13 @@
 
 use glocal_compute::backend::{Map, Zip};
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
+use rayon::prelude::*;
 
 use crate::op::{Absorbed, Affine, Budget, Grown, Op, Part, Patch, Patches, Propagate, Within, attribute, single};
 use crate::rule::stabilizer::{Denominator, Stabilizer};
+
+/// So many elements' signs are looked at in one task.
+const SIGNS_AT_ONCE: usize = 1 << 15;
 
 /// A denominator and what it hands down.
 #[derive(Debug, Clone)]
@@ -74,7 +78,7 @@ pub fn prepare(
 ) -> Result<Box<dyn Propagate>, ComputeError> {
     let x = single("rule", inputs)?;
     let affine = op.affine().ok_or_else(|| attribute("rule", "op", format!("{} has no parameters", op.kind())))?;
-    let mut parts = Parts { x, positive: None, negative: None };
+    let mut parts = Parts { x, signs: None, positive: None, negative: None };
     let mut prepared = Vec::with_capacity(branches.len());
     for branch in branches {
         prepared.push(PreparedBranch::new(branch, stabilizer, backend, affine, &mut parts, output)?);
@@ -86,18 +90,56 @@ pub fn prepare(
 /// The parts of one input, each made once.
 struct Parts<'a> {
     x: &'a Tensor,
+    signs: Option<Signs>,
     positive: Option<Tensor>,
     negative: Option<Tensor>,
 }
 
+/// What elements a tensor has; a NaN is of either sign.
+#[derive(Clone, Copy)]
+struct Signs {
+    positive: bool,
+    negative: bool,
+}
+
+impl Signs {
+    fn of(x: &Tensor) -> Self {
+        let none = Self { positive: false, negative: false };
+        let either = |a: Self, b: Self| Self { positive: a.positive | b.positive, negative: a.negative | b.negative };
+        let of_some = |some: &[f32]| {
+            some.iter().fold(none, |signs, &value| {
+                either(signs, Self { positive: !(value <= 0.0), negative: !(value >= 0.0) })
+            })
+        };
+        x.data().par_chunks(SIGNS_AT_ONCE).map(of_some).reduce(|| none, either)
+    }
+}
+
 impl Parts<'_> {
+    fn signs(&mut self) -> Signs {
+        *self.signs.get_or_insert_with(|| Signs::of(self.x))
+    }
+
+    /// Whether a part is zero everywhere because the input has no elements of that sign.
+    fn is_nothing(&mut self, part: &InputPart) -> bool {
+        match part {
+            InputPart::Positive => !self.signs().positive,
+            InputPart::Negative => !self.signs().negative,
+            _ => false,
+        }
+    }
+
     fn get(&mut self, backend: &dyn Backend, part: &InputPart) -> Result<Tensor, ComputeError> {
+        let x = self.x;
         let once = |slot: &mut Option<Tensor>, map: Map| match slot {
             Some(made) => Ok(made.clone()),
-            None => backend.map(self.x, map).inspect(|made| *slot = Some(made.clone())),
+            None => backend.map(x, map).inspect(|made| *slot = Some(made.clone())),
         };
         match part {
-            InputPart::Whole => Ok(self.x.clone()),
+            InputPart::Whole => Ok(x.clone()),
+            // A part that is the whole need not be made.
+            InputPart::Positive if !self.signs().negative => Ok(x.clone()),
+            InputPart::Negative if !self.signs().positive => Ok(x.clone()),
             InputPart::Positive => once(&mut self.positive, Map::Positive),
             InputPart::Negative => once(&mut self.negative, Map::Negative),
             InputPart::Ones => Tensor::full([&[1], self.x.sample_shape()].concat(), 1.0),
@@ -146,18 +188,17 @@ impl PreparedBranch {
         let mut z: Option<Tensor> = None;
         let mut terms = Vec::with_capacity(branch.terms.len());
         for term in &branch.terms {
-            let x = parts.get(backend, &term.input)?;
             // A part of the input that is zero everywhere adds nothing to the denominator or to the relevance: after
             // a ReLU that is x⁻, half of the work of ZPlus and AlphaBeta.
-            let nothing = matches!(term.input, InputPart::Positive | InputPart::Negative) && is_zero(&x);
-            if nothing && z.is_some() && term.bias.is_none() {
+            if z.is_some() && term.bias.is_none() && parts.is_nothing(&term.input) {
                 continue;
             }
+            let x = parts.get(backend, &term.input)?;
             let summand =
                 if is_output(term) { output.clone() } else { op.forward_part(backend, &x, term.weight, term.bias)? };
             z = Some(match z {
                 None if term.sign >= 0.0 => summand,
-                None => backend.map(&summand, Map::Affine { factor: -1.0, offset: 0.0 })?,
+                None => backend.map_owned(summand, Map::Affine { factor: -1.0, offset: 0.0 })?,
                 Some(z) => backend.zip(&z, &summand, if term.sign >= 0.0 { Zip::Add } else { Zip::Subtract })?,
             });
             let x = (!matches!(term.input, InputPart::Ones)).then_some(x);
@@ -169,7 +210,7 @@ impl PreparedBranch {
             Gate::PositiveOutput => Some(backend.map(output, Map::IsPositive)?),
             Gate::NegativeOutput => Some(backend.map(output, Map::IsNegative)?),
         };
-        let denominator = stabilizer.denominator(backend, &z)?;
+        let denominator = stabilizer.denominator(backend, z)?;
         Ok(Self { coefficient: branch.coefficient, gate, denominator, terms })
     }
 
@@ -198,12 +239,12 @@ impl PreparedBranch {
         let stabilized = &self.denominator.stabilized;
         let mut ratio = backend.divide_rows(relevance, &rows_of(stabilized, rows), stabilized)?;
         if let Some(gate) = &self.gate {
-            ratio = backend.multiply_rows(&ratio, rows, gate)?;
+            ratio = backend.multiply_rows(ratio, rows, gate)?;
         }
         if self.coefficient == 1.0 {
             return Ok(ratio);
         }
-        backend.map(&ratio, Map::Affine { factor: self.coefficient, offset: 0.0 })
+        backend.map_owned(ratio, Map::Affine { factor: self.coefficient, offset: 0.0 })
     }
 }
 
@@ -215,16 +256,13 @@ impl Propagate for Prepared {
             for term in &branch.terms {
                 let mut share = self.op.transpose_part(backend, &ratio, term.weight, &self.input_shape)?;
                 if term.sign < 0.0 {
-                    share = backend.map(&share, Map::Affine { factor: -1.0, offset: 0.0 })?;
+                    share = backend.map_owned(share, Map::Affine { factor: -1.0, offset: 0.0 })?;
                 }
                 total = Some(match (total, &term.x) {
                     (None, None) => share,
-                    // From zero, so that no element is a negative zero: whether a term that adds zero was skipped, which the
-                    // other samples decide, must not show in any bit.
-                    (None, Some(x)) => {
-                        let zeros = Tensor::zeros(share.shape())?;
-                        backend.add_multiplied_rows(zeros, &share, &rows_of(x, rows), x)?
-                    }
+                    // No element is a negative zero: whether a term that adds zero was skipped, which the other samples
+                    // decide, must not show in any bit.
+                    (None, Some(x)) => backend.multiply_rows(share, &rows_of(x, rows), x)?,
                     (Some(total), None) => backend.zip(&total, &share, Zip::Add)?,
                     (Some(total), Some(x)) => backend.add_multiplied_rows(total, &share, &rows_of(x, rows), x)?,
                 });
@@ -255,13 +293,14 @@ impl Propagate for Prepared {
         for branch in &self.branches {
             let ratio = branch.ratio(backend, relevance, rows)?;
             let stabilized = &branch.denominator.stabilized;
-            absorbed.definition -= total(&backend.multiply_rows(&ratio, &rows_of(stabilized, rows), stabilized)?);
+            absorbed.definition -=
+                total(&backend.multiply_rows(ratio.clone(), &rows_of(stabilized, rows), stabilized)?);
             let excess = branch.denominator.excess(backend)?;
-            absorbed.stabilizer += total(&backend.multiply_rows(&ratio, &rows_of(&excess, rows), &excess)?);
+            absorbed.stabilizer += total(&backend.multiply_rows(ratio.clone(), &rows_of(&excess, rows), &excess)?);
             for term in &branch.terms {
                 let Some(part) = term.bias else { continue };
                 let bias = self.op.bias_part(backend, part, relevance.sample_shape())?;
-                let share = backend.multiply_rows(&ratio, &Rows::shared(rows.len()), &bias)?;
+                let share = backend.multiply_rows(ratio.clone(), &Rows::shared(rows.len()), &bias)?;
                 absorbed.bias += f64::from(term.sign) * total(&share);
             }
         }
@@ -278,10 +317,6 @@ fn is_output(term: &Term) -> bool {
 fn rows_of(x: &Tensor, rows: &Rows) -> Rows {
     let per_sample = rows.samples().iter().all(|&sample| sample < x.batch());
     if x.batch() == 1 && !per_sample { Rows::shared(rows.len()) } else { rows.clone() }
-}
-
-fn is_zero(x: &Tensor) -> bool {
-    x.data().iter().all(|&value| value == 0.0)
 }
 
 /// The sum of all elements in double precision, in order.

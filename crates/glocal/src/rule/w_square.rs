@@ -32,6 +32,10 @@ impl AffineRule for WSquare {
         self.zero_bias
     }
 
+    fn reads_output(&self) -> bool {
+        false
+    }
+
     fn branches(&self, _: &Tensor) -> Result<Vec<Branch>, ComputeError> {
         let bias = self.bias(Part::Square);
         let terms = vec![Term { sign: 1.0, input: InputPart::Ones, weight: Part::Square, bias }];

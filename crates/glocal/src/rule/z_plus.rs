@@ -32,6 +32,10 @@ impl AffineRule for ZPlus {
         self.zero_bias
     }
 
+    fn reads_output(&self) -> bool {
+        false
+    }
+
     fn branches(&self, _: &Tensor) -> Result<Vec<Branch>, ComputeError> {
         let terms = contributions(Part::Positive, Part::Negative, self.bias(Part::Positive));
         Ok(vec![Branch { coefficient: 1.0, gate: Gate::All, terms }])

@@ -1,16 +1,25 @@
 //! Scores every concept of the chosen layers in a batch of samples.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use glocal_compute::{Rows, Tensor};
 use rayon::prelude::*;
 
-use crate::attribution::{Attributor, Cancel, Descent};
-use crate::concept::{Channel, Concept, Scoring, Site};
+use crate::attribution::{Attributor, Cancel, Descent, Need, Trace, rows_of};
+use crate::concept::{Channel, Concept, Scored, Scoring, Site};
 use crate::error::{RequestError, RequestErrorKind};
 use crate::model::NodeId;
 use crate::search::SampleId;
+
+/// So many samples go through the network together as have their values in about this many bytes: more would share the reading of
+/// weights, but leave the caches and memory to fewer values.
+const VALUES_TOGETHER: usize = 448 << 20;
+
+/// Where an op of so many samples has fewer multiply-adds than this on average, it is not worth being split over threads: each thread takes
+/// samples of its own.
+const SMALL_OP: u64 = 50_000_000;
 
 /// How a search scores and what it keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +64,10 @@ pub struct Scan {
     concept: Arc<dyn Concept>,
     layers: Vec<(String, NodeId)>,
     options: ScanOptions,
+    /// How many samples of a batch go through the network together.
+    samples_together: usize,
+    /// Whether threads are better given samples each than parts of an op.
+    ops_are_small: bool,
 }
 
 impl Scan {
@@ -77,7 +90,12 @@ impl Scan {
             }
             nodes.push((name.clone(), node));
         }
-        Ok(Self { attributor, concept: Arc::new(Channel), layers: nodes, options })
+        let need = Need::new(model);
+        let samples_together = need.samples_in(VALUES_TOGETHER);
+        let multiply_adds = model.graph().nodes().map(|(_, node)| model.graph().multiply_adds(node)).sum::<u64>();
+        let of_an_op = multiply_adds / model.graph().len().max(1) as u64 * samples_together as u64;
+        let ops_are_small = of_an_op < SMALL_OP;
+        Ok(Self { attributor, concept: Arc::new(Channel), layers: nodes, options, samples_together, ops_are_small })
     }
 
     /// The model and its rules.
@@ -115,7 +133,6 @@ impl Scan {
         targets: &[Vec<u32>],
         cancel: &Cancel,
     ) -> Result<Vec<Observation>, RequestError> {
-        let model = self.attributor.model();
         let batch = inputs.batch();
         if samples.len() != batch {
             let what = "samples";
@@ -125,13 +142,112 @@ impl Scan {
             let what = "lists of targets";
             return Err(RequestErrorKind::Batch { what, inputs: batch, given: targets.len() }.into());
         }
-        let trace = self.attributor.trace_until(inputs, cancel)?;
+        let parts = self.parts(batch);
+        let observe = |part: &Range<usize>| {
+            let targets = targets.get(part.clone()).unwrap_or(&[]);
+            let some;
+            let inputs = if part.len() == batch {
+                inputs
+            } else {
+                some = rows_of(inputs, part.clone())?;
+                &some
+            };
+            self.observe_part(inputs, &samples[part.clone()], targets, cancel)
+        };
+        let observed: Result<Vec<Vec<Observation>>, RequestError> = match self.is_split_by_samples(&parts) {
+            true => parts.par_iter().map(observe).collect(),
+            false => parts.iter().map(observe).collect(),
+        };
+        Ok(observed?.into_iter().flatten().collect())
+    }
+
+    /// The samples of a batch that go through the network together.
+    fn parts(&self, batch: usize) -> Vec<Range<usize>> {
+        let together = self.samples_together.min(if self.ops_are_small {
+            batch.div_ceil(rayon::current_num_threads())
+        } else {
+            batch
+        });
+        let together = together.max(1);
+        (0..batch).step_by(together).map(|first| first..batch.min(first + together)).collect()
+    }
+
+    /// Whether each thread takes parts of a batch of its own; else all work on one part.
+    fn is_split_by_samples(&self, parts: &[Range<usize>]) -> bool {
+        self.ops_are_small && parts.len() > 1
+    }
+
+    fn observe_part(
+        &self,
+        inputs: &Tensor,
+        samples: &[SampleId],
+        targets: &[Vec<u32>],
+        cancel: &Cancel,
+    ) -> Result<Vec<Observation>, RequestError> {
+        let model = self.attributor.model();
+        let (graph, layers) = (model.graph(), self.layers.len());
+        let wanted: Vec<NodeId> = self.layers.iter().map(|(_, node)| *node).collect();
+        let layer_of = |id: NodeId| wanted.iter().position(|node| *node == id);
+        let region = crate::attribution::between(graph, model.explained(), &wanted);
+        // Activations are scored as they come, and are gone before relevance comes back.
+        let mut activation: Vec<Vec<Vec<Scored>>> = vec![Vec::new(); layers];
+        let see = |id: NodeId, value: &Tensor| {
+            if let Some(layer) = layer_of(id) {
+                let of_sample = (0..value.batch()).into_par_iter().map(|row| {
+                    let site = graph.site(id).with_activation(value.row(row));
+                    self.options.activation.apply_to_activation(self.concept.as_ref(), &site)
+                });
+                activation[layer] = of_sample.collect();
+            }
+            Ok(())
+        };
+        let trace = Trace::for_one_descent(&self.attributor, inputs, &region, see, cancel)?;
+        let (rows, starts, initial) = self.starts(&trace, samples, targets)?;
+
+        let mut relevance: Vec<Vec<Vec<(f32, u32)>>> = vec![vec![Vec::new(); starts.len()]; layers];
+        let start = BTreeMap::from([(model.explained(), initial.into())]);
+        let mut descent = Descent::new(&trace, start, Rows::new(rows.as_slice()), &region, cancel, None);
+        while let Some((id, arrived)) = descent.take() {
+            if let Some(layer) = layer_of(id) {
+                let arrived = arrived.whole(model.backend(), &graph.node(id).shape)?;
+                relevance[layer].par_iter_mut().enumerate().for_each(|(row, scores)| {
+                    let scored = self.options.relevance.apply(self.concept.as_ref(), arrived.row(row), graph.site(id));
+                    *scores = scored.iter().map(|scored| (scored.score, scored.peak as u32)).collect();
+                });
+            }
+            descent.hand_down(id, &arrived)?;
+        }
+
+        let mut observations = Vec::with_capacity(starts.len() * layers);
+        for (layer, (activation, relevance)) in activation.iter().zip(&mut relevance).enumerate() {
+            for ((&(sample, target, first), &row), relevance) in starts.iter().zip(&rows).zip(relevance) {
+                let scored = activation.get(row).map_or(&[][..], Vec::as_slice);
+                observations.push(Observation {
+                    sample,
+                    target,
+                    first,
+                    layer,
+                    relevance: std::mem::take(relevance),
+                    activation: scored.iter().map(|scored| (scored.score, scored.peak as u32)).collect(),
+                    active: scored.iter().map(|scored| scored.active).collect(),
+                });
+            }
+        }
+        Ok(observations)
+    }
+
+    /// For each sample and target: the sample's row, what is observed, and the relevance that starts.
+    fn starts(
+        &self,
+        trace: &Trace<'_>,
+        samples: &[SampleId],
+        targets: &[Vec<u32>],
+    ) -> Result<(Vec<usize>, Vec<(SampleId, u32, bool)>, Tensor), RequestError> {
         let prediction = trace.prediction();
         let &[classes] = prediction.sample_shape() else {
             return Err(RequestErrorKind::NoPrediction { shape: prediction.sample_shape().to_vec() }.into());
         };
-        let mut rows = Vec::new();
-        let mut starts = Vec::new();
+        let (mut rows, mut starts) = (Vec::new(), Vec::new());
         for (row, sample) in samples.iter().enumerate() {
             let predicted = [crate::attribution::argmax(prediction.row(row)) as u32];
             let of_sample = targets.get(row).map_or(predicted.as_slice(), Vec::as_slice);
@@ -150,42 +266,6 @@ impl Scan {
             initial[index * classes + *target as usize] = prediction.row(*row)[*target as usize];
         }
         let initial = Tensor::new([starts.len(), classes], initial)?;
-
-        let mut relevance: Vec<Vec<Vec<(f32, u32)>>> = vec![vec![Vec::new(); starts.len()]; self.layers.len()];
-        let wanted: Vec<NodeId> = self.layers.iter().map(|(_, node)| *node).collect();
-        let region = crate::attribution::between(model.graph(), model.explained(), &wanted);
-        let start = BTreeMap::from([(model.explained(), initial.into())]);
-        let mut descent = Descent::new(&trace, start, Rows::new(rows.as_slice()), &region, cancel, None);
-        while let Some((id, arrived)) = descent.take() {
-            let wanted = self.layers.iter().enumerate().filter(|(_, (_, node))| *node == id);
-            for (layer, _) in wanted {
-                let arrived = arrived.whole(model.backend(), &model.graph().node(id).shape)?;
-                relevance[layer].par_iter_mut().enumerate().for_each(|(row, scores)| {
-                    let site = trace.site(id, rows[row]);
-                    let scored = self.options.relevance.apply(self.concept.as_ref(), arrived.row(row), site);
-                    *scores = scored.iter().map(|scored| (scored.score, scored.peak as u32)).collect();
-                });
-            }
-            descent.hand_down(id, &arrived)?;
-        }
-
-        let mut observations = Vec::with_capacity(starts.len() * self.layers.len());
-        for (layer, ((_, node), relevance)) in self.layers.iter().zip(&mut relevance).enumerate() {
-            let of_layer = starts.par_iter().zip(rows.par_iter().zip(relevance));
-            observations.par_extend(of_layer.map(|((sample, target, first), (row, relevance))| {
-                let site = trace.site(*node, *row);
-                let scored = self.options.activation.apply_to_activation(self.concept.as_ref(), &site);
-                Observation {
-                    sample: *sample,
-                    target: *target,
-                    first: *first,
-                    layer,
-                    relevance: std::mem::take(relevance),
-                    activation: scored.iter().map(|scored| (scored.score, scored.peak as u32)).collect(),
-                    active: scored.iter().map(|scored| scored.active).collect(),
-                }
-            }));
-        }
-        Ok(observations)
+        Ok((rows, starts, initial))
     }
 }

@@ -12,6 +12,11 @@ use smooth::sigmoid;
 
 /// See [`Backend::map`](crate::Backend::map).
 pub(super) fn map(x: &Tensor, map: Map) -> Result<Tensor, ComputeError> {
+    map_owned(x.clone(), map)
+}
+
+/// See [`Backend::map_owned`](crate::Backend::map_owned).
+pub(super) fn map_owned(x: Tensor, map: Map) -> Result<Tensor, ComputeError> {
     match map {
         Map::Positive => apply(x, positive),
         Map::Negative => apply(x, negative),
@@ -107,7 +112,11 @@ impl Gradient<'_> {
     }
 }
 
-fn apply(x: &Tensor, function: impl Fn(f32) -> f32 + Sync) -> Result<Tensor, ComputeError> {
+fn apply(mut x: Tensor, function: impl Fn(f32) -> f32 + Sync) -> Result<Tensor, ComputeError> {
+    if x.sharers() == 1 {
+        parallel::for_chunks(x.data_mut(), |_, x| InPlace { x, function: &function }.dispatch());
+        return Ok(x);
+    }
     let mut out = Tensor::unspecified(x.shape())?;
     let x = x.data();
     parallel::for_chunks(out.data_mut(), |offset, out| {
@@ -130,6 +139,23 @@ impl<F: Fn(f32) -> f32> SimdOp for Elements<'_, F> {
     fn eval<I: Isa>(self, _: I) {
         for (to, &from) in self.out.iter_mut().zip(self.x) {
             *to = (self.function)(from);
+        }
+    }
+}
+
+/// The same where the elements are.
+struct InPlace<'a, F> {
+    x: &'a mut [f32],
+    function: &'a F,
+}
+
+impl<F: Fn(f32) -> f32> SimdOp for InPlace<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, _: I) {
+        for x in self.x {
+            *x = (self.function)(*x);
         }
     }
 }

@@ -23,6 +23,23 @@ pub(super) fn zip(
     Ok(out)
 }
 
+/// See [`Backend::multiply_rows`](crate::Backend::multiply_rows).
+pub(super) fn multiply(mut r: Tensor, rows: &Rows, x: &Tensor) -> Result<Tensor, ComputeError> {
+    const OPERATION: &str = "multiply_rows";
+    // Adding zero makes a negative zero one like all others.
+    let function = |r: f32, x: f32| r * x + 0.0;
+    if r.sharers() > 1 {
+        return zip(OPERATION, &r, rows, x, function);
+    }
+    checked(OPERATION, &r, rows, x)?;
+    for_row_parts(r.data_mut(), rows, x, |_, out, x| {
+        for (out, &x) in out.iter_mut().zip(x) {
+            *out = function(*out, x);
+        }
+    });
+    Ok(r)
+}
+
 /// See [`Backend::add_multiplied_rows`](crate::Backend::add_multiplied_rows).
 pub(super) fn add_multiplied(mut total: Tensor, r: &Tensor, rows: &Rows, x: &Tensor) -> Result<Tensor, ComputeError> {
     const OPERATION: &str = "add_multiplied_rows";

@@ -30,6 +30,11 @@ impl Need {
         self.weights.saturating_add(samples.saturating_mul(self.sample))
     }
 
+    /// How many samples have their values in so many bytes, at least one.
+    pub(crate) fn samples_in(&self, bytes: usize) -> usize {
+        (bytes / self.sample.max(1)).max(1)
+    }
+
     /// How many samples fit into half of what the weights leave of so many bytes, at least one.
     pub(crate) fn samples_within(&self, bytes: usize) -> usize {
         (bytes.saturating_sub(self.weights) / 2 / self.sample.max(1)).max(1)
