@@ -67,8 +67,39 @@ fn layers_agree_with_plain_loops() {
 #[test]
 fn large_layers_agree_with_plain_loops() {
     let mut random = Random::new(11);
-    for (inputs, outputs) in [(1100, 1000), ((1 << 20) + 3, 1), (1, (1 << 20) + 3)] {
+    for (inputs, outputs) in [(1100, 1000), (1043, 1009), ((1 << 20) + 3, 1), (1, (1 << 20) + 3)] {
         check(&[1], inputs, outputs, &mut random);
+        check(&[3], inputs, outputs, &mut random);
         check(&[2, 2], inputs, outputs, &mut random);
     }
+}
+
+/// Where a gradient has no part in a row of the weights, that row is not read: relevance after a ReLU is like that.
+#[test]
+fn zeros_of_large_layers_are_passed_over() {
+    let (backend, mut random) = (CpuBackend::new(), Random::new(12));
+    let (inputs, outputs) = (1100, 1000);
+    let w = random.tensor(&[outputs, inputs]);
+    let mut r = random.tensor(&[4, outputs]);
+    for (index, value) in r.data_mut().iter_mut().enumerate() {
+        // a row of zeros, one with a few numbers, one with many, one with all
+        let taken = match index / outputs {
+            0 => false,
+            1 => index % 97 == 0,
+            2 => index % 3 != 0,
+            _ => true,
+        };
+        *value = if taken { *value } else { 0.0 };
+    }
+    let packed = backend.pack_dense(&w).unwrap();
+    let gradient = backend.dense_input_gradient(&r, &packed).unwrap();
+    assert_sums(&gradient, &input_gradient(&r, &w), &"zeros");
+    assert!(gradient.row(0).iter().all(|value| value.to_bits() == 0));
+
+    let mut broken = w.clone();
+    broken.data_mut()[..inputs].fill(f32::NAN);
+    let packed = backend.pack_dense(&broken).unwrap();
+    let untouched = backend.dense_input_gradient(&r, &packed).unwrap();
+    assert_eq!(untouched.row(0), gradient.row(0));
+    assert!(untouched.row(3).iter().all(|value| value.is_nan()));
 }

@@ -1,6 +1,7 @@
 //! Matrices applied to the last axis, and their input gradients.
 
 mod dots;
+mod sums;
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -87,8 +88,13 @@ pub(super) fn input_gradient(r: &Tensor, weight: &PackedWeight) -> Result<Tensor
     if rows == 0 {
         return Ok(out);
     }
-    let r = gemm::pack_left(gemm::matrix(r.data(), rows, layer.outputs));
     let weight = gemm::matrix(layer.weight.data(), layer.outputs, layer.inputs);
+    // By shape alone, so that how many samples there are makes no difference: many vectors a sample are a product of matrices.
+    if layer.weight.len() > PACKED_ELEMENTS && r.rank() == 2 {
+        sums::sums(layer.weight.data(), r.data(), layer.inputs, out.data_mut());
+        return Ok(out);
+    }
+    let r = gemm::pack_left(gemm::matrix(r.data(), rows, layer.outputs));
     let b = if layer.weight.len() <= PACKED_ELEMENTS {
         GemmInputB::Packed(parallel::made_once(&layer.gradient, || gemm::pack_right(weight)))
     } else {
