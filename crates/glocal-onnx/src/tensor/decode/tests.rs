@@ -1,3 +1,4 @@
+use std::io::Cursor;
 use std::path::Path;
 
 use half::{bf16, f16};
@@ -9,11 +10,20 @@ use crate::element_type::ElementType;
 use crate::error::{OnnxError, OnnxErrorKind, TensorPlace, TensorProblem};
 use crate::external::ExternalData;
 use crate::proto::{DataLocation, DataType, TensorProto, tensor_proto};
+use crate::source::Stored;
 use crate::tensor::{Data, Tensor};
 
-fn decode(proto: TensorProto) -> Result<Tensor, OnnxError> {
+/// Decodes a tensor whose raw data lies in a source of its own.
+fn decode(mut proto: TensorProto) -> Result<Tensor, OnnxError> {
     let place = TensorPlace::Initializer { index: 0, name: "w".into() };
-    Decoder::new(Budget::for_file(1000), ExternalData::beside(Path::new("m.onnx"))).decode(proto, &|_| place.clone())
+    let bytes = proto.raw_data.take().unwrap_or_default();
+    if !bytes.is_empty() {
+        let stored = Stored { offset: 0, length: bytes.len() as u64 };
+        proto.raw_data = Some(Bytes::copy_from_slice(&stored.to_bytes()));
+    }
+    let mut source = Cursor::new(bytes);
+    Decoder::new(Budget::for_file(1000), ExternalData::beside(Path::new("m.onnx")), &mut source)
+        .decode(proto, &|_| place.clone())
 }
 
 fn problem(proto: TensorProto) -> TensorProblem {
