@@ -106,7 +106,9 @@ impl Walk<'_> {
                 }
                 Err(cause) => {
                     let kind = match missing_bytes(&cause, known_before) {
-                        Some(missing) => OnnxErrorKind::Truncated { at_least: end.saturating_add(missing), actual: end },
+                        Some(missing) => {
+                            OnnxErrorKind::Truncated { at_least: end.saturating_add(missing), actual: end }
+                        }
                         None => OnnxErrorKind::NotOnnx { looks_like: None },
                     };
                     return Err(cause.within(kind));

@@ -200,6 +200,22 @@ fn contradictions_and_unsupported_types_are_errors() {
 }
 
 #[test]
+fn elements_that_are_not_there_any_more_are_an_error() {
+    let place = TensorPlace::Initializer { index: 0, name: "w".into() };
+    for there in [0, 2, 1000] {
+        let mut source = Cursor::new(vec![0; there]);
+        let stored = Stored { offset: 1, length: 400_000 };
+        let raw_data = Some(Bytes::copy_from_slice(&stored.to_bytes()));
+        let mut decoder = Decoder::new(Budget::for_file(400_000), ExternalData::nowhere(), &mut source);
+        let tensor = TensorProto { raw_data, ..proto(DataType::Float, &[100_000]) };
+        let error = decoder.decode(tensor, &|_| place.clone()).unwrap_err();
+        assert_eq!(error.kind(), &OnnxErrorKind::Unreadable);
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("became shorter"), "{cause}");
+    }
+}
+
+#[test]
 fn values_beyond_their_type_are_errors() {
     let ints = |data_type, value| TensorProto { int32_data: vec![value], ..proto(data_type, &[1]) };
     let longs = |data_type, value| TensorProto { uint64_data: vec![value], ..proto(data_type, &[1]) };
