@@ -51,10 +51,10 @@ impl Model {
     /// Reads a model file. External data is looked for in the folder of `path`, with `path` as it is given: if it is a
     /// link, in the link's folder.
     ///
-    /// Weights in `raw_data` and in files beside the model are read one after the other straight into what they are decoded to:
-    /// a file of 32-bit ones takes its own size, and what the graph takes. Memory is at most four times the size of the files, plus
-    /// 64 MiB for the graph; a file that would take more, such as one that consists of large 8-bit integer tensors, is refused.
-    /// The file must not change meanwhile.
+    /// Weights in `raw_data` and in files beside the model are read one after the other straight into what they are decoded
+    /// to: 32-bit ones take their own size, once. Memory is at most four times the size of the files, plus 64 MiB for the
+    /// graph; a file that would take more, such as one that consists of large 8-bit integer tensors, is refused.
+    /// The files must not change meanwhile.
     ///
     /// # Errors
     ///

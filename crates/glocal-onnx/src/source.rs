@@ -28,8 +28,8 @@ impl Stored {
         Some(Self { offset: (both >> 64) as u64, length: both as u64 })
     }
 
-    /// The source from its first byte on.
-    pub(crate) fn of<S: Source + ?Sized>(self, source: &mut S) -> io::Result<&mut S> {
+    /// The source, which goes on with these bytes.
+    pub(crate) fn seek<S: Source + ?Sized>(self, source: &mut S) -> io::Result<&mut S> {
         source.seek(SeekFrom::Start(self.offset))?;
         Ok(source)
     }

@@ -2,6 +2,7 @@
 //! that decoding takes, since two bytes on the wire can become a message of hundreds in memory, and leaves the weights
 //! where they are.
 
+mod error;
 mod schema;
 
 use std::io::{self, BufRead, BufReader, Read};
@@ -12,6 +13,7 @@ use prost::encoding::encode_varint;
 use crate::budget::Budget;
 use crate::error::{OnnxError, OnnxErrorKind};
 use crate::source::{Source, Stored, shortened};
+use error::WireError;
 use schema::{Content, MODEL, MessageSchema};
 
 /// How deep messages may lie inside of each other: the decoder's own limit.
@@ -22,35 +24,6 @@ const COPIES: u64 = 3;
 
 /// Bytes of a message's length in the outline, the same for all, so that it can be filled in behind: 35 bits.
 const LENGTH_BYTES: usize = 5;
-
-/// What is wrong with the bytes, at which offset of the file.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum WireError {
-    #[error("field {field} at byte {offset} needs {needed} bytes and {available} are left")]
-    Overrun { field: u32, wire_type: u8, offset: u64, needed: u64, available: u64 },
-    #[error("the number at byte {offset} is cut off")]
-    CutNumber { offset: u64 },
-    #[error("the number at byte {offset} has more than 64 bits")]
-    LongNumber { offset: u64 },
-    #[error("byte {offset} starts no protobuf field: field {field} with wire type {wire_type}")]
-    NoField { field: u64, wire_type: u8, offset: u64 },
-    #[error("field {field} at byte {offset} has wire type {wire_type}, which is another one in ONNX")]
-    OtherType { field: u32, wire_type: u8, offset: u64 },
-    #[error("the message at byte {offset} lies inside of more than {MAX_DEPTH} others")]
-    TooDeep { offset: u64 },
-    #[error(transparent)]
-    Unreadable(#[from] io::Error),
-}
-
-impl WireError {
-    /// The error of a file that has this at a place where it makes the file one of this kind.
-    fn within(self, kind: OnnxErrorKind) -> OnnxError {
-        match self {
-            Self::Unreadable(cause) => OnnxError::caused(OnnxErrorKind::Unreadable, cause),
-            damage => OnnxError::caused(kind, damage),
-        }
-    }
-}
 
 /// One field of a message, read up to its payload.
 struct Field {

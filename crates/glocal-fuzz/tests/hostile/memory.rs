@@ -52,7 +52,7 @@ fn weights_are_in_memory_once() {
     let bytes = prost::bytes::Bytes::from(vec![1; COUNT * 4]);
     let inside = |index| TensorProto { raw_data: Some(bytes.clone()), ..tensor(index) };
     let entry = |(key, value): (&str, String)| StringStringEntryProto { key: key.into(), value };
-    let offset = |index| index * COUNT as u64 * 4;
+    let offset = |index: u64| index * COUNT as u64 * 4;
     let beside = |index| TensorProto {
         data_location: DataLocation::External as i32,
         external_data: [("location", "weights".to_owned()), ("offset", offset(index).to_string())].map(entry).to_vec(),

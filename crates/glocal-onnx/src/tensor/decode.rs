@@ -77,7 +77,7 @@ impl<'a> Decoder<'a> {
             return Err(failed(unsupported(claim.element_type)));
         }
         self.budget.charge(claim.decoded_size())?;
-        let read = stored.of(self.source).and_then(|bytes| elements::read(bytes, claim.count, claim.element_type));
+        let read = stored.seek(self.source).and_then(|bytes| elements::read(bytes, claim.count, claim.element_type));
         let data = read.map_err(|cause| OnnxError::caused(OnnxErrorKind::Unreadable, cause))?;
         claim.check_range(&data).map_err(failed)?;
         Ok(data)
