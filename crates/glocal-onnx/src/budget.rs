@@ -2,8 +2,8 @@
 
 use crate::error::{OnnxError, OnnxErrorKind};
 
-/// Memory granted per byte of the model file and of each external data file, the file itself included. Weights in f32 take
-/// 1 (2 for f16, 4 for `int16`) besides it.
+/// Memory granted per byte of the model file and of each external data file. Weights in f32 take 1 (2 for f16, 4 for `int16`),
+/// and those that are not in `raw_data` another for the messages.
 const BYTES_PER_FILE_BYTE: u64 = 4;
 
 /// Memory granted to every model: a graph of many small nodes is larger in memory than in the file, and this is room
@@ -17,7 +17,7 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// The budget of a model file of this many bytes, which are in memory already.
+    /// The budget of a model file of this many bytes, all of which may be needed at once.
     pub(crate) fn for_file(bytes: u64) -> Self {
         let mut budget = Self { granted: ALLOWANCE, used: bytes };
         budget.grant(bytes);

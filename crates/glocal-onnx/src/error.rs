@@ -25,7 +25,7 @@ struct Inner {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OnnxErrorKind {
-    /// The operating system could not read the file; the cause says why.
+    /// The operating system could not read the file, or it became shorter while it was read; the cause says why.
     #[error("the file cannot be read")]
     Unreadable,
     /// The path is a folder, a pipe or a device.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use crate::budget::Budget;
@@ -42,8 +42,10 @@ impl From<ExternalProblem> for Failure {
     }
 }
 
-fn unreadable(cause: io::Error) -> Failure {
-    Failure(ExternalProblem::Unreadable, Some(cause))
+impl From<io::Error> for Failure {
+    fn from(cause: io::Error) -> Self {
+        Self(ExternalProblem::Unreadable, Some(cause))
+    }
 }
 
 impl ExternalData {
@@ -68,9 +70,8 @@ impl ExternalData {
         self.granted.iter().filter(|path| Some(*path) != self.model.as_ref()).cloned().collect()
     }
 
-    /// The bytes of a tensor whose shape needs `expected` of them. They are booked in the budget until the caller releases
-    /// them.
-    pub(crate) fn read(
+    /// Finds the bytes of a tensor whose shape needs `expected` of them.
+    pub(crate) fn find(
         &mut self,
         tensor: &dyn Fn() -> TensorPlace,
         entries: &[StringStringEntryProto],
@@ -78,26 +79,18 @@ impl ExternalData {
         budget: &mut Budget,
     ) -> Result<ExternalBytes, OnnxError> {
         let reference = Reference::new(entries);
-        let fail = |Failure(problem, cause): Failure| {
-            let location = reference.location.to_owned();
-            let kind = OnnxErrorKind::ExternalData { tensor: tensor(), location, problem };
-            match cause {
-                Some(cause) => OnnxError::caused(kind, cause),
-                None => kind.into(),
-            }
-        };
+        let fail = |failure| failed(tensor, &reference, failure);
         let path = self.resolve(reference.location).map_err(fail)?;
         let offset = number("offset", reference.offset).map_err(fail)?.unwrap_or(0);
         let length = number("length", reference.length).map_err(fail)?.unwrap_or(expected);
         if length != expected {
             return Ok(ExternalBytes::OtherLength(length));
         }
-        let file = open(&path, offset, length).map_err(fail)?;
+        let (file, file_length) = open(&path, offset, length).map_err(fail)?;
         if self.granted.insert(path) {
-            budget.grant(file.length);
+            budget.grant(file_length);
         }
-        budget.charge(length)?;
-        file.bytes(offset, length).map(ExternalBytes::Read).map_err(|cause| fail(unreadable(cause)))
+        Ok(ExternalBytes::Found(file))
     }
 
     /// The path of an external file, with all links followed.
@@ -111,8 +104,8 @@ impl ExternalData {
         if !inside || location.contains('\\') {
             return Err(ExternalProblem::UnsafePath.into());
         }
-        let folder = fs::canonicalize(folder).map_err(unreadable)?;
-        let path = fs::canonicalize(folder.join(location)).map_err(unreadable)?;
+        let folder = fs::canonicalize(folder)?;
+        let path = fs::canonicalize(folder.join(location))?;
         if !path.starts_with(&folder) {
             return Err(ExternalProblem::OutsideFolder.into());
         }
@@ -122,15 +115,28 @@ impl ExternalData {
 
 /// The outcome of looking for a tensor's bytes.
 pub(crate) enum ExternalBytes {
-    /// As many as were expected.
-    Read(Vec<u8>),
+    /// As many as were expected come next in this file.
+    Found(File),
     /// The model itself gives another length than expected.
     OtherLength(u64),
 }
 
-struct OpenFile {
-    file: File,
-    length: u64,
+/// The error of bytes that were found and cannot be read.
+pub(crate) fn unreadable(
+    tensor: &dyn Fn() -> TensorPlace,
+    entries: &[StringStringEntryProto],
+    cause: io::Error,
+) -> OnnxError {
+    failed(tensor, &Reference::new(entries), cause.into())
+}
+
+fn failed(tensor: &dyn Fn() -> TensorPlace, reference: &Reference<'_>, Failure(problem, cause): Failure) -> OnnxError {
+    let location = reference.location.to_owned();
+    let kind = OnnxErrorKind::ExternalData { tensor: tensor(), location, problem };
+    match cause {
+        Some(cause) => OnnxError::caused(kind, cause),
+        None => kind.into(),
+    }
 }
 
 fn number(key: &'static str, value: Option<&str>) -> Result<Option<u64>, Failure> {
@@ -138,30 +144,17 @@ fn number(key: &'static str, value: Option<&str>) -> Result<Option<u64>, Failure
     value.map(|value| value.parse().map_err(|_| bad(value))).transpose()
 }
 
-/// Opens a file and checks that it has the bytes asked for.
-fn open(path: &Path, offset: u64, length: u64) -> Result<OpenFile, Failure> {
+/// Opens a file at `offset`, and checks that it has the bytes asked for; returns its length as well.
+fn open(path: &Path, offset: u64, length: u64) -> Result<(File, u64), Failure> {
     // Before opening, which blocks on a pipe.
-    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+    if !fs::metadata(path)?.is_file() {
         return Err(ExternalProblem::NotAFile.into());
     }
-    let file = File::open(path).map_err(unreadable)?;
-    let file_length = file.metadata().map_err(unreadable)?.len();
+    let mut file = File::open(path)?;
+    let file_length = file.metadata()?.len();
     if offset.checked_add(length).is_none_or(|end| end > file_length) {
         return Err(ExternalProblem::OutOfBounds { offset, length, file_length }.into());
     }
-    Ok(OpenFile { file, length: file_length })
-}
-
-impl OpenFile {
-    fn bytes(mut self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let capacity = usize::try_from(length).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        bytes.try_reserve_exact(capacity).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        self.file.seek(SeekFrom::Start(offset))?;
-        self.file.take(length).read_to_end(&mut bytes)?;
-        if bytes.len() != capacity {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(bytes)
-    }
+    file.seek(SeekFrom::Start(offset))?;
+    Ok((file, file_length))
 }

@@ -2,7 +2,8 @@
 //!
 //! A file goes through three stages. [`proto`] holds the messages of `onnx.proto`, field for field, so that nothing an
 //! exporter wrote is lost. Before those are built, the wire format is walked once to bound the memory that decoding
-//! takes. Then the messages become the small typed tree of [`Model`]: decoded weights, attributes by kind, checked shapes.
+//! takes, and to leave the weights in the file until they are decoded. Then the messages become the small typed tree of
+//! [`Model`]: decoded weights, attributes by kind, checked shapes.
 //!
 //! Nothing in a file is trusted: every size is compared with the bytes that are there before memory is asked for, and
 //! external data stays inside the model's folder. What this crate cannot represent is an [`OnnxError`] that names it.
@@ -41,6 +42,7 @@ mod error;
 mod external;
 mod foreign;
 mod model;
+mod source;
 mod tensor;
 mod wire;
 

@@ -7,11 +7,10 @@ mod value;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use prost::Message;
-use prost::bytes::Bytes;
 
 pub use attribute::Attribute;
 pub use graph::Graph;
@@ -22,6 +21,7 @@ use crate::budget::Budget;
 use crate::error::{OnnxError, OnnxErrorKind};
 use crate::external::ExternalData;
 use crate::proto::{ModelProto, OperatorSetIdProto, StringStringEntryProto};
+use crate::source::{self, Source};
 use crate::tensor::Decoder;
 use crate::wire;
 
@@ -51,16 +51,18 @@ impl Model {
     /// Reads a model file. External data is looked for in the folder of `path`, with `path` as it is given: if it is a
     /// link, in the link's folder.
     ///
-    /// Memory is at most four times the size of the files, plus 64 MiB for the graph; a file that would take more, such as
-    /// one that consists of large 8-bit integer tensors, is refused.
+    /// Weights in `raw_data` and in files beside the model are read one after the other straight into what they are decoded
+    /// to: 32-bit ones take their own size, once. Memory is at most four times the size of the files, plus 64 MiB for the
+    /// graph; a file that would take more, such as one that consists of large 8-bit integer tensors, is refused.
+    /// The files must not change meanwhile.
     ///
     /// # Errors
     ///
     /// Whatever [`OnnxErrorKind`] lists, with the file's path in the error.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, OnnxError> {
         let path = path.as_ref();
-        read_bytes(path)
-            .and_then(|bytes| Self::decode(bytes, ExternalData::beside(path)))
+        open(path)
+            .and_then(|(mut file, length)| Self::decode(&mut file, length, ExternalData::beside(path)))
             .map_err(|error| error.in_file(path))
     }
 
@@ -70,7 +72,7 @@ impl Model {
     ///
     /// Whatever [`OnnxErrorKind`] lists. External data is one: there is no folder to look in.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, OnnxError> {
-        Self::decode(Bytes::copy_from_slice(bytes), ExternalData::nowhere())
+        Self::decode(&mut Cursor::new(bytes), bytes.len() as u64, ExternalData::nowhere())
     }
 
     /// Version of an operator set that the model uses; the empty domain is ONNX's own.
@@ -79,18 +81,20 @@ impl Model {
         self.opset_imports.get(plain_domain(domain)).copied()
     }
 
-    fn decode(bytes: Bytes, external: ExternalData) -> Result<Self, OnnxError> {
-        if bytes.is_empty() {
+    fn decode(source: &mut dyn Source, length: u64, external: ExternalData) -> Result<Self, OnnxError> {
+        if length == 0 {
             return Err(OnnxErrorKind::Empty.into());
         }
-        let mut budget = Budget::for_file(bytes.len() as u64);
-        // The messages share the buffer; this second handle is for naming what is no model.
-        let start = bytes.slice(..bytes.len().min(4096));
-        let proto = messages(bytes, &mut budget).map_err(|error| error.or_foreign(&start))?;
-        Self::from_proto(proto, Decoder::new(budget, external)).map_err(|error| error.or_foreign(&start))
+        if length > MAX_FILE_BYTES {
+            return Err(OnnxErrorKind::TooLarge { bytes: length, limit: MAX_FILE_BYTES }.into());
+        }
+        let mut budget = Budget::for_file(length);
+        let decoded = messages(source, length, &mut budget)
+            .and_then(|proto| Self::from_proto(proto, Decoder::new(budget, external, source)));
+        decoded.map_err(|error| error.or_foreign(&source::start(source)))
     }
 
-    fn from_proto(proto: ModelProto, mut decoder: Decoder) -> Result<Self, OnnxError> {
+    fn from_proto(proto: ModelProto, mut decoder: Decoder<'_>) -> Result<Self, OnnxError> {
         let Some(graph) = proto.graph else {
             // A file of another program can be valid protobuf by chance, but says no version then.
             let some_model = proto.ir_version > 0;
@@ -113,26 +117,23 @@ impl Model {
     }
 }
 
-fn read_bytes(path: &Path) -> Result<Bytes, OnnxError> {
+/// The file, and how many bytes it has.
+fn open(path: &Path) -> Result<(File, u64), OnnxError> {
     let unreadable = |cause| OnnxError::caused(OnnxErrorKind::Unreadable, cause);
     // Before opening, which blocks on a pipe.
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err(OnnxErrorKind::NotAFile.into());
     }
     let file = File::open(path).map_err(unreadable)?;
-    let size = file.metadata().map_err(unreadable)?.len();
-    if size > MAX_FILE_BYTES {
-        return Err(OnnxErrorKind::TooLarge { bytes: size, limit: MAX_FILE_BYTES }.into());
-    }
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(size as usize).map_err(|cause| unreadable(std::io::Error::other(cause)))?;
-    file.take(size).read_to_end(&mut bytes).map_err(unreadable)?;
-    Ok(bytes.into())
+    let length = file.metadata().map_err(unreadable)?.len();
+    Ok((file, length))
 }
 
-fn messages(bytes: Bytes, budget: &mut Budget) -> Result<ModelProto, OnnxError> {
-    wire::check(&bytes, budget)?;
-    ModelProto::decode(bytes).map_err(|cause| OnnxError::caused(OnnxErrorKind::Malformed, cause))
+/// The messages, with a [`Stored`](source::Stored) in place of `raw_data`.
+fn messages(source: &mut dyn Source, length: u64, budget: &mut Budget) -> Result<ModelProto, OnnxError> {
+    let outline = wire::outline(source, length, budget)?;
+    budget.release(length.saturating_sub(outline.len() as u64));
+    ModelProto::decode(outline).map_err(|cause| OnnxError::caused(OnnxErrorKind::Malformed, cause))
 }
 
 fn opset_imports(proto: Vec<OperatorSetIdProto>) -> Result<BTreeMap<String, i64>, OnnxError> {

@@ -1,6 +1,7 @@
 //! Constant tensors, decoded.
 
 mod decode;
+mod elements;
 
 pub(crate) use decode::Decoder;
 

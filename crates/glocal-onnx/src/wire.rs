@@ -1,40 +1,37 @@
-//! Walks the protobuf wire format once before the messages are built: finds where a file is cut off and bounds the
-//! memory that decoding takes, since two bytes on the wire can become a message of hundreds in memory.
+//! Walks the protobuf wire format once before the messages are built: finds where a file is cut off, bounds the memory
+//! that decoding takes, since two bytes on the wire can become a message of hundreds in memory, and leaves the weights
+//! where they are.
 
+mod error;
 mod schema;
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use prost::bytes::Bytes;
+use prost::encoding::encode_varint;
 
 use crate::budget::Budget;
 use crate::error::{OnnxError, OnnxErrorKind};
+use crate::source::{Source, Stored, shortened};
+use error::WireError;
 use schema::{Content, MODEL, MessageSchema};
 
-/// The depth at which the decoder gives up as well.
+/// How deep messages may lie inside of each other: the decoder's own limit.
 const MAX_DEPTH: usize = 100;
 
 /// The message in memory, the same again while a list of them grows, and once more for what it is turned into.
 const COPIES: u64 = 3;
 
-/// What is wrong with the bytes, at which offset of the file.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum WireError {
-    #[error("field {field} at byte {offset} needs {needed} bytes and {available} are left")]
-    Overrun { field: u32, wire_type: u8, offset: usize, needed: u64, available: usize },
-    #[error("the number at byte {offset} is cut off")]
-    CutNumber { offset: usize },
-    #[error("the number at byte {offset} has more than 64 bits")]
-    LongNumber { offset: usize },
-    #[error("byte {offset} starts no protobuf field: field {field} with wire type {wire_type}")]
-    NoField { field: u64, wire_type: u8, offset: usize },
-    #[error("field {field} at byte {offset} has wire type {wire_type}, which is another one in ONNX")]
-    OtherType { field: u32, wire_type: u8, offset: usize },
-}
+/// Bytes of a message's length in the outline, the same for all, so that it can be filled in behind: 35 bits.
+const LENGTH_BYTES: usize = 5;
 
-/// One field of a message, with its payload where that is a block of bytes.
-struct Field<'a> {
+/// One field of a message, read up to its payload.
+struct Field {
     number: u32,
     wire_type: u8,
-    offset: usize,
-    /// The bytes and their offset in the file.
-    block: Option<(&'a [u8], usize)>,
+    offset: u64,
+    /// The number itself, or how many bytes of payload follow.
+    value: u64,
 }
 
 const VARINT: u8 = 0;
@@ -42,89 +39,211 @@ const BITS_64: u8 = 1;
 const BLOCK: u8 = 2;
 const BITS_32: u8 = 5;
 
-/// Reads the fields of one message in order.
-struct Fields<'a> {
-    bytes: &'a [u8],
-    position: usize,
-    /// Offset of `bytes` in the file.
-    base: usize,
+/// Checks that the `length` bytes of `source` are whole ONNX messages, books the memory that decoding them takes, and
+/// returns them without the elements in `raw_data`, which a [`Stored`] replaces, and without fields that ONNX does not have.
+///
+/// # Errors
+///
+/// `Truncated` if a known field of the model itself runs past the end, `NotOnnx` if the model's own fields are not those of
+/// ONNX, `Malformed` if that is so for a message inside, `MemoryLimit`, `Unreadable`.
+pub(crate) fn outline(source: &mut dyn Source, length: u64, budget: &mut Budget) -> Result<Bytes, OnnxError> {
+    let unreadable = |cause| OnnxError::caused(OnnxErrorKind::Unreadable, cause);
+    source.rewind().map_err(unreadable)?;
+    let mut walk = Walk { source: BufReader::new(source), position: 0, outline: Vec::new(), budget };
+    // Weights that are not in `raw_data` stay in the outline, which must not double then.
+    let room = usize::try_from(length + length / 16).map_err(|cause| unreadable(io::Error::other(cause)))?;
+    walk.outline.try_reserve_exact(room).map_err(|cause| unreadable(io::Error::other(cause)))?;
+    walk.model(length)?;
+    let mut outline = walk.outline;
+    outline.shrink_to_fit();
+    Ok(outline.into())
 }
 
-impl<'a> Fields<'a> {
-    fn number(&mut self) -> Result<u64, WireError> {
-        let start = self.base + self.position;
-        let mut value = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let Some(&byte) = self.bytes.get(self.position) else {
-                return Err(WireError::CutNumber { offset: start });
-            };
-            self.position += 1;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(value);
+/// Reads the fields of messages in order, and writes those of the outline.
+struct Walk<'a> {
+    source: BufReader<&'a mut dyn Source>,
+    position: u64,
+    outline: Vec<u8>,
+    budget: &'a mut Budget,
+}
+
+impl Walk<'_> {
+    fn model(&mut self, end: u64) -> Result<(), OnnxError> {
+        let mut known_before = false;
+        loop {
+            match self.next(end) {
+                Ok(None) => return Ok(()),
+                Ok(Some(field)) => {
+                    known_before |= MODEL.content(field.number).is_some();
+                    self.field(&field, &MODEL, 0)?;
+                }
+                Err(cause) => {
+                    let kind = match missing_bytes(&cause, known_before) {
+                        Some(missing) => {
+                            OnnxErrorKind::Truncated { at_least: end.saturating_add(missing), actual: end }
+                        }
+                        None => OnnxErrorKind::NotOnnx { looks_like: None },
+                    };
+                    return Err(cause.within(kind));
+                }
             }
         }
-        Err(WireError::LongNumber { offset: start })
     }
 
-    fn next(&mut self) -> Result<Option<Field<'a>>, WireError> {
-        if self.position == self.bytes.len() {
+    /// The next field of the message that ends there.
+    fn next(&mut self, end: u64) -> Result<Option<Field>, WireError> {
+        if self.position == end {
             return Ok(None);
         }
-        let offset = self.base + self.position;
-        let tag = self.number()?;
+        let offset = self.position;
+        let tag = self.number(end)?;
         let wire_type = (tag & 7) as u8;
         let number = match u32::try_from(tag >> 3) {
             Ok(number) if number != 0 && matches!(wire_type, VARINT | BITS_64 | BLOCK | BITS_32) => number,
             _ => return Err(WireError::NoField { field: tag >> 3, wire_type, offset }),
         };
-        let length = match wire_type {
-            VARINT => {
-                self.number()?;
-                0
-            }
+        let value = match wire_type {
             BITS_64 => 8,
             BITS_32 => 4,
-            _ => self.number()?,
+            _ => self.number(end)?,
         };
-        let rest = self.bytes.get(self.position..).unwrap_or_default();
-        let block = usize::try_from(length).ok().and_then(|length| rest.get(..length));
-        let Some(block) = block else {
-            return Err(WireError::Overrun { field: number, wire_type, offset, needed: length, available: rest.len() });
+        let field = Field { number, wire_type, offset, value };
+        let (needed, available) = (field.payload(), end - self.position);
+        if needed > available {
+            return Err(WireError::Overrun { field: number, wire_type, offset, needed, available });
+        }
+        Ok(Some(field))
+    }
+
+    fn number(&mut self, end: u64) -> Result<u64, WireError> {
+        let offset = self.position;
+        let mut value = 0_u64;
+        for shift in (0..64).step_by(7) {
+            if self.position == end {
+                return Err(WireError::CutNumber { offset });
+            }
+            let byte = *self.source.fill_buf()?.first().ok_or_else(shortened)?;
+            self.source.consume(1);
+            self.position += 1;
+            value |= u64::from(byte & 0x7f) << shift;
+            // Of the last byte, only one bit is within the 64.
+            if byte < 0x80 && (shift < 63 || byte < 2) {
+                return Ok(value);
+            }
+        }
+        Err(WireError::LongNumber { offset })
+    }
+
+    /// Takes a field of a message that lies inside of `depth` others.
+    fn field(&mut self, field: &Field, schema: &MessageSchema, depth: usize) -> Result<(), OnnxError> {
+        let failed = |cause: WireError| {
+            let outermost = depth == 0;
+            cause.within(if outermost { OnnxErrorKind::NotOnnx { looks_like: None } } else { OnnxErrorKind::Malformed })
         };
-        let start = self.base + self.position;
-        self.position += block.len();
-        Ok(Some(Field { number, wire_type, offset, block: (wire_type == BLOCK).then_some((block, start)) }))
+        let Some(content) = schema.content(field.number) else { return self.skip(field).map_err(failed) };
+        match (content, field.wire_type == BLOCK) {
+            (Content::Message(schema), true) => {
+                self.budget.charge(COPIES * schema.size as u64)?;
+                self.message(field, schema, depth + 1)
+            }
+            (Content::Text, true) => {
+                self.budget.charge(COPIES * size_of::<String>() as u64 + field.value)?;
+                self.copy(field).map(drop).map_err(failed)
+            }
+            (Content::Bytes, true) => {
+                self.budget.charge(COPIES * size_of::<Bytes>() as u64)?;
+                self.copy(field).map(drop).map_err(failed)
+            }
+            (Content::Elements, true) => {
+                self.budget.charge(COPIES * size_of::<Bytes>() as u64)?;
+                self.refer(field).map_err(failed)
+            }
+            (Content::Varints(size), true) => {
+                let block = self.copy(field).map_err(failed)?;
+                let count = block.iter().filter(|byte| **byte < 0x80).count() as u64;
+                self.budget.charge(2 * count * *size as u64)
+            }
+            (Content::Fixed, true) => {
+                self.budget.charge(2 * field.value)?;
+                self.copy(field).map(drop).map_err(failed)
+            }
+            (Content::Varints(_) | Content::Fixed, false) => {
+                self.budget.charge(2 * 8)?;
+                self.copy(field).map(drop).map_err(failed)
+            }
+            (Content::Scalar, false) => self.copy(field).map(drop).map_err(failed),
+            (Content::Message(_) | Content::Text | Content::Bytes | Content::Elements, false)
+            | (Content::Scalar, true) => {
+                let Field { number, wire_type, offset, .. } = *field;
+                Err(failed(WireError::OtherType { field: number, wire_type, offset }))
+            }
+        }
+    }
+
+    fn message(&mut self, field: &Field, schema: &MessageSchema, depth: usize) -> Result<(), OnnxError> {
+        let malformed = |cause: WireError| cause.within(OnnxErrorKind::Malformed);
+        if depth > MAX_DEPTH {
+            return Err(malformed(WireError::TooDeep { offset: field.offset }));
+        }
+        self.write_key(field);
+        self.outline.extend([0; LENGTH_BYTES]);
+        let start = self.outline.len();
+        let end = self.position + field.value;
+        while let Some(field) = self.next(end).map_err(malformed)? {
+            self.field(&field, schema, depth)?;
+        }
+        let mut length = self.outline.len() - start;
+        let (last, others) = (start - 1, start - LENGTH_BYTES..start - 1);
+        for byte in &mut self.outline[others] {
+            *byte = length as u8 | 0x80;
+            length >>= 7;
+        }
+        self.outline[last] = length as u8;
+        Ok(())
+    }
+
+    /// Passes over a field's payload, which nobody needs now.
+    fn skip(&mut self, field: &Field) -> Result<(), WireError> {
+        let distance = i64::try_from(field.payload()).map_err(io::Error::other)?;
+        self.source.seek_relative(distance)?;
+        self.position += field.payload();
+        Ok(())
+    }
+
+    /// Writes a field as it is; returns its payload.
+    fn copy(&mut self, field: &Field) -> Result<&[u8], WireError> {
+        self.write_key(field);
+        if matches!(field.wire_type, VARINT | BLOCK) {
+            encode_varint(field.value, &mut self.outline);
+        }
+        let start = self.outline.len();
+        let read = (&mut self.source).take(field.payload()).read_to_end(&mut self.outline)?;
+        if read as u64 != field.payload() {
+            return Err(shortened().into());
+        }
+        self.position += field.payload();
+        Ok(&self.outline[start..])
+    }
+
+    /// Writes where a field's payload is.
+    fn refer(&mut self, field: &Field) -> Result<(), WireError> {
+        let stored = Stored { offset: self.position, length: field.value }.to_bytes();
+        let stored = if field.value == 0 { &[] } else { stored.as_slice() };
+        self.write_key(field);
+        encode_varint(stored.len() as u64, &mut self.outline);
+        self.outline.extend_from_slice(stored);
+        self.skip(field)
+    }
+
+    fn write_key(&mut self, field: &Field) {
+        encode_varint(u64::from(field.number) << 3 | u64::from(field.wire_type), &mut self.outline);
     }
 }
 
-/// Checks that the bytes are whole ONNX messages and books the memory that decoding them takes.
-///
-/// # Errors
-///
-/// `Truncated` if a known field of the model itself runs past the end, `NotOnnx` if the model's own fields are not those of
-/// ONNX, `Malformed` if that is so for a message inside, `MemoryLimit`.
-pub(crate) fn check(bytes: &[u8], budget: &mut Budget) -> Result<(), OnnxError> {
-    let mut fields = Fields { bytes, position: 0, base: 0 };
-    let mut known_before = false;
-    loop {
-        match fields.next() {
-            Ok(None) => return Ok(()),
-            Ok(Some(field)) => {
-                known_before |= MODEL.content(field.number).is_some();
-                charge(&field, &MODEL, 1, budget, true)?;
-            }
-            Err(cause) => {
-                let kind = match missing_bytes(&cause, known_before) {
-                    Some(missing) => {
-                        let actual = bytes.len() as u64;
-                        OnnxErrorKind::Truncated { at_least: actual.saturating_add(missing), actual }
-                    }
-                    None => OnnxErrorKind::NotOnnx { looks_like: None },
-                };
-                return Err(OnnxError::caused(kind, cause));
-            }
-        }
+impl Field {
+    /// Bytes of its payload.
+    fn payload(&self) -> u64 {
+        if self.wire_type == VARINT { 0 } else { self.value }
     }
 }
 
@@ -133,58 +252,10 @@ fn missing_bytes(error: &WireError, known_before: bool) -> Option<u64> {
     match *error {
         WireError::Overrun { field, wire_type: BLOCK, needed, available, .. } => {
             let known = matches!(MODEL.content(field), Some(Content::Message(_) | Content::Text));
-            known.then(|| needed.saturating_sub(available as u64))
+            known.then(|| needed.saturating_sub(available))
         }
         WireError::CutNumber { .. } => known_before.then_some(1),
         _ => None,
-    }
-}
-
-fn message(
-    block: &[u8],
-    base: usize,
-    schema: &MessageSchema,
-    depth: usize,
-    budget: &mut Budget,
-) -> Result<(), OnnxError> {
-    // Deeper messages are not decoded either: the decoder reports them.
-    if depth > MAX_DEPTH {
-        return Ok(());
-    }
-    let mut fields = Fields { bytes: block, position: 0, base };
-    while let Some(field) = fields.next().map_err(|cause| OnnxError::caused(OnnxErrorKind::Malformed, cause))? {
-        charge(&field, schema, depth, budget, false)?;
-    }
-    Ok(())
-}
-
-fn charge(
-    field: &Field<'_>,
-    schema: &MessageSchema,
-    depth: usize,
-    budget: &mut Budget,
-    outermost: bool,
-) -> Result<(), OnnxError> {
-    let Some(content) = schema.content(field.number) else { return Ok(()) };
-    match (content, field.block) {
-        (Content::Message(schema), Some((block, base))) => {
-            budget.charge(COPIES * schema.size as u64)?;
-            message(block, base, schema, depth + 1, budget)
-        }
-        (Content::Text, Some((block, _))) => budget.charge(COPIES * size_of::<String>() as u64 + block.len() as u64),
-        (Content::Bytes, Some(_)) => budget.charge(COPIES * size_of::<prost::bytes::Bytes>() as u64),
-        (Content::Varints(size), Some((block, _))) => {
-            let count = block.iter().filter(|byte| **byte < 0x80).count() as u64;
-            budget.charge(2 * count * *size as u64)
-        }
-        (Content::Fixed, Some((block, _))) => budget.charge(2 * block.len() as u64),
-        (Content::Varints(_) | Content::Fixed, None) => budget.charge(2 * 8),
-        (Content::Scalar, None) => Ok(()),
-        (Content::Message(_) | Content::Text | Content::Bytes, None) | (Content::Scalar, Some(_)) => {
-            let Field { number, wire_type, offset, .. } = *field;
-            let kind = if outermost { OnnxErrorKind::NotOnnx { looks_like: None } } else { OnnxErrorKind::Malformed };
-            Err(OnnxError::caused(kind, WireError::OtherType { field: number, wire_type, offset }))
-        }
     }
 }
 

@@ -73,7 +73,7 @@ impl Attribute {
         proto: AttributeProto,
         name: &str,
         node: &NodePlace,
-        decoder: &mut Decoder,
+        decoder: &mut Decoder<'_>,
     ) -> Result<Self, OnnxError> {
         let failed = |problem| {
             let (node, attribute) = (node.clone(), name.to_owned());

@@ -34,7 +34,7 @@ impl Graph {
     pub(super) fn from_proto(
         proto: GraphProto,
         functions: &[FunctionProto],
-        decoder: &mut Decoder,
+        decoder: &mut Decoder<'_>,
     ) -> Result<Self, OnnxError> {
         if let Some(sparse) = proto.sparse_initializer.into_iter().next() {
             let name = sparse.values.map(|values| values.name).unwrap_or_default();
@@ -67,7 +67,7 @@ fn refuse_call(index: usize, node: &NodeProto, functions: &BTreeSet<(&str, &str)
     Err(OnnxErrorKind::FunctionCall { node: place, domain: domain.to_owned() }.into())
 }
 
-fn initializers(proto: Vec<TensorProto>, decoder: &mut Decoder) -> Result<BTreeMap<String, Tensor>, OnnxError> {
+fn initializers(proto: Vec<TensorProto>, decoder: &mut Decoder<'_>) -> Result<BTreeMap<String, Tensor>, OnnxError> {
     let mut initializers = BTreeMap::new();
     for (index, tensor) in proto.into_iter().enumerate() {
         let place = |name: &str| TensorPlace::Initializer { index, name: name.to_owned() };

@@ -27,7 +27,7 @@ pub struct Node {
 }
 
 impl Node {
-    pub(super) fn from_proto(index: usize, proto: NodeProto, decoder: &mut Decoder) -> Result<Self, OnnxError> {
+    pub(super) fn from_proto(index: usize, proto: NodeProto, decoder: &mut Decoder<'_>) -> Result<Self, OnnxError> {
         let place = NodePlace { index, name: proto.name, op_type: proto.op_type };
         if place.op_type.is_empty() {
             return Err(OnnxErrorKind::MissingOperator { node: place }.into());

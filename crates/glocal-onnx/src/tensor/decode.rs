@@ -3,20 +3,23 @@
 use half::{bf16, f16};
 use prost::bytes::Bytes;
 
-use super::{Data, Tensor};
+use super::{Data, Tensor, elements};
 use crate::budget::Budget;
 use crate::element_type::ElementType;
 use crate::error::{ExternalProblem, OnnxError, OnnxErrorKind, TensorPlace, TensorProblem};
-use crate::external::{ExternalBytes, ExternalData};
+use crate::external::{self, ExternalBytes, ExternalData};
 use crate::proto::{DataLocation, TensorProto};
+use crate::source::{Source, Stored};
 
 /// The most dimensions of a tensor: what is made of it repeats its shape.
 const LARGEST_RANK: usize = 64;
 
 /// Decodes the tensors of one model.
-pub(crate) struct Decoder {
+pub(crate) struct Decoder<'a> {
     budget: Budget,
     external: ExternalData,
+    /// Where the elements are that `raw_data` refers to.
+    source: &'a mut dyn Source,
 }
 
 /// What a tensor claims to be.
@@ -26,17 +29,17 @@ struct Claim {
     element_type: ElementType,
 }
 
-impl Decoder {
+impl<'a> Decoder<'a> {
     /// The files beside the model that were read.
     pub(crate) fn external_files(&self) -> Vec<std::path::PathBuf> {
         self.external.files()
     }
 
-    pub(crate) fn new(budget: Budget, external: ExternalData) -> Self {
-        Self { budget, external }
+    pub(crate) fn new(budget: Budget, external: ExternalData, source: &'a mut dyn Source) -> Self {
+        Self { budget, external, source }
     }
 
-    /// Decodes the tensor that lies at this place of the model.
+    /// Decodes the tensor that lies at this place of the model, whose `raw_data` is a [`Stored`].
     /// `place` is only asked for errors: names may be long.
     pub(crate) fn decode(
         &mut self,
@@ -51,15 +54,33 @@ impl Decoder {
         } else {
             // Too few bytes for the claim are found here, before it is believed.
             claim.check_length(&proto).map_err(failed)?;
-            if !claim.is_decoded(&proto) {
-                self.budget.charge(claim.decoded_size())?;
-            }
-            match proto.raw_data {
-                Some(raw) if !raw.is_empty() => from_raw(&raw, claim.element_type).map_err(failed)?,
-                _ => from_typed(proto, claim.element_type).map_err(failed)?,
+            match Stored::from_message(proto.raw_data.as_deref()) {
+                Some(stored) => self.raw_data(stored, &claim, &failed)?,
+                None => {
+                    if !claim.is_moved() {
+                        self.budget.charge(claim.decoded_size())?;
+                    }
+                    from_typed(proto, claim.element_type).map_err(failed)?
+                }
             }
         };
         Ok(Tensor { name, shape: claim.shape, element_type: claim.element_type, data })
+    }
+
+    fn raw_data(
+        &mut self,
+        stored: Stored,
+        claim: &Claim,
+        failed: &dyn Fn(TensorProblem) -> OnnxError,
+    ) -> Result<Data, OnnxError> {
+        if claim.element_type.size().is_none() {
+            return Err(failed(unsupported(claim.element_type)));
+        }
+        self.budget.charge(claim.decoded_size())?;
+        let read = stored.seek(self.source).and_then(|bytes| elements::read(bytes, claim.count, claim.element_type));
+        let data = read.map_err(|cause| OnnxError::caused(OnnxErrorKind::Unreadable, cause))?;
+        claim.check_range(&data).map_err(failed)?;
+        Ok(data)
     }
 
     fn external_data(
@@ -74,11 +95,12 @@ impl Decoder {
         };
         let failed = |problem| OnnxErrorKind::Tensor { tensor: place(), problem };
         let expected = claim.count as u64 * size as u64;
-        match self.external.read(place, &proto.external_data, expected, &mut self.budget)? {
-            ExternalBytes::Read(bytes) => {
+        match self.external.find(place, &proto.external_data, expected, &mut self.budget)? {
+            ExternalBytes::Found(mut file) => {
                 self.budget.charge(claim.decoded_size())?;
-                let data = from_raw(&bytes, claim.element_type).map_err(failed)?;
-                self.budget.release(bytes.len() as u64);
+                let data = elements::read(&mut file, claim.count, claim.element_type);
+                let data = data.map_err(|cause| external::unreadable(place, &proto.external_data, cause))?;
+                claim.check_range(&data).map_err(failed)?;
                 Ok(data)
             }
             ExternalBytes::OtherLength(actual) => Err(failed(claim.wrong_byte_count(actual)).into()),
@@ -97,7 +119,7 @@ impl Claim {
             return Err(TensorProblem::Segmented);
         }
         let external = proto.data_location == DataLocation::External as i32;
-        let raw = proto.raw_data.as_ref().is_some_and(|raw| !raw.is_empty());
+        let raw = Stored::from_message(proto.raw_data.as_deref()).is_some();
         let typed = [
             !proto.float_data.is_empty(),
             !proto.int32_data.is_empty(),
@@ -128,11 +150,10 @@ impl Claim {
 
     /// Compares the data inside the message with the claim.
     fn check_length(&self, proto: &TensorProto) -> Result<(), TensorProblem> {
-        if let (Some(raw), Some(size)) = (&proto.raw_data, self.element_type.size())
-            && !raw.is_empty()
-        {
-            let wrong = raw.len() as u64 != self.count as u64 * size as u64;
-            return if wrong { Err(self.wrong_byte_count(raw.len() as u64)) } else { Ok(()) };
+        let stored = Stored::from_message(proto.raw_data.as_deref());
+        if let (Some(Stored { length, .. }), Some(size)) = (stored, self.element_type.size()) {
+            let wrong = length != self.count as u64 * size as u64;
+            return if wrong { Err(self.wrong_byte_count(length)) } else { Ok(()) };
         }
         let actual = match self.element_type {
             ElementType::Float32 => proto.float_data.len(),
@@ -154,10 +175,20 @@ impl Claim {
         TensorProblem::WrongByteCount { shape: self.shape.clone(), element_type: self.element_type, expected, actual }
     }
 
-    /// Whether the message holds the elements as they stay: they are moved, not copied.
-    fn is_decoded(&self, proto: &TensorProto) -> bool {
-        let raw = proto.raw_data.as_ref().is_some_and(|raw| !raw.is_empty());
-        !raw && matches!(self.element_type, ElementType::Float32 | ElementType::Int64)
+    /// Checks what was read as 64 signed bits and is unsigned.
+    fn check_range(&self, data: &Data) -> Result<(), TensorProblem> {
+        match (self.element_type, data) {
+            (ElementType::Uint64, Data::I64(values)) => {
+                let beyond = values.iter().find(|value| **value < 0);
+                beyond.map_or(Ok(()), |value| Err(out_of_range(value.cast_unsigned(), self.element_type)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a message that holds the elements itself has them as they stay: they are moved, not copied.
+    fn is_moved(&self) -> bool {
+        matches!(self.element_type, ElementType::Float32 | ElementType::Int64)
     }
 
     /// Bytes of the decoded elements.
@@ -174,33 +205,6 @@ impl Claim {
 
 fn unsupported(element_type: ElementType) -> TensorProblem {
     TensorProblem::UnsupportedElementType { element_type }
-}
-
-/// Decodes little-endian bytes whose number has been checked.
-fn from_raw(bytes: &[u8], element_type: ElementType) -> Result<Data, TensorProblem> {
-    Ok(match element_type {
-        ElementType::Float32 => Data::F32(each(bytes, f32::from_le_bytes)),
-        ElementType::Float16 => Data::F32(each(bytes, |bytes| f16::from_le_bytes(bytes).to_f32())),
-        ElementType::BFloat16 => Data::F32(each(bytes, |bytes| bf16::from_le_bytes(bytes).to_f32())),
-        ElementType::Float64 => Data::F32(each(bytes, |bytes| f64::from_le_bytes(bytes) as f32)),
-        ElementType::Int8 => Data::I64(each(bytes, |bytes| i8::from_le_bytes(bytes).into())),
-        ElementType::Int16 => Data::I64(each(bytes, |bytes| i16::from_le_bytes(bytes).into())),
-        ElementType::Int32 => Data::I64(each(bytes, |bytes| i32::from_le_bytes(bytes).into())),
-        ElementType::Int64 => Data::I64(each(bytes, i64::from_le_bytes)),
-        ElementType::Uint8 => Data::I64(each(bytes, |bytes| u8::from_le_bytes(bytes).into())),
-        ElementType::Uint16 => Data::I64(each(bytes, |bytes| u16::from_le_bytes(bytes).into())),
-        ElementType::Uint32 => Data::I64(each(bytes, |bytes| u32::from_le_bytes(bytes).into())),
-        ElementType::Uint64 => {
-            let values = bytes.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
-            Data::I64(all_signed(values, element_type)?)
-        }
-        ElementType::Bool => Data::Bool(bytes.iter().map(|byte| *byte != 0).collect()),
-        _ => return Err(unsupported(element_type)),
-    })
-}
-
-fn each<const SIZE: usize, T>(bytes: &[u8], decode: impl Fn([u8; SIZE]) -> T) -> Vec<T> {
-    bytes.as_chunks().0.iter().map(|chunk| decode(*chunk)).collect()
 }
 
 /// Decodes the typed field that belongs to the type. Types narrower than 32 bits share `int32_data`.

@@ -27,8 +27,10 @@ pub(super) enum Content {
     Message(&'static MessageSchema),
     /// A string, copied.
     Text,
-    /// Bytes, shared with the file's buffer.
+    /// Bytes, shared with the outline's buffer.
     Bytes,
+    /// The elements of a tensor as bytes, which stay in the file.
+    Elements,
     /// A list of variable-length numbers, each of this many bytes once decoded.
     Varints(usize),
     /// A list of numbers of fixed length.
@@ -37,7 +39,7 @@ pub(super) enum Content {
     Scalar,
 }
 
-use Content::{Bytes, Fixed, Message, Scalar, Text, Varints};
+use Content::{Bytes, Elements, Fixed, Message, Scalar, Text, Varints};
 
 macro_rules! schema {
     ($(#[$meta:meta])* $visibility:vis $name:ident: $message:ty { $($number:literal => $content:expr),* $(,)? }) => {
@@ -69,7 +71,7 @@ schema!(ATTRIBUTE: AttributeProto {
 });
 schema!(TENSOR: TensorProto {
     1 => Varints(size_of::<i64>()), 2 => Scalar, 3 => Message(&SEGMENT), 4 => Fixed, 5 => Varints(size_of::<i32>()),
-    6 => Bytes, 7 => Varints(size_of::<i64>()), 8 => Text, 9 => Bytes, 10 => Fixed, 11 => Varints(size_of::<u64>()),
+    6 => Bytes, 7 => Varints(size_of::<i64>()), 8 => Text, 9 => Elements, 10 => Fixed, 11 => Varints(size_of::<u64>()),
     12 => Text, 13 => Message(&ENTRY), 14 => Scalar, 16 => Message(&ENTRY),
 });
 schema!(SEGMENT: tensor_proto::Segment { 1 => Scalar, 2 => Scalar });

@@ -1,12 +1,15 @@
+use std::io::Cursor;
+
 use prost::Message;
 
-use super::{WireError, check};
+use super::{WireError, outline};
 use crate::budget::Budget;
 use crate::error::{OnnxError, OnnxErrorKind};
 use crate::proto::{GraphProto, ModelProto, NodeProto};
 
 fn checked(bytes: &[u8]) -> Result<(), OnnxError> {
-    check(bytes, &mut Budget::for_file(bytes.len() as u64))
+    let length = bytes.len() as u64;
+    outline(&mut Cursor::new(bytes), length, &mut Budget::for_file(length)).map(drop)
 }
 
 /// A block field with a payload.
@@ -43,7 +46,51 @@ fn damage_inside_of_the_graph_is_told_with_its_offset() {
     let error = checked(&bytes).unwrap_err();
     assert_eq!(error.kind(), &OnnxErrorKind::Malformed);
     let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<WireError>()).unwrap();
-    assert_eq!(cause, &WireError::Overrun { field: 4, wire_type: 2, offset: 6, needed: 100, available: 0 });
+    let expected = WireError::Overrun { field: 4, wire_type: 2, offset: 6, needed: 100, available: 0 };
+    assert_eq!(cause.to_string(), expected.to_string());
+}
+
+#[test]
+fn a_file_that_becomes_shorter_is_an_error() {
+    let node = NodeProto { op_type: "Relu".into(), ..NodeProto::default() };
+    let graph = GraphProto { node: vec![node], ..GraphProto::default() };
+    let bytes = ModelProto { ir_version: 8, graph: Some(graph), ..ModelProto::default() }.encode_to_vec();
+    let length = bytes.len() as u64;
+    for there in 0..bytes.len() {
+        let mut source = Cursor::new(&bytes[..there]);
+        let error = outline(&mut source, length, &mut Budget::for_file(length)).unwrap_err();
+        assert_eq!(error.kind(), &OnnxErrorKind::Unreadable, "{there}");
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("became shorter"), "{cause}");
+    }
+}
+
+#[test]
+fn numbers_have_64_bits() {
+    let version = |last: u8| [[8].as_slice(), &[0xff; 9], &[last]].concat();
+    checked(&version(1)).unwrap();
+    for last in [2, 0x7f, 0x81] {
+        let error = checked(&version(last)).unwrap_err();
+        let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<WireError>());
+        assert!(matches!(cause, Some(WireError::LongNumber { offset: 1 })), "{error:?}");
+    }
+}
+
+#[test]
+fn messages_are_read_as_deep_as_the_decoder_goes() {
+    // Subgraphs of nodes of subgraphs: three messages a step, in the graph.
+    let nested = |steps: usize, innermost: Vec<u8>| {
+        let step = |graph: Vec<u8>, _| block(1, &block(5, &block(6, &graph)));
+        block(7, &(0..steps).fold(innermost, step))
+    };
+    // The graph, 99 messages in it, and one more.
+    for (innermost, fits) in [(vec![], true), (block(1, &[]), false)] {
+        let bytes = nested(33, innermost);
+        let outline = outline(&mut Cursor::new(&bytes), bytes.len() as u64, &mut Budget::for_file(1000));
+        assert_eq!(outline.is_ok(), fits);
+        assert_eq!(ModelProto::decode(bytes.as_slice()).is_ok(), fits);
+        assert!(outline.is_err() || ModelProto::decode(outline.unwrap()).is_ok());
+    }
 }
 
 #[test]

@@ -6,4 +6,5 @@ mod external;
 mod goldens;
 mod hostile;
 mod model;
+mod raw_data;
 mod support;

@@ -78,7 +78,7 @@ impl Model {
             sources: Vec::new(),
             room,
         };
-        let nodes = needed(nodes, &output);
+        let mut nodes = needed(nodes, &output);
         for name in nodes.iter().flat_map(|node| &node.inputs).filter(|name| !name.is_empty()) {
             match importer.uses.get_mut(name) {
                 Some(count) => *count += 1,
@@ -94,8 +94,10 @@ impl Model {
             constant.check_shape()?;
             importer.values.insert(name, Value::Constant(constant));
         }
-        for node in &nodes {
+        for node in &mut nodes {
             importer.read(node).map_err(|error| error.at(&node.name, &node.op_type))?;
+            // A constant has been copied, and may be large.
+            node.attributes.clear();
         }
         importer.name_layers(&nodes);
         match importer.values.get(&output) {

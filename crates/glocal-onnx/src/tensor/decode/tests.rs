@@ -1,3 +1,4 @@
+use std::io::Cursor;
 use std::path::Path;
 
 use half::{bf16, f16};
@@ -9,11 +10,20 @@ use crate::element_type::ElementType;
 use crate::error::{OnnxError, OnnxErrorKind, TensorPlace, TensorProblem};
 use crate::external::ExternalData;
 use crate::proto::{DataLocation, DataType, TensorProto, tensor_proto};
+use crate::source::Stored;
 use crate::tensor::{Data, Tensor};
 
-fn decode(proto: TensorProto) -> Result<Tensor, OnnxError> {
+/// Decodes a tensor whose raw data lies in a source of its own.
+fn decode(mut proto: TensorProto) -> Result<Tensor, OnnxError> {
     let place = TensorPlace::Initializer { index: 0, name: "w".into() };
-    Decoder::new(Budget::for_file(1000), ExternalData::beside(Path::new("m.onnx"))).decode(proto, &|_| place.clone())
+    let bytes = proto.raw_data.take().unwrap_or_default();
+    if !bytes.is_empty() {
+        let stored = Stored { offset: 0, length: bytes.len() as u64 };
+        proto.raw_data = Some(Bytes::copy_from_slice(&stored.to_bytes()));
+    }
+    let mut source = Cursor::new(bytes);
+    Decoder::new(Budget::for_file(1000), ExternalData::beside(Path::new("m.onnx")), &mut source)
+        .decode(proto, &|_| place.clone())
 }
 
 fn problem(proto: TensorProto) -> TensorProblem {
@@ -187,6 +197,22 @@ fn contradictions_and_unsupported_types_are_errors() {
     }
     let unknown = problem(TensorProto { data_type: 999, ..TensorProto::default() });
     assert_eq!(unknown, TensorProblem::UnsupportedElementType { element_type: ElementType::Unknown(999) });
+}
+
+#[test]
+fn elements_that_are_not_there_any_more_are_an_error() {
+    let place = TensorPlace::Initializer { index: 0, name: "w".into() };
+    for there in [0, 2, 1000] {
+        let mut source = Cursor::new(vec![0; there]);
+        let stored = Stored { offset: 1, length: 400_000 };
+        let raw_data = Some(Bytes::copy_from_slice(&stored.to_bytes()));
+        let mut decoder = Decoder::new(Budget::for_file(400_000), ExternalData::nowhere(), &mut source);
+        let tensor = TensorProto { raw_data, ..proto(DataType::Float, &[100_000]) };
+        let error = decoder.decode(tensor, &|_| place.clone()).unwrap_err();
+        assert_eq!(error.kind(), &OnnxErrorKind::Unreadable);
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("became shorter"), "{cause}");
+    }
 }
 
 #[test]

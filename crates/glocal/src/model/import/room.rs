@@ -34,7 +34,7 @@ impl Room {
         for tensor in graph.initializers.values() {
             room = room.saturating_add(stored(tensor).saturating_mul(BYTES_PER_STORED_BYTE));
         }
-        // These stay with their nodes while the nodes are read.
+        // These stay with their nodes until the nodes are read.
         for tensor in in_nodes {
             room = room.saturating_add(stored(tensor).saturating_mul(BYTES_PER_STORED_BYTE));
             held = held.saturating_add(decoded(tensor));
