@@ -95,23 +95,23 @@ struct Parts<'a> {
     negative: Option<Tensor>,
 }
 
-/// What elements a tensor has; a NaN is of either sign.
+/// Which signs a tensor's elements do not have; a NaN has both.
 #[derive(Clone, Copy)]
 struct Signs {
-    positive: bool,
-    negative: bool,
+    none_positive: bool,
+    none_negative: bool,
 }
 
 impl Signs {
     fn of(x: &Tensor) -> Self {
-        let none = Self { positive: false, negative: false };
-        let either = |a: Self, b: Self| Self { positive: a.positive | b.positive, negative: a.negative | b.negative };
-        let of_some = |some: &[f32]| {
-            some.iter().fold(none, |signs, &value| {
-                either(signs, Self { positive: !(value <= 0.0), negative: !(value >= 0.0) })
-            })
+        let start = Self { none_positive: true, none_negative: true };
+        let both = |a: Self, b: Self| Self {
+            none_positive: a.none_positive & b.none_positive,
+            none_negative: a.none_negative & b.none_negative,
         };
-        x.data().par_chunks(SIGNS_AT_ONCE).map(of_some).reduce(|| none, either)
+        let one = |value: f32| Self { none_positive: value <= 0.0, none_negative: value >= 0.0 };
+        let of_some = |some: &[f32]| some.iter().fold(start, |signs, &value| both(signs, one(value)));
+        x.data().par_chunks(SIGNS_AT_ONCE).map(of_some).reduce(|| start, both)
     }
 }
 
@@ -123,8 +123,8 @@ impl Parts<'_> {
     /// Whether a part is zero everywhere because the input has no elements of that sign.
     fn is_nothing(&mut self, part: &InputPart) -> bool {
         match part {
-            InputPart::Positive => !self.signs().positive,
-            InputPart::Negative => !self.signs().negative,
+            InputPart::Positive => self.signs().none_positive,
+            InputPart::Negative => self.signs().none_negative,
             _ => false,
         }
     }
@@ -138,8 +138,8 @@ impl Parts<'_> {
         match part {
             InputPart::Whole => Ok(x.clone()),
             // A part that is the whole need not be made.
-            InputPart::Positive if !self.signs().negative => Ok(x.clone()),
-            InputPart::Negative if !self.signs().positive => Ok(x.clone()),
+            InputPart::Positive if self.signs().none_negative => Ok(x.clone()),
+            InputPart::Negative if self.signs().none_positive => Ok(x.clone()),
             InputPart::Positive => once(&mut self.positive, Map::Positive),
             InputPart::Negative => once(&mut self.negative, Map::Negative),
             InputPart::Ones => Tensor::full([&[1], self.x.sample_shape()].concat(), 1.0),

@@ -202,7 +202,7 @@ impl Scan {
             Ok(())
         };
         let trace = Trace::for_one_descent(&self.attributor, inputs, &region, see, cancel)?;
-        let (rows, starts, initial) = self.starts(&trace, samples, targets)?;
+        let Starts { rows, of: starts, initial } = self.starts(&trace, samples, targets)?;
 
         let mut relevance: Vec<Vec<Vec<(f32, u32)>>> = vec![vec![Vec::new(); starts.len()]; layers];
         let start = BTreeMap::from([(model.explained(), initial.into())]);
@@ -236,18 +236,13 @@ impl Scan {
         Ok(observations)
     }
 
-    /// For each sample and target: the sample's row, what is observed, and the relevance that starts.
-    fn starts(
-        &self,
-        trace: &Trace<'_>,
-        samples: &[SampleId],
-        targets: &[Vec<u32>],
-    ) -> Result<(Vec<usize>, Vec<(SampleId, u32, bool)>, Tensor), RequestError> {
+    /// What relevance starts from, for each sample and target.
+    fn starts(&self, trace: &Trace<'_>, samples: &[SampleId], targets: &[Vec<u32>]) -> Result<Starts, RequestError> {
         let prediction = trace.prediction();
         let &[classes] = prediction.sample_shape() else {
             return Err(RequestErrorKind::NoPrediction { shape: prediction.sample_shape().to_vec() }.into());
         };
-        let (mut rows, mut starts) = (Vec::new(), Vec::new());
+        let (mut rows, mut of) = (Vec::new(), Vec::new());
         for (row, sample) in samples.iter().enumerate() {
             let predicted = [crate::attribution::argmax(prediction.row(row)) as u32];
             let of_sample = targets.get(row).map_or(predicted.as_slice(), Vec::as_slice);
@@ -258,14 +253,24 @@ impl Scan {
                     return Err(RequestErrorKind::Concept { layer, id, count: classes, unit }.into());
                 }
                 rows.push(row);
-                starts.push((*sample, target, index == 0));
+                of.push((*sample, target, index == 0));
             }
         }
-        let mut initial = vec![0.0; starts.len() * classes];
-        for (index, ((_, target, _), row)) in starts.iter().zip(&rows).enumerate() {
+        let mut initial = vec![0.0; of.len() * classes];
+        for (index, ((_, target, _), row)) in of.iter().zip(&rows).enumerate() {
             initial[index * classes + *target as usize] = prediction.row(*row)[*target as usize];
         }
-        let initial = Tensor::new([starts.len(), classes], initial)?;
-        Ok((rows, starts, initial))
+        let initial = Tensor::new([of.len(), classes], initial)?;
+        Ok(Starts { rows, of, initial })
     }
+}
+
+/// What relevance starts from.
+struct Starts {
+    /// For each, the row of its sample.
+    rows: Vec<usize>,
+    /// For each, its sample, its target, and whether that is the sample's first.
+    of: Vec<(SampleId, u32, bool)>,
+    /// The relevance of the outputs, `[R, classes]`.
+    initial: Tensor,
 }
