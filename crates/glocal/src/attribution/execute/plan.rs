@@ -15,6 +15,9 @@ use crate::attribution::{Pairing, Request, Scope, Target};
 use crate::error::{RequestError, RequestErrorKind};
 use crate::model::{Graph, Model, NodeId};
 
+/// Where no bound on memory is given, rows that go down together take about as many bytes: more are no faster.
+const ROWS_TOGETHER: usize = 160 << 20;
+
 /// A request with its names looked up, and its conditions as a tree.
 pub(super) struct Plan<'a> {
     pub(super) graph: &'a Graph,
@@ -168,8 +171,10 @@ impl<'a> Plan<'a> {
     /// How many rows go down together, at least one: as many as the request says, or as fit into the memory that it says.
     pub(super) fn rows_at_once(&self, request: &Request, samples: usize) -> usize {
         let most = request.rows_at_once.max(1);
-        let Some(memory) = request.memory else { return most };
-        let room = memory.saturating_sub(self.need.of_samples(samples));
+        let room = match request.memory {
+            Some(memory) => memory.saturating_sub(self.need.of_samples(samples)),
+            None => ROWS_TOGETHER,
+        };
         (room / self.row_bytes().max(1)).clamp(1, most)
     }
 
