@@ -16,7 +16,7 @@ NETWORKS = {
     'resnet50': (zoo.resnet50, (3, 224, 224), 8, 16, ('layer4.0.conv2', 512)),
     'mobilenet_v2': (zoo.mobilenet_v2, (3, 224, 224), 8, 16, ('features.17.conv.2', 320)),
     'efficientnet_b0': (zoo.efficientnet_b0, (3, 224, 224), 8, 16, ('features.7.0.block.3.0', 320)),
-    'demo': (Demo, (1, 28, 28), 32, 2000, ('head.conv', 32)),
+    'demo': (Demo, (1, 28, 28), 32, 10000, ('head.conv', 32)),
 }
 
 
