@@ -1,0 +1,208 @@
+//! Planes of depthwise convolutions by lines: some padded rows at a time, and from them all output lines that need no
+//! others, of every phase where there are phases.
+
+use rten_simd::ops::BitOps;
+use rten_simd::{Isa, SimdOp};
+
+use crate::backend::cpu::axis::Axis;
+use crate::tensor::has_memory_for;
+
+use super::lines::{self, LANES, LINES, Lines};
+use super::made::Made;
+use super::rows::PaddedRows;
+
+/// The elements of rows and lines that are held at a time, roughly: half of the first cache.
+const HELD_ELEMENTS: usize = 1 << 12;
+
+/// With longer periods there is little that shares have in common.
+const LONGEST_PERIOD: usize = 4;
+
+/// One kernel's share of the output: lines and elements that it computes as a convolution of its own.
+#[derive(Clone, Debug)]
+pub(super) struct Share<'a> {
+    pub(super) vertical: Axis,
+    pub(super) horizontal: Axis,
+    /// For each plane, the weights column by column.
+    pub(super) kernels: &'a [f32],
+    /// The first line and the first element that it writes.
+    pub(super) offset: [usize; 2],
+}
+
+/// How planes of one size are computed.
+pub(super) struct Planes<'a> {
+    rows: PaddedRows,
+    /// The rows between the windows of neighbouring lines.
+    step: usize,
+    /// For each line and element of a period of the output, whose it is; those of nobody are zeros.
+    parts: Vec<Option<Part<'a>>>,
+    period: [usize; 2],
+    /// The size of the output.
+    output: [usize; 2],
+    /// Lines of each part that are computed from one filling of the rows.
+    lines_at_once: usize,
+    /// The rows that the windows of one line touch.
+    extent: usize,
+    /// The elements of all rows that are held, and of the lines of one part that are not written to the output at once.
+    rows_len: usize,
+    made_len: usize,
+    /// The distance of those lines.
+    pitch: usize,
+}
+
+#[derive(Clone)]
+struct Part<'a> {
+    lines: usize,
+    width: usize,
+    /// The row where the window of the first line starts.
+    row: usize,
+    columns: Vec<usize>,
+    kernels: &'a [f32],
+    taps: usize,
+}
+
+/// Why there are no [`Planes`].
+pub(super) enum Refusal {
+    /// They are computed otherwise.
+    Unsupported,
+    /// There is no memory for them.
+    TooLarge,
+}
+
+impl<'a> Planes<'a> {
+    /// Outputs of size `output`, of which every `period`th line and element is one share's.
+    pub(super) fn new(shares: &[Share<'a>], period: [usize; 2], output: [usize; 2]) -> Result<Self, Refusal> {
+        let [Share { vertical, horizontal, .. }, ..] = shares else { return Err(Refusal::Unsupported) };
+        if !shares.iter().all(is_supported) || period.iter().any(|&distance| distance > LONGEST_PERIOD) {
+            return Err(Refusal::Unsupported);
+        }
+        Self::with_steps([vertical.step as usize, horizontal.step as usize], shares, period, output)
+            .ok_or(Refusal::TooLarge)
+    }
+
+    /// `None` where there is no memory for it.
+    fn with_steps(
+        [step, column_step]: [usize; 2],
+        shares: &[Share<'a>],
+        period: [usize; 2],
+        output: [usize; 2],
+    ) -> Option<Self> {
+        let (top, bottom) = reach(shares.iter().map(|share| &share.vertical))?;
+        let (left, right) = reach(shares.iter().map(|share| &share.horizontal))?;
+        let columns = usize::try_from(right.checked_sub(left)?.checked_add(1)?).ok()?;
+        bottom.checked_sub(top)?;
+        let Share { vertical, horizontal, .. } = shares.first()?;
+        let rows = PaddedRows::new([vertical.size, horizontal.size], [top, left], columns, column_step)?;
+        let row_len = rows.row_len();
+        let width = shares.iter().map(|share| share.horizontal.count).max()?;
+        let pitch = if width <= row_len && row_len < LANES { row_len } else { width.checked_next_multiple_of(LANES)? };
+        let part_count = period[0].checked_mul(period[1])?;
+        let of_line = step.checked_mul(row_len)?.checked_add(part_count.checked_mul(pitch)?)?;
+        let lines_at_once = ((HELD_ELEMENTS / of_line / LINES).max(1) * LINES).min(output[0].div_ceil(period[0]));
+        let rows_below = |share: &Share<'_>| Some((share.vertical.reach().0.checked_sub(top)?, share.vertical.taps.len()));
+        let below = shares.iter().map(rows_below).collect::<Option<Vec<_>>>()?;
+        let extent = below.into_iter().map(|(row, taps)| row as usize + taps).max()?;
+        let rows_len = rows.len((lines_at_once - 1).checked_mul(step)?.checked_add(extent)?)?;
+        let made_len = (lines_at_once + 1).checked_mul(pitch)?.checked_add(LANES)?;
+        if !has_memory_for(rows_len.checked_add(made_len.checked_mul(part_count)?)?) {
+            return None;
+        }
+        let mut parts = vec![None; part_count];
+        for share in shares {
+            *parts.get_mut(share.offset[0] * period[1] + share.offset[1])? = Some(part(share, &rows, top, left));
+        }
+        Some(Self { rows, step, parts, period, output, lines_at_once, extent, rows_len, made_len, pitch })
+    }
+
+    /// Room for padded rows and for lines of parts.
+    pub(super) fn workspace(&self) -> Vec<f32> {
+        vec![0.0; self.rows_len + self.parts.len() * self.made_len]
+    }
+
+    /// `workspace` comes from [`workspace`](Self::workspace), or from an earlier call.
+    pub(super) fn run(&self, plane: usize, image: &[f32], workspace: &mut [f32], bias: f32, out: &mut [f32]) {
+        Plane { planes: self, plane, image, workspace, bias, out }.dispatch();
+    }
+}
+
+fn part<'a>(share: &Share<'a>, rows: &PaddedRows, top: i64, left: i64) -> Part<'a> {
+    let Share { vertical, horizontal, kernels, .. } = share;
+    let columns = horizontal.taps.iter().map(|tap| (horizontal.start + tap - left) as usize);
+    Part {
+        lines: vertical.count,
+        width: horizontal.count,
+        row: (vertical.reach().0 - top) as usize,
+        columns: columns.map(|column| rows.column(column)).collect(),
+        kernels,
+        taps: vertical.taps.len() * horizontal.taps.len(),
+    }
+}
+
+/// Whether lines can compute it: neighbouring rows, and no more than two columns between windows.
+fn is_supported(share: &Share<'_>) -> bool {
+    let (vertical, horizontal) = (&share.vertical, &share.horizontal);
+    vertical.taps.windows(2).all(|taps| taps[1] - taps[0] == 1)
+        && lines::are_supported(vertical.taps.len(), vertical.step)
+        && matches!(horizontal.step, 1 | 2)
+}
+
+/// The first and the last position that any of the axes touches.
+fn reach<'a>(axes: impl Iterator<Item = &'a Axis>) -> Option<(i64, i64)> {
+    axes.map(Axis::reach).reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)))
+}
+
+/// One output plane, for the machine's vectors.
+struct Plane<'a> {
+    planes: &'a Planes<'a>,
+    plane: usize,
+    image: &'a [f32],
+    workspace: &'a mut [f32],
+    bias: f32,
+    out: &'a mut [f32],
+}
+
+impl SimdOp for Plane<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let Self { planes, plane, image, workspace, bias, out } = self;
+        let &Planes { ref rows, ref parts, step, period, lines_at_once, pitch, .. } = planes;
+        let (held, made) = workspace.split_at_mut(planes.rows_len);
+        let lanes = isa.f32().len();
+        // vectors of two rows: the lines are as long as the rows, and are cut later
+        let is_paired = lanes == 2 * rows.row_len() && pitch == rows.row_len() && step == 1;
+        let is_at_once = period == [1, 1] && !is_paired;
+        let total = planes.output[0].div_ceil(period[0]);
+        for first in (0..total).step_by(lines_at_once) {
+            let count = lines_at_once.min(total - first);
+            rows.fill(isa, image, first * step, (count - 1) * step + planes.extent, held);
+            for (part, made) in parts.iter().zip(made.chunks_exact_mut(planes.made_len)) {
+                let Some(part) = part else { continue };
+                let mut lines = Lines {
+                    rows: &held[part.row * rows.row_len()..],
+                    row_len: rows.row_len(),
+                    step,
+                    columns: &part.columns,
+                    kernel: &part.kernels[plane * part.taps..][..part.taps],
+                    bias,
+                    height: count.min(part.lines.saturating_sub(first)),
+                    width: part.width,
+                    pitch,
+                };
+                if is_at_once {
+                    lines.pitch = part.width;
+                    lines.compute(isa, &mut out[first * part.width..]);
+                    continue;
+                }
+                if is_paired {
+                    lines = Lines { step: 2, height: lines.height.div_ceil(2), width: lanes, pitch: lanes, ..lines };
+                }
+                lines.compute(isa, made);
+            }
+            if !is_at_once {
+                let from = Made { elements: made, part_len: planes.made_len, pitch, period };
+                from.write(first, count, planes.output, out);
+            }
+        }
+    }
+}

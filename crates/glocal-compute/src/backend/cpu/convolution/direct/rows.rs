@@ -1,0 +1,125 @@
+//! Padded rows of an image, some at a time, so that windows need no checks and what is read again stays in the first
+//! cache; with even and odd columns apart where windows are two columns apart.
+
+use rten_simd::Isa;
+use rten_simd::ops::BitOps;
+
+use super::lines::LANES;
+
+/// How far past the rows vectors are read and written: two short rows, or one vector, and where it starts.
+const SLACK: usize = 4 * LANES;
+
+/// The distance between rows at which a vector of [`LANES`] holds two of them.
+const HALF: usize = LANES / 2;
+
+/// Where the image stands in the rows: reached columns are counted from the first one that any window touches.
+#[derive(Clone, Debug)]
+pub(super) struct PaddedRows {
+    /// The size of the image.
+    size: [usize; 2],
+    /// The image's row and column at the start of the rows; negative in the padding.
+    first: [i64; 2],
+    /// The image columns that are copied, and the reached column where the first of them goes.
+    copied: std::ops::Range<usize>,
+    before: usize,
+    /// The distance from one row to the next.
+    row_len: usize,
+    /// Whether a row holds its even columns and then its odd ones.
+    is_split: bool,
+}
+
+impl PaddedRows {
+    /// Rows of an image of `size`, from the row and column `first` on, with `columns` columns; `step` columns (1 or 2) lie
+    /// between windows. `None` when they are too long to be counted.
+    pub(super) fn new(size: [usize; 2], first: [i64; 2], columns: usize, step: usize) -> Option<Self> {
+        let before = usize::try_from(first[1].min(0).unsigned_abs()).ok()?.min(columns);
+        let from = usize::try_from(first[1].max(0)).ok()?.min(size[1]);
+        let len = (size[1] - from).min(columns - before);
+        let after = columns - before - len;
+        let is_split = step == 2;
+        let row_len = if is_split {
+            let of_copied = len.div_ceil(2 * LANES).checked_mul(LANES)?;
+            let half = before.div_ceil(2).checked_add(of_copied)?.max(columns.div_ceil(2));
+            half.checked_next_multiple_of(LANES)?.checked_mul(2)?
+        } else {
+            // the padding after a row is that before the next one
+            let row_len = len.checked_add(before.max(after))?;
+            row_len.checked_next_multiple_of(if row_len <= HALF { HALF } else { LANES })?
+        };
+        Some(Self { size, first, copied: from..from + len, before, row_len, is_split })
+    }
+
+    /// The distance from one row to the next.
+    pub(super) fn row_len(&self) -> usize {
+        self.row_len
+    }
+
+    /// The number of elements of a buffer for `count` rows.
+    pub(super) fn len(&self, count: usize) -> Option<usize> {
+        count.checked_mul(self.row_len)?.checked_add(SLACK)
+    }
+
+    /// Where the reached column `column` stands in a row.
+    pub(super) fn column(&self, column: usize) -> usize {
+        if self.is_split { column % 2 * (self.row_len / 2) + column / 2 } else { column }
+    }
+
+    /// Puts `count` rows from row `start` on into `buffer`, which holds zeros or what an earlier call left.
+    #[inline(always)]
+    pub(super) fn fill<I: Isa>(&self, isa: I, image: &[f32], start: usize, count: usize, buffer: &mut [f32]) {
+        for row in 0..count {
+            let to = &mut buffer[row * self.row_len..];
+            let position = usize::try_from(self.first[0] + (start + row) as i64);
+            let Some(y) = position.ok().filter(|&y| y < self.size[0]) else {
+                to[..self.row_len].fill(0.0);
+                continue;
+            };
+            let from = &image[y * self.size[1]..][..self.size[1]][self.copied.clone()];
+            if self.is_split { self.split_row(isa, from, to) } else { copy_row(isa, from, &mut to[self.before..]) }
+        }
+    }
+
+    /// Copies a row in, its even and its odd columns apart.
+    #[inline(always)]
+    fn split_row<I: Isa>(&self, isa: I, from: &[f32], to: &mut [f32]) {
+        // where the padding is odd, the first column of the image is an odd one
+        let (first, second) = (self.column(self.before), self.column(self.before + 1));
+        let (pairs, rest) = from.as_chunks::<{ 2 * LANES }>();
+        for (index, pairs) in pairs.iter().enumerate() {
+            split(pairs, index * LANES, first, second, to);
+        }
+        if !rest.is_empty() {
+            let mut last = [0.0; 4 * LANES];
+            copy_row(isa, rest, &mut last);
+            if let Some(last) = last.first_chunk() {
+                split(last, pairs.len() * LANES, first, second, to);
+            }
+        }
+    }
+}
+
+/// Copies a row, and zeros after it up to a whole vector.
+#[inline(always)]
+fn copy_row<I: Isa>(isa: I, from: &[f32], to: &mut [f32]) {
+    let ops = isa.f32();
+    let mut x = 0;
+    while x + ops.len() <= from.len() {
+        ops.store(ops.load(&from[x..]), &mut to[x..]);
+        x += ops.len();
+    }
+    if x < from.len() {
+        ops.store(ops.load_pad(&from[x..]).0, &mut to[x..]);
+    }
+}
+
+/// Puts the first elements of pairs at `to[first + index..]`, the second ones at `to[second + index..]`.
+#[inline(always)]
+fn split(pairs: &[f32; 2 * LANES], index: usize, first: usize, second: usize, to: &mut [f32]) {
+    let (mut firsts, mut seconds) = ([0.0; LANES], [0.0; LANES]);
+    for lane in 0..LANES {
+        firsts[lane] = pairs[2 * lane];
+        seconds[lane] = pairs[2 * lane + 1];
+    }
+    to[first + index..][..LANES].copy_from_slice(&firsts);
+    to[second + index..][..LANES].copy_from_slice(&seconds);
+}
