@@ -53,9 +53,8 @@ pub(super) fn forward(
     let channels = layer.outputs * layer.geometry.group;
     let [deep, vertical, horizontal] = axes;
     if is_flat(deep) {
-        let kernels = parallel::made_once(&packed.forward, || {
-            by_columns(layer, &(0..taps).collect::<Vec<_>>(), layer.kernel[1])
-        });
+        let kernels =
+            parallel::made_once(&packed.forward, || by_columns(layer, &(0..taps).collect::<Vec<_>>(), layer.kernel[1]));
         let share = Share { vertical: vertical.clone(), horizontal: horizontal.clone(), kernels, offset: [0; 2] };
         let work = Planewise { image: plane, outputs: layer.outputs, bias, channels, steps: block * taps };
         if work.run(operation, &[share], [1; 2], [vertical.count, horizontal.count], x, out)? {
@@ -90,7 +89,9 @@ pub(super) fn input_gradient(
     let phases = layer.phases();
     let block = input.iter().product::<usize>();
     let image_len = layer.outputs * output.iter().product::<usize>();
-    if layer.outputs == 1 && phases[0].iter().all(|phase| phase.axis(input[0], output[0]).is_some_and(|axis| is_flat(&axis))) {
+    if layer.outputs == 1
+        && phases[0].iter().all(|phase| phase.axis(input[0], output[0]).is_some_and(|axis| is_flat(&axis)))
+    {
         let kernels = parallel::made_once(&packed.gradient, || {
             let rows = |phases: &Phases<'_>| phases.0[1].kernel.len();
             Phases::all(&phases).map(|phases| by_columns(layer, &phases.kernel(layer.kernel), rows(&phases))).collect()

@@ -66,6 +66,12 @@ fn interleave<const LEN: usize>(even: &[f32], odd: &[f32], width: usize, out: &m
 fn put(piece: &[f32], out: &mut [f32]) {
     match out.get_mut(..piece.len()) {
         Some(out) => out.copy_from_slice(piece),
-        None => out.iter_mut().zip(piece).for_each(|(to, from)| *to = *from),
+        None => put_start(piece, out),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn put_start(piece: &[f32], out: &mut [f32]) {
+    out.copy_from_slice(&piece[..out.len()]);
 }

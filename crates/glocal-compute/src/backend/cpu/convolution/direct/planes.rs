@@ -7,7 +7,7 @@ use rten_simd::{Isa, SimdOp};
 use crate::backend::cpu::axis::Axis;
 use crate::tensor::has_memory_for;
 
-use super::lines::{self, LANES, LINES, Lines};
+use super::lines::{self, FEW_LINES, LANES, LINES, Lines};
 use super::made::Made;
 use super::rows::PaddedRows;
 
@@ -38,6 +38,8 @@ pub(super) struct Planes<'a> {
     period: [usize; 2],
     /// The size of the output.
     output: [usize; 2],
+    /// The number of periods of lines.
+    total: usize,
     /// Lines of each part that are computed from one filling of the rows.
     lines_at_once: usize,
     /// The rows that the windows of one line touch.
@@ -72,7 +74,9 @@ impl<'a> Planes<'a> {
     /// Outputs of size `output`, of which every `period`th line and element is one share's.
     pub(super) fn new(shares: &[Share<'a>], period: [usize; 2], output: [usize; 2]) -> Result<Self, Refusal> {
         let [Share { vertical, horizontal, .. }, ..] = shares else { return Err(Refusal::Unsupported) };
-        if !shares.iter().all(is_supported) || period.iter().any(|&distance| distance > LONGEST_PERIOD) {
+        // single lines would be computed as several
+        let is_line = output[0] == 1;
+        if is_line || !shares.iter().all(is_supported) || period.iter().any(|&distance| distance > LONGEST_PERIOD) {
             return Err(Refusal::Unsupported);
         }
         Self::with_steps([vertical.step as usize, horizontal.step as usize], shares, period, output)
@@ -94,14 +98,20 @@ impl<'a> Planes<'a> {
         let rows = PaddedRows::new([vertical.size, horizontal.size], [top, left], columns, column_step)?;
         let row_len = rows.row_len();
         let width = shares.iter().map(|share| share.horizontal.count).max()?;
-        let pitch = if width <= row_len && row_len < LANES { row_len } else { width.checked_next_multiple_of(LANES)? };
+        let pitch =
+            if width <= row_len && row_len < LANES { row_len } else { width.checked_next_multiple_of(LANES)? };
         let part_count = period[0].checked_mul(period[1])?;
         let of_line = step.checked_mul(row_len)?.checked_add(part_count.checked_mul(pitch)?)?;
-        let lines_at_once = ((HELD_ELEMENTS / of_line / LINES).max(1) * LINES).min(output[0].div_ceil(period[0]));
-        let rows_below = |share: &Share<'_>| Some((share.vertical.reach().0.checked_sub(top)?, share.vertical.taps.len()));
+        let total = output[0].div_ceil(period[0]);
+        let lines_at_once = ((HELD_ELEMENTS / of_line / LINES).max(1) * LINES).min(total);
+        let rows_below =
+            |share: &Share<'_>| Some((share.vertical.reach().0.checked_sub(top)?, share.vertical.taps.len()));
         let below = shares.iter().map(rows_below).collect::<Option<Vec<_>>>()?;
         let extent = below.into_iter().map(|(row, taps)| row as usize + taps).max()?;
-        let rows_len = rows.len((lines_at_once - 1).checked_mul(step)?.checked_add(extent)?)?;
+        let lines_read = lines_at_once.checked_add(if lines_at_once > FEW_LINES { LINES } else { FEW_LINES })?;
+        // lines in pairs are two rows apart
+        let rows_apart = if pitch == row_len { step.max(2) } else { step };
+        let rows_len = rows.len(lines_read.checked_mul(rows_apart)?.checked_add(extent)?)?;
         let made_len = (lines_at_once + 1).checked_mul(pitch)?.checked_add(LANES)?;
         if !has_memory_for(rows_len.checked_add(made_len.checked_mul(part_count)?)?) {
             return None;
@@ -110,7 +120,7 @@ impl<'a> Planes<'a> {
         for share in shares {
             *parts.get_mut(share.offset[0] * period[1] + share.offset[1])? = Some(part(share, &rows, top, left));
         }
-        Some(Self { rows, step, parts, period, output, lines_at_once, extent, rows_len, made_len, pitch })
+        Some(Self { rows, step, parts, period, output, total, lines_at_once, extent, rows_len, made_len, pitch })
     }
 
     /// Room for padded rows and for lines of parts.
@@ -166,16 +176,15 @@ impl SimdOp for Plane<'_> {
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
         let Self { planes, plane, image, workspace, bias, out } = self;
-        let &Planes { ref rows, ref parts, step, period, lines_at_once, pitch, .. } = planes;
+        let &Planes { ref rows, ref parts, step, period, lines_at_once, total, pitch, .. } = planes;
         let (held, made) = workspace.split_at_mut(planes.rows_len);
         let lanes = isa.f32().len();
-        // vectors of two rows: the lines are as long as the rows, and are cut later
         let is_paired = lanes == 2 * rows.row_len() && pitch == rows.row_len() && step == 1;
-        let is_at_once = period == [1, 1] && !is_paired;
-        let total = planes.output[0].div_ceil(period[0]);
+        let is_at_once = period == [1, 1];
+        let is_whole = lines_at_once == total;
         for first in (0..total).step_by(lines_at_once) {
             let count = lines_at_once.min(total - first);
-            rows.fill(isa, image, first * step, (count - 1) * step + planes.extent, held);
+            rows.fill(isa, image, first * step, (count - 1) * step + planes.extent, is_whole, held);
             for (part, made) in parts.iter().zip(made.chunks_exact_mut(planes.made_len)) {
                 let Some(part) = part else { continue };
                 let mut lines = Lines {
@@ -187,17 +196,18 @@ impl SimdOp for Plane<'_> {
                     bias,
                     height: count.min(part.lines.saturating_sub(first)),
                     width: part.width,
-                    pitch,
+                    pitch: if is_at_once { part.width } else { pitch },
+                    halves: None,
                 };
+                if is_paired && part.taps / part.columns.len() <= 3 {
+                    let (height, pitch, halves) = (lines.height.div_ceil(2), 2 * lines.pitch, Some(lines.pitch));
+                    lines = Lines { step: 2, height, width: lanes, pitch, halves, ..lines };
+                }
                 if is_at_once {
-                    lines.pitch = part.width;
                     lines.compute(isa, &mut out[first * part.width..]);
-                    continue;
+                } else {
+                    lines.compute(isa, made);
                 }
-                if is_paired {
-                    lines = Lines { step: 2, height: lines.height.div_ceil(2), width: lanes, pitch: lanes, ..lines };
-                }
-                lines.compute(isa, made);
             }
             if !is_at_once {
                 let from = Made { elements: made, part_len: planes.made_len, pitch, period };

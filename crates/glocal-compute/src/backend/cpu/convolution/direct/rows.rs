@@ -9,6 +9,9 @@ use super::lines::LANES;
 /// How far past the rows vectors are read and written: two short rows, or one vector, and where it starts.
 const SLACK: usize = 4 * LANES;
 
+/// Room in which the end of a row is made whole.
+const SCRATCH: usize = 2 * LANES;
+
 /// The distance between rows at which a vector of [`LANES`] holds two of them.
 const HALF: usize = LANES / 2;
 
@@ -56,7 +59,7 @@ impl PaddedRows {
 
     /// The number of elements of a buffer for `count` rows.
     pub(super) fn len(&self, count: usize) -> Option<usize> {
-        count.checked_mul(self.row_len)?.checked_add(SLACK)
+        count.checked_mul(self.row_len)?.checked_add(SLACK + SCRATCH)
     }
 
     /// Where the reached column `column` stands in a row.
@@ -64,37 +67,63 @@ impl PaddedRows {
         if self.is_split { column % 2 * (self.row_len / 2) + column / 2 } else { column }
     }
 
-    /// Puts `count` rows from row `start` on into `buffer`, which holds zeros or what an earlier call left.
+    /// Puts `count` rows from row `start` on into `buffer`, which holds zeros or what an earlier call left. That call put the
+    /// same rows there where `are_same`.
     #[inline(always)]
-    pub(super) fn fill<I: Isa>(&self, isa: I, image: &[f32], start: usize, count: usize, buffer: &mut [f32]) {
-        for row in 0..count {
-            let to = &mut buffer[row * self.row_len..];
-            let position = usize::try_from(self.first[0] + (start + row) as i64);
-            let Some(y) = position.ok().filter(|&y| y < self.size[0]) else {
-                to[..self.row_len].fill(0.0);
-                continue;
-            };
-            let from = &image[y * self.size[1]..][..self.size[1]][self.copied.clone()];
-            if self.is_split { self.split_row(isa, from, to) } else { copy_row(isa, from, &mut to[self.before..]) }
+    pub(super) fn fill<I: Isa>(
+        &self,
+        isa: I,
+        image: &[f32],
+        start: usize,
+        count: usize,
+        are_same: bool,
+        buffer: &mut [f32],
+    ) {
+        let Self { size: [height, width], row_len, .. } = *self;
+        let first = self.first[0] + start as i64;
+        let above = usize::try_from(first.min(0).unsigned_abs()).unwrap_or(count).min(count);
+        let y = usize::try_from(first).unwrap_or(0).min(height);
+        let inside = (height - y).min(count - above);
+        let (rows, last) = buffer.split_at_mut(buffer.len() - SCRATCH);
+        if !are_same {
+            rows[..above * row_len].fill(0.0);
+            rows[(above + inside) * row_len..count * row_len].fill(0.0);
         }
-    }
-
-    /// Copies a row in, its even and its odd columns apart.
-    #[inline(always)]
-    fn split_row<I: Isa>(&self, isa: I, from: &[f32], to: &mut [f32]) {
-        // where the padding is odd, the first column of the image is an odd one
-        let (first, second) = (self.column(self.before), self.column(self.before + 1));
-        let (pairs, rest) = from.as_chunks::<{ 2 * LANES }>();
-        for (index, pairs) in pairs.iter().enumerate() {
-            split(pairs, index * LANES, first, second, to);
-        }
-        if !rest.is_empty() {
-            let mut last = [0.0; 4 * LANES];
-            copy_row(isa, rest, &mut last);
-            if let Some(last) = last.first_chunk() {
-                split(last, pairs.len() * LANES, first, second, to);
+        let rows = &mut rows[above * row_len..];
+        let image = image[y * width..][..inside * width].chunks_exact(width);
+        let (copied, end) = (self.copied.start, self.copied.end);
+        if self.is_split {
+            // where the padding is odd, the first column of the image is an odd one
+            let (first, second) = (self.column(self.before), self.column(self.before + 1));
+            for (row, from) in image.enumerate() {
+                split_row(isa, &from[copied..end], [first, second], &mut rows[row * row_len..], last);
+            }
+        } else {
+            for (row, from) in image.enumerate() {
+                copy_row(isa, &from[copied..end], &mut rows[row * row_len + self.before..]);
             }
         }
+    }
+}
+
+/// Copies a row, its even columns to the first of the places and its odd ones to the second, and zeros after both up to a
+/// whole vector.
+#[inline(always)]
+fn split_row<I: Isa>(isa: I, from: &[f32], places: [usize; 2], to: &mut [f32], last: &mut [f32]) {
+    let (pairs, rest) = from.as_chunks::<{ 2 * LANES }>();
+    for (index, pairs) in pairs.iter().enumerate() {
+        split(pairs, places.map(|place| place + index * LANES), to);
+    }
+    if !rest.is_empty()
+        && let Some((pairs_of_rest, _)) = last.split_first_chunk_mut::<{ 2 * LANES }>()
+    {
+        let ops = isa.f32();
+        for (index, to) in pairs_of_rest.chunks_exact_mut(ops.len()).enumerate() {
+            // a load of nothing is slow where there is nothing
+            let from = rest.get(index * ops.len()..).filter(|from| !from.is_empty());
+            ops.store(from.map_or(ops.zero(), |from| ops.load_pad(from).0), to);
+        }
+        split(pairs_of_rest, places.map(|place| place + pairs.len() * LANES), to);
     }
 }
 
@@ -112,14 +141,14 @@ fn copy_row<I: Isa>(isa: I, from: &[f32], to: &mut [f32]) {
     }
 }
 
-/// Puts the first elements of pairs at `to[first + index..]`, the second ones at `to[second + index..]`.
+/// Puts the first elements of pairs at the first of the places, the second ones at the second.
 #[inline(always)]
-fn split(pairs: &[f32; 2 * LANES], index: usize, first: usize, second: usize, to: &mut [f32]) {
+fn split(pairs: &[f32; 2 * LANES], places: [usize; 2], to: &mut [f32]) {
     let (mut firsts, mut seconds) = ([0.0; LANES], [0.0; LANES]);
     for lane in 0..LANES {
         firsts[lane] = pairs[2 * lane];
         seconds[lane] = pairs[2 * lane + 1];
     }
-    to[first + index..][..LANES].copy_from_slice(&firsts);
-    to[second + index..][..LANES].copy_from_slice(&seconds);
+    to[places[0]..][..LANES].copy_from_slice(&firsts);
+    to[places[1]..][..LANES].copy_from_slice(&seconds);
 }
