@@ -176,7 +176,8 @@ impl Planewise<'_> {
         };
         let work = |buffer: &mut Vec<f32>, task: usize, out: &mut [f32]| {
             let (image, plane) = (task / self.outputs, task % self.channels);
-            let image = &x[image * self.image..(image + 1) * self.image];
+            // with what follows, so that vectors may be read past the end
+            let image = &x[image * self.image..];
             planes.run(plane, image, buffer, self.bias.map_or(0.0, |bias| bias[plane]), out);
             Ok(())
         };

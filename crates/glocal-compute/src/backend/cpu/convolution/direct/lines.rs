@@ -24,8 +24,9 @@ pub(super) struct Lines<'a> {
     pub(super) step: usize,
     /// For each column of the kernel, how far into a row its first element stands.
     pub(super) columns: &'a [usize],
-    /// The weights, column by column.
+    /// The weights, column by column, each of so many rows.
     pub(super) kernel: &'a [f32],
+    pub(super) kernel_rows: usize,
     pub(super) bias: f32,
     /// The number of lines.
     pub(super) height: usize,
@@ -49,7 +50,7 @@ impl Lines<'_> {
     /// come later. There are rows for as many lines as are computed together.
     #[inline(always)]
     pub(super) fn compute<I: Isa>(self, isa: I, out: &mut [f32]) {
-        match (self.kernel.len() / self.columns.len(), self.step, self.halves.is_some()) {
+        match (self.kernel_rows, self.step, self.halves.is_some()) {
             (1, 1, false) => self.all::<I, 1, 1, false>(isa, out),
             (2, 1, false) => self.all::<I, 2, 1, false>(isa, out),
             (3, 1, false) => self.all::<I, 3, 1, false>(isa, out),

@@ -53,11 +53,22 @@ fn copy_pieces<const LEN: usize>(from: &[f32], width: usize, out: &mut [f32]) {
 fn interleave<const LEN: usize>(even: &[f32], odd: &[f32], width: usize, out: &mut [f32]) {
     let pieces = even.as_chunks::<LEN>().0.iter().zip(odd.as_chunks::<LEN>().0);
     for (index, (even, odd)) in pieces.take(width.div_ceil(2 * LEN)).enumerate() {
-        let mut pairs = [[0.0; 2]; LEN];
-        for ((pair, &even), &odd) in pairs.iter_mut().zip(even).zip(odd) {
-            *pair = [even, odd];
+        let out = &mut out[index * 2 * LEN..];
+        match out.as_chunks_mut::<2>().0.first_chunk_mut() {
+            Some(pairs) => mix(*even, *odd, pairs),
+            None => {
+                let mut pairs = [[0.0; 2]; LEN];
+                mix(*even, *odd, &mut pairs);
+                put_start(pairs.as_flattened(), out);
+            }
         }
-        put(pairs.as_flattened(), &mut out[index * 2 * LEN..]);
+    }
+}
+
+#[inline(always)]
+fn mix<const LEN: usize>(even: [f32; LEN], odd: [f32; LEN], pairs: &mut [[f32; 2]; LEN]) {
+    for (pair, (even, odd)) in pairs.iter_mut().zip(even.into_iter().zip(odd)) {
+        *pair = [even, odd];
     }
 }
 

@@ -17,6 +17,9 @@ const HELD_ELEMENTS: usize = 1 << 12;
 /// With longer periods there is little that shares have in common.
 const LONGEST_PERIOD: usize = 4;
 
+/// The rows that the windows of one line of each share touch together are at most as many, so that few rows are held.
+const LONGEST_EXTENT: usize = 16;
+
 /// One kernel's share of the output: lines and elements that it computes as a convolution of its own.
 #[derive(Clone, Debug)]
 pub(super) struct Share<'a> {
@@ -59,7 +62,7 @@ struct Part<'a> {
     row: usize,
     columns: Vec<usize>,
     kernels: &'a [f32],
-    taps: usize,
+    kernel_rows: usize,
 }
 
 /// Why there are no [`Planes`].
@@ -73,46 +76,53 @@ pub(super) enum Refusal {
 impl<'a> Planes<'a> {
     /// Outputs of size `output`, of which every `period`th line and element is one share's.
     pub(super) fn new(shares: &[Share<'a>], period: [usize; 2], output: [usize; 2]) -> Result<Self, Refusal> {
-        let [Share { vertical, horizontal, .. }, ..] = shares else { return Err(Refusal::Unsupported) };
         // single lines would be computed as several
         let is_line = output[0] == 1;
         if is_line || !shares.iter().all(is_supported) || period.iter().any(|&distance| distance > LONGEST_PERIOD) {
             return Err(Refusal::Unsupported);
         }
-        Self::with_steps([vertical.step as usize, horizontal.step as usize], shares, period, output)
-            .ok_or(Refusal::TooLarge)
+        let vertical = reach(shares.iter().map(|share| &share.vertical)).ok_or(Refusal::Unsupported)?;
+        let extents = shares.iter().map(|share| {
+            let row = share.vertical.reach().0.checked_sub(vertical.0)?;
+            row.checked_add(share.vertical.taps.len() as i64)
+        });
+        let extent = extents.collect::<Option<Vec<_>>>().and_then(|extents| extents.into_iter().max());
+        match extent.and_then(|extent| usize::try_from(extent).ok()) {
+            Some(extent) if extent <= LONGEST_EXTENT => {
+                Self::with_extent(extent, vertical.0, shares, period, output).ok_or(Refusal::TooLarge)
+            }
+            _ => Err(Refusal::Unsupported),
+        }
     }
 
     /// `None` where there is no memory for it.
-    fn with_steps(
-        [step, column_step]: [usize; 2],
+    fn with_extent(
+        extent: usize,
+        top: i64,
         shares: &[Share<'a>],
         period: [usize; 2],
         output: [usize; 2],
     ) -> Option<Self> {
-        let (top, bottom) = reach(shares.iter().map(|share| &share.vertical))?;
+        let Share { vertical, horizontal, .. } = shares.first()?;
+        let step = usize::try_from(vertical.step).ok()?;
         let (left, right) = reach(shares.iter().map(|share| &share.horizontal))?;
         let columns = usize::try_from(right.checked_sub(left)?.checked_add(1)?).ok()?;
-        bottom.checked_sub(top)?;
-        let Share { vertical, horizontal, .. } = shares.first()?;
+        let column_step = usize::try_from(horizontal.step).ok()?;
         let rows = PaddedRows::new([vertical.size, horizontal.size], [top, left], columns, column_step)?;
         let row_len = rows.row_len();
         let width = shares.iter().map(|share| share.horizontal.count).max()?;
         let pitch =
             if width <= row_len && row_len < LANES { row_len } else { width.checked_next_multiple_of(LANES)? };
         let part_count = period[0].checked_mul(period[1])?;
-        let of_line = step.checked_mul(row_len)?.checked_add(part_count.checked_mul(pitch)?)?;
+        let part_pitch = if period == [1; 2] { 0 } else { pitch };
+        let of_line = step.checked_mul(row_len)?.checked_add(part_count.checked_mul(part_pitch)?)?;
         let total = output[0].div_ceil(period[0]);
         let lines_at_once = ((HELD_ELEMENTS / of_line / LINES).max(1) * LINES).min(total);
-        let rows_below =
-            |share: &Share<'_>| Some((share.vertical.reach().0.checked_sub(top)?, share.vertical.taps.len()));
-        let below = shares.iter().map(rows_below).collect::<Option<Vec<_>>>()?;
-        let extent = below.into_iter().map(|(row, taps)| row as usize + taps).max()?;
         let lines_read = lines_at_once.checked_add(if lines_at_once > FEW_LINES { LINES } else { FEW_LINES })?;
         // lines in pairs are two rows apart
         let rows_apart = if pitch == row_len { step.max(2) } else { step };
         let rows_len = rows.len(lines_read.checked_mul(rows_apart)?.checked_add(extent)?)?;
-        let made_len = (lines_at_once + 1).checked_mul(pitch)?.checked_add(LANES)?;
+        let made_len = (lines_at_once + 1).checked_mul(part_pitch)?.checked_add(LANES)?;
         if !has_memory_for(rows_len.checked_add(made_len.checked_mul(part_count)?)?) {
             return None;
         }
@@ -143,7 +153,7 @@ fn part<'a>(share: &Share<'a>, rows: &PaddedRows, top: i64, left: i64) -> Part<'
         row: (vertical.reach().0 - top) as usize,
         columns: columns.map(|column| rows.column(column)).collect(),
         kernels,
-        taps: vertical.taps.len() * horizontal.taps.len(),
+        kernel_rows: vertical.taps.len(),
     }
 }
 
@@ -182,37 +192,41 @@ impl SimdOp for Plane<'_> {
         let is_paired = lanes == 2 * rows.row_len() && pitch == rows.row_len() && step == 1;
         let is_at_once = period == [1, 1];
         let is_whole = lines_at_once == total;
-        for first in (0..total).step_by(lines_at_once) {
+        let mut first = 0;
+        while first < total {
             let count = lines_at_once.min(total - first);
             rows.fill(isa, image, first * step, (count - 1) * step + planes.extent, is_whole, held);
-            for (part, made) in parts.iter().zip(made.chunks_exact_mut(planes.made_len)) {
+            for (index, part) in parts.iter().enumerate() {
                 let Some(part) = part else { continue };
+                let kernel_len = part.kernel_rows * part.columns.len();
                 let mut lines = Lines {
                     rows: &held[part.row * rows.row_len()..],
                     row_len: rows.row_len(),
                     step,
                     columns: &part.columns,
-                    kernel: &part.kernels[plane * part.taps..][..part.taps],
+                    kernel: &part.kernels[plane * kernel_len..][..kernel_len],
+                    kernel_rows: part.kernel_rows,
                     bias,
                     height: count.min(part.lines.saturating_sub(first)),
                     width: part.width,
                     pitch: if is_at_once { part.width } else { pitch },
                     halves: None,
                 };
-                if is_paired && part.taps / part.columns.len() <= 3 {
+                if is_paired && part.kernel_rows <= 3 {
                     let (height, pitch, halves) = (lines.height.div_ceil(2), 2 * lines.pitch, Some(lines.pitch));
                     lines = Lines { step: 2, height, width: lanes, pitch, halves, ..lines };
                 }
                 if is_at_once {
                     lines.compute(isa, &mut out[first * part.width..]);
                 } else {
-                    lines.compute(isa, made);
+                    lines.compute(isa, &mut made[index * planes.made_len..][..planes.made_len]);
                 }
             }
             if !is_at_once {
                 let from = Made { elements: made, part_len: planes.made_len, pitch, period };
                 from.write(first, count, planes.output, out);
             }
+            first += count;
         }
     }
 }

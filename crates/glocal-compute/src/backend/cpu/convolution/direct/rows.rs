@@ -2,7 +2,7 @@
 //! cache; with even and odd columns apart where windows are two columns apart.
 
 use rten_simd::Isa;
-use rten_simd::ops::BitOps;
+use rten_simd::ops::{BitOps, NumOps};
 
 use super::lines::LANES;
 
@@ -14,6 +14,9 @@ const SCRATCH: usize = 2 * LANES;
 
 /// The distance between rows at which a vector of [`LANES`] holds two of them.
 const HALF: usize = LANES / 2;
+
+/// The number of each lane.
+const NUMBERS: [f32; LANES] = [0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13., 14., 15.];
 
 /// Where the image stands in the rows: reached columns are counted from the first one that any window touches.
 #[derive(Clone, Debug)]
@@ -67,7 +70,7 @@ impl PaddedRows {
         if self.is_split { column % 2 * (self.row_len / 2) + column / 2 } else { column }
     }
 
-    /// Puts `count` rows from row `start` on into `buffer`, which holds zeros or what an earlier call left. That call put the
+    /// Puts `count` rows of `image`, which more may follow, from row `start` on into `buffer`, which holds zeros or what an earlier call left. That call put the
     /// same rows there where `are_same`.
     #[inline(always)]
     pub(super) fn fill<I: Isa>(
@@ -90,55 +93,83 @@ impl PaddedRows {
             rows[(above + inside) * row_len..count * row_len].fill(0.0);
         }
         let rows = &mut rows[above * row_len..];
-        let image = image[y * width..][..inside * width].chunks_exact(width);
-        let (copied, end) = (self.copied.start, self.copied.end);
+        let len = self.copied.len();
+        // where the padding is odd, the first column of the image is an odd one
+        let places = [self.column(self.before), self.column(self.before + 1)];
+        if inside == 0 {
+            return;
+        }
+        let image = &image[y * width + self.copied.start..];
         if self.is_split {
-            // where the padding is odd, the first column of the image is an odd one
-            let (first, second) = (self.column(self.before), self.column(self.before + 1));
-            for (row, from) in image.enumerate() {
-                split_row(isa, &from[copied..end], [first, second], &mut rows[row * row_len..], last);
+            for row in 0..inside {
+                split_row(isa, &image[row * width..], len, places, &mut rows[row * row_len..], last);
             }
         } else {
-            for (row, from) in image.enumerate() {
-                copy_row(isa, &from[copied..end], &mut rows[row * row_len + self.before..]);
+            let rows = &mut rows[self.before..];
+            for row in 0..inside {
+                copy_row(isa, &image[row * width..], len, &mut rows[row * row_len..]);
             }
         }
     }
 }
 
-/// Copies a row, its even columns to the first of the places and its odd ones to the second, and zeros after both up to a
-/// whole vector.
+/// Copies the first `len` elements, those of even columns to the first of the places and the others to the second, and
+/// zeros after both up to a whole vector.
 #[inline(always)]
-fn split_row<I: Isa>(isa: I, from: &[f32], places: [usize; 2], to: &mut [f32], last: &mut [f32]) {
-    let (pairs, rest) = from.as_chunks::<{ 2 * LANES }>();
-    for (index, pairs) in pairs.iter().enumerate() {
+fn split_row<I: Isa>(isa: I, from: &[f32], len: usize, places: [usize; 2], to: &mut [f32], last: &mut [f32]) {
+    let pieces = len / (2 * LANES);
+    for (index, pairs) in from.as_chunks::<{ 2 * LANES }>().0.iter().take(pieces).enumerate() {
         split(pairs, places.map(|place| place + index * LANES), to);
     }
-    if !rest.is_empty()
-        && let Some((pairs_of_rest, _)) = last.split_first_chunk_mut::<{ 2 * LANES }>()
+    let rest = len % (2 * LANES);
+    if rest > 0
+        && let Some((pairs, _)) = last.split_first_chunk_mut::<{ 2 * LANES }>()
     {
         let ops = isa.f32();
-        for (index, to) in pairs_of_rest.chunks_exact_mut(ops.len()).enumerate() {
-            // a load of nothing is slow where there is nothing
-            let from = rest.get(index * ops.len()..).filter(|from| !from.is_empty());
-            ops.store(from.map_or(ops.zero(), |from| ops.load_pad(from).0), to);
+        let from = &from[len - rest..];
+        for (index, to) in pairs.chunks_exact_mut(ops.len()).enumerate() {
+            ops.store(start_of(isa, from, index * ops.len(), rest), to);
         }
-        split(pairs_of_rest, places.map(|place| place + pairs.len() * LANES), to);
+        split(pairs, places.map(|place| place + pieces * LANES), to);
     }
 }
 
-/// Copies a row, and zeros after it up to a whole vector.
+/// Copies the first `len` elements, and zeros after them up to a whole vector.
 #[inline(always)]
-fn copy_row<I: Isa>(isa: I, from: &[f32], to: &mut [f32]) {
+fn copy_row<I: Isa>(isa: I, from: &[f32], len: usize, to: &mut [f32]) {
     let ops = isa.f32();
     let mut x = 0;
-    while x + ops.len() <= from.len() {
+    while x + ops.len() <= len {
         ops.store(ops.load(&from[x..]), &mut to[x..]);
         x += ops.len();
     }
-    if x < from.len() {
-        ops.store(ops.load_pad(&from[x..]).0, &mut to[x..]);
+    if x < len {
+        ops.store(start_of(isa, from, x, len), &mut to[x..]);
     }
+}
+
+/// The vector at `from[x..]`, with zeros instead of what is past the first `len` elements.
+#[inline(always)]
+fn start_of<I: Isa>(isa: I, from: &[f32], x: usize, len: usize) -> I::F32 {
+    let ops = isa.f32();
+    let count = len.saturating_sub(x).min(LANES);
+    match from.get(x..) {
+        Some(from) if from.len() >= ops.len() => {
+            let is_inside = ops.gt(ops.splat(count as f32), ops.load(&NUMBERS));
+            ops.select(ops.load(from), ops.zero(), is_inside)
+        }
+        Some(from) => ops.load(&copied(&from[..count.min(from.len())])),
+        None => ops.zero(),
+    }
+}
+
+/// At the end of all images.
+#[cold]
+#[inline(never)]
+fn copied(from: &[f32]) -> [f32; LANES] {
+    let mut whole = [0.0; LANES];
+    whole[..from.len()].copy_from_slice(from);
+    whole
 }
 
 /// Puts the first elements of pairs at the first of the places, the second ones at the second.
