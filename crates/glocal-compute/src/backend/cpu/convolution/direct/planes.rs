@@ -230,3 +230,6 @@ impl SimdOp for Plane<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
