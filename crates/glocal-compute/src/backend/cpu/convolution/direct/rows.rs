@@ -70,8 +70,8 @@ impl PaddedRows {
         if self.is_split { column % 2 * (self.row_len / 2) + column / 2 } else { column }
     }
 
-    /// Puts `count` rows of `image`, which more may follow, from row `start` on into `buffer`, which holds zeros or what an earlier call left. That call put the
-    /// same rows there where `are_same`.
+    /// Puts `count` rows, from row `start` on, into `buffer`, which holds zeros or what an earlier call left; that call put
+    /// the same rows there where `are_same`. Other images may follow in `image`.
     #[inline(always)]
     pub(super) fn fill<I: Isa>(
         &self,
