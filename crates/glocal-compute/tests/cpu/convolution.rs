@@ -195,3 +195,52 @@ fn an_empty_batch_gives_no_rows() {
         assert_eq!(gradient.shape(), [0, inputs * group, 6, 6]);
     }
 }
+
+/// Depthwise planes around the widths of vectors: of one element, smaller than the kernel, cut by strides, with pads that
+/// differ or are wider than the kernel, and with kernels that no loop is made for.
+#[test]
+fn depthwise_layers_of_odd_shapes_agree_with_plain_loops() {
+    let mut random = Random::new(4);
+    for width in [1, 2, 5, 7, 8, 15, 16, 17, 31, 33, 64] {
+        for (kernel, height) in [(1, 2), (2, 5), (3, 7), (3, 12), (4, 3), (5, 14), (6, 9), (7, 8)] {
+            for stride in 1..=5 {
+                let pads = [random.within(0, kernel), random.within(0, kernel)];
+                let ends = [random.within(0, kernel + 2), random.within(0, kernel + 2)];
+                let case = Case::new(2, 1, random.within(1, 2), &[kernel; 2], &[height, width])
+                    .pads(&pads, &ends)
+                    .strides(&[stride, if random.flip() { stride } else { random.within(1, 3) }])
+                    .dilations(&[random.within(1, 2), random.within(1, 3)])
+                    .group(3);
+                let plain = Case::new(2, 1, 1, &[kernel; 2], &[height, width])
+                    .pads(&[kernel / 2; 2], &[kernel / 2; 2])
+                    .strides(&[stride; 2])
+                    .group(2);
+                for case in [case, plain] {
+                    if case.geometry.output_spatial(&case.spatial, &case.kernel).is_some() {
+                        case.check(&mut random);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// More lines than are computed from one filling of the rows.
+#[test]
+fn tall_and_wide_depthwise_planes_agree_with_plain_loops() {
+    let mut random = Random::new(5);
+    for (kernel, spatial, strides) in [
+        ([3, 3], [150, 113], [1, 1]),
+        ([5, 5], [113, 140], [2, 2]),
+        ([3, 3], [1100, 7], [1, 1]),
+        ([3, 3], [701, 6], [2, 2]),
+        ([7, 7], [61, 330], [1, 2]),
+        ([3, 5], [61, 530], [2, 1]),
+        ([3, 3], [3, 5000], [1, 1]),
+        ([1, 3], [9, 700], [1, 2]),
+        ([3, 1], [200, 100], [3, 3]),
+    ] {
+        let pads = kernel.map(|size| size / 2);
+        Case::new(1, 1, 1, &kernel, &spatial).pads(&pads, &pads).strides(&strides).group(2).check(&mut random);
+    }
+}

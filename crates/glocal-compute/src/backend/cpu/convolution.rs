@@ -25,6 +25,7 @@ use crate::{ComputeError, ComputeErrorKind, ConvolutionGeometry, Tensor};
 use super::axis::{Axis, three_axes};
 use super::{check, parallel};
 use columns::ColumnsGradient;
+use direct::PackedDirect;
 use phase::Phase;
 use products::{ProductsForward, ProductsGradient};
 use winograd::Winograd;
@@ -44,6 +45,7 @@ pub(super) struct PackedConvolution {
     products: OnceLock<ProductsGradient>,
     winograd_forward: OnceLock<Winograd>,
     winograd_gradient: OnceLock<Winograd>,
+    direct: PackedDirect,
 }
 
 /// What is known of a layer before an input comes, with its axes brought to three.
@@ -79,6 +81,7 @@ pub(super) fn pack(weight: &Tensor, geometry: &ConvolutionGeometry) -> Result<Pa
         products: OnceLock::new(),
         winograd_forward: OnceLock::new(),
         winograd_gradient: OnceLock::new(),
+        direct: PackedDirect::default(),
     }))
 }
 
@@ -97,7 +100,7 @@ pub(super) fn forward(x: &Tensor, weight: &PackedWeight, bias: Option<&Tensor>) 
     }
     let axes = layer.forward_axes(in_spatial, &out_spatial);
     if layer.is_direct() {
-        direct::forward(OPERATION, layer, &axes, x.data(), bias, out.data_mut())?;
+        direct::forward(OPERATION, layer, &packed.direct, &axes, x.data(), bias, out.data_mut())?;
     } else if winograd::suits(layer, three_axes(&out_spatial, 1), layer.inputs, layer.outputs) {
         let packed = parallel::made_once(&packed.winograd_forward, || Winograd::forward(layer));
         packed.run(OPERATION, &axes, x.data(), bias, out.data_mut())?;
@@ -124,7 +127,7 @@ pub(super) fn input_gradient(
     }
     let out_shape = shape(batch, layer.inputs * layer.geometry.group, input_spatial);
     // strides may pass elements over, and columns are added up
-    let is_written = layer.strides == [1; 3] && (layer.is_direct() || !layer.gradient_by_columns());
+    let is_written = !r.is_empty() && (layer.is_direct() || layer.strides == [1; 3] && !layer.gradient_by_columns());
     let mut out = if is_written { Tensor::unspecified(out_shape)? } else { Tensor::zeros(out_shape)? };
     if out.is_empty() || r.is_empty() {
         return Ok(out);
@@ -132,7 +135,7 @@ pub(super) fn input_gradient(
     let input = three_axes(input_spatial, 1);
     let output = three_axes(out_spatial, 1);
     if layer.is_direct() {
-        direct::input_gradient(OPERATION, layer, input, output, r.data(), out.data_mut())?;
+        direct::input_gradient(OPERATION, layer, &packed.direct, input, output, r.data(), out.data_mut())?;
         return Ok(out);
     }
     if layer.gradient_by_columns() {
