@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use glocal_compute::backend::WeightChange;
 use glocal_compute::{Backend, ConvolutionGeometry, CpuBackend, Tensor};
 
 /// Input channels, size of the square plane, output channels, size of the square kernel, stride, pad, groups.
@@ -42,7 +43,7 @@ fn layers(criterion: &mut Criterion) {
         };
         let out = geometry.output_spatial(&[size; 2], &[kernel; 2]).unwrap();
         let weight = numbers(&[outputs, inputs / group, kernel, kernel]);
-        let weight = backend.pack_convolution(&weight, &geometry).unwrap();
+        let weight = backend.pack_convolution(&weight, WeightChange::None, &geometry).unwrap();
         let (x, r) = (numbers(&[1, inputs, size, size]), numbers(&[1, outputs, out[0], out[1]]));
         criterion.bench_function(&format!("{name}, forward"), |bencher| {
             bencher.iter(|| backend.convolution(&x, &weight, None).unwrap());

@@ -10,7 +10,7 @@ use std::error::Error;
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
-use glocal_compute::backend::PackedWeight;
+use glocal_compute::backend::{PackedWeight, WeightChange};
 use glocal_compute::{Backend, ConvolutionGeometry, CpuBackend, Tensor};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -70,7 +70,7 @@ impl Layer {
             [input, weight, output] => (load(input, &shape)?, load(weight, &weight_shape)?, Some((*output).to_owned())),
             _ => (numbers(&shape)?, numbers(&weight_shape)?, None),
         };
-        let weight = CpuBackend::new().pack_convolution(&weight, &geometry)?;
+        let weight = CpuBackend::new().pack_convolution(&weight, WeightChange::None, &geometry)?;
         Ok(Self { forward, input, weight, input_spatial, output })
     }
 

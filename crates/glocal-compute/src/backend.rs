@@ -37,6 +37,20 @@ impl PackedWeight {
     }
 }
 
+/// A change of weights, number by number. NaN stays NaN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WeightChange {
+    /// None.
+    None,
+    /// `max(w, 0)`
+    Positive,
+    /// `min(w, 0)`
+    Negative,
+    /// `w²`
+    Square,
+}
+
 /// For each output element of a max pool, the element of the input's plane that won (the first one on ties).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Winners {
@@ -191,8 +205,14 @@ pub trait Backend: Debug + Send + Sync {
     /// The backend's name, for people.
     fn name(&self) -> &'static str;
 
-    /// Packs weights `[K, C / group, kernel...]` for [`convolution`](Self::convolution) and its input gradient.
-    fn pack_convolution(&self, weight: &Tensor, geometry: &ConvolutionGeometry) -> Result<PackedWeight, ComputeError>;
+    /// Packs weights `[K, C / group, kernel...]`, each changed by `change`, for [`convolution`](Self::convolution) and
+    /// its input gradient. Packed weights hold on to `weight`, which many changes of it share.
+    fn pack_convolution(
+        &self,
+        weight: &Tensor,
+        change: WeightChange,
+        geometry: &ConvolutionGeometry,
+    ) -> Result<PackedWeight, ComputeError>;
 
     /// `[N, C, in...] → [N, K, out...]`, plus `bias` `[K]` where given.
     fn convolution(&self, x: &Tensor, weight: &PackedWeight, bias: Option<&Tensor>) -> Result<Tensor, ComputeError>;

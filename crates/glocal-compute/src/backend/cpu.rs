@@ -18,7 +18,7 @@ mod rows;
 mod scratch;
 mod selection;
 
-use super::{Backend, Map, PackedWeight, PadMode, Reduction, Winners, Zip};
+use super::{Backend, Map, PackedWeight, PadMode, Reduction, WeightChange, Winners, Zip};
 use crate::{ComputeError, ConvolutionGeometry, PoolGeometry, Resampling, Rows, SliceRange, Tensor};
 
 /// Computes on the CPU, with the vector instructions that it has and the threads of the current rayon pool.
@@ -39,8 +39,13 @@ impl Backend for CpuBackend {
         "CPU"
     }
 
-    fn pack_convolution(&self, weight: &Tensor, geometry: &ConvolutionGeometry) -> Result<PackedWeight, ComputeError> {
-        convolution::pack(weight, geometry)
+    fn pack_convolution(
+        &self,
+        weight: &Tensor,
+        change: WeightChange,
+        geometry: &ConvolutionGeometry,
+    ) -> Result<PackedWeight, ComputeError> {
+        convolution::pack(weight, change, geometry)
     }
 
     fn convolution(&self, x: &Tensor, weight: &PackedWeight, bias: Option<&Tensor>) -> Result<Tensor, ComputeError> {

@@ -1,5 +1,6 @@
 //! Convolutions and their input gradients.
 
+use glocal_compute::backend::WeightChange;
 use glocal_compute::{Backend, ConvolutionGeometry, CpuBackend, Tensor};
 
 use crate::naive;
@@ -86,7 +87,7 @@ impl Case {
         let x = random.tensor(&x_shape);
         let w = random.tensor(&[&[self.outputs * group, self.inputs], &self.kernel[..]].concat());
         let bias = random.flip().then(|| random.tensor(&[self.outputs * group]));
-        let packed = backend.pack_convolution(&w, &self.geometry).unwrap();
+        let packed = backend.pack_convolution(&w, WeightChange::None, &self.geometry).unwrap();
 
         let out = backend.convolution(&x, &packed, bias.as_ref()).unwrap();
         assert_eq!(out.shape(), out_shape, "{self:?}");
@@ -171,7 +172,7 @@ fn one_large_element_takes_nothing_from_its_neighbours() {
     let mut random = Random::new(9);
     let (w, mut r) = (random.tensor(&[33, 32, 3, 3]), random.tensor(&[2, 33, 16, 17]));
     let geometry = Case::new(2, 32, 33, &[3, 3], &[16, 17]).pads(&[1, 1], &[1, 1]).geometry;
-    let packed = backend.pack_convolution(&w, &geometry).unwrap();
+    let packed = backend.pack_convolution(&w, WeightChange::None, &geometry).unwrap();
     let plain = backend.convolution_input_gradient(&r, &packed, &[16, 17]).unwrap();
     r.data_mut()[5 * 16 * 17 + 100] = 1e6;
     let gradient = backend.convolution_input_gradient(&r, &packed, &[16, 17]).unwrap();
@@ -187,7 +188,7 @@ fn an_empty_batch_gives_no_rows() {
     for (inputs, outputs, group) in [(3, 4, 1), (1, 1, 2), (1, 16, 1)] {
         let case = Case::new(0, inputs, outputs, &[3, 3], &[6, 6]).group(group);
         let w = Random::new(3).tensor(&[outputs * group, inputs, 3, 3]);
-        let packed = backend.pack_convolution(&w, &case.geometry).unwrap();
+        let packed = backend.pack_convolution(&w, WeightChange::None, &case.geometry).unwrap();
         let x = Tensor::zeros([0, inputs * group, 6, 6]).unwrap();
         assert_eq!(backend.convolution(&x, &packed, None).unwrap().shape(), [0, outputs * group, 4, 4]);
         let r = Tensor::zeros([0, outputs * group, 4, 4]).unwrap();
@@ -242,5 +243,42 @@ fn tall_and_wide_depthwise_planes_agree_with_plain_loops() {
     ] {
         let pads = kernel.map(|size| size / 2);
         Case::new(1, 1, 1, &kernel, &spatial).pads(&pads, &pads).strides(&strides).group(2).check(&mut random);
+    }
+}
+
+/// Weights that are changed as they are packed are those that were changed before, in every way that convolutions are computed.
+#[test]
+fn weights_are_changed_as_they_are_packed() {
+    let (backend, mut random) = (CpuBackend::new(), Random::new(90));
+    type Function = fn(f32) -> f32;
+    let changes: [(WeightChange, Function); 3] = [
+        (WeightChange::Positive, |w| w.max(0.0)),
+        (WeightChange::Negative, |w| w.min(0.0)),
+        (WeightChange::Square, |w| w * w),
+    ];
+    // channels in a group, channels out, groups, kernel, plane, stride: tiles, products, columns, lines and windows
+    for (inputs, outputs, group, kernel, plane, stride) in
+        [(32, 40, 1, 3, 15, 1), (20, 24, 1, 3, 9, 2), (3, 16, 1, 5, 12, 1), (1, 6, 6, 3, 10, 1), (1, 8, 4, 3, 9, 3)]
+    {
+        let geometry = ConvolutionGeometry {
+            strides: vec![stride; 2],
+            dilations: vec![1; 2],
+            pads_begin: vec![1; 2],
+            pads_end: vec![1; 2],
+            group,
+        };
+        let weight = random.tensor(&[outputs, inputs, kernel, kernel]);
+        let x = random.tensor(&[2, inputs * group, plane, plane]);
+        for (change, function) in changes {
+            let packed = backend.pack_convolution(&weight, change, &geometry).unwrap();
+            let data = weight.data().iter().map(|&w| function(w)).collect();
+            let changed = Tensor::new(weight.shape(), data).unwrap();
+            let before = backend.pack_convolution(&changed, WeightChange::None, &geometry).unwrap();
+            let out = backend.convolution(&x, &packed, None).unwrap();
+            assert_eq!(out.data(), backend.convolution(&x, &before, None).unwrap().data(), "{change:?}");
+            let r = random.tensor(out.shape());
+            let gradient = |weight| backend.convolution_input_gradient(&r, weight, &[plane, plane]).unwrap();
+            assert_eq!(gradient(&packed).data(), gradient(&before).data(), "{change:?}");
+        }
     }
 }

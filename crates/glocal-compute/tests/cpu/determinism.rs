@@ -1,6 +1,6 @@
 //! Row `i` of a result is the same bits whatever the batch size and the number of threads.
 
-use glocal_compute::backend::{Map, Reduction, Zip};
+use glocal_compute::backend::{Map, Reduction, WeightChange, Zip};
 use glocal_compute::{Backend, ComputeError, ConvolutionGeometry, CpuBackend, PoolGeometry, Resampling, Tensor};
 use rayon::ThreadPoolBuilder;
 
@@ -78,7 +78,7 @@ fn convolutions() {
         let mut random = Random::new(21);
         let w = random.tensor(&[&[outputs * group, inputs], kernel].concat());
         let bias = random.tensor(&[outputs * group]);
-        let packed = backend.pack_convolution(&w, &geometry).unwrap();
+        let packed = backend.pack_convolution(&w, WeightChange::None, &geometry).unwrap();
         let out_spatial = geometry.output_spatial(spatial, kernel).unwrap();
         let name = format!("{inputs}→{outputs} of {group} groups, {kernel:?} at {spatial:?}");
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use glocal_compute::backend::{Map, PackedWeight, PadMode, Reduction, Winners, Zip};
+use glocal_compute::backend::{Map, PackedWeight, PadMode, Reduction, WeightChange, Winners, Zip};
 use glocal_compute::{
     Backend, ComputeErrorKind, ConvolutionGeometry, CpuBackend, PoolGeometry, Rows, SliceRange, Tensor,
 };
@@ -33,7 +33,9 @@ fn pool_geometry(rank: usize) -> PoolGeometry {
 }
 
 fn packed(weight: &[usize]) -> PackedWeight {
-    CpuBackend::new().pack_convolution(&zeros(weight), &convolution_geometry(weight.len() - 2)).unwrap()
+    CpuBackend::new()
+        .pack_convolution(&zeros(weight), WeightChange::None, &convolution_geometry(weight.len() - 2))
+        .unwrap()
 }
 
 #[test]
@@ -42,7 +44,7 @@ fn convolution_weights() {
     let refused = |shape: &[usize], change: fn(&mut ConvolutionGeometry)| {
         let mut geometry = convolution_geometry(shape.len().saturating_sub(2));
         change(&mut geometry);
-        let result = backend.pack_convolution(&zeros(shape), &geometry);
+        let result = backend.pack_convolution(&zeros(shape), WeightChange::None, &geometry);
         assert!(result.is_err(), "{shape:?} with {geometry:?}");
     };
     for shape in [&[][..], &[4], &[4, 3], &[4, 3, 1, 1, 1, 1], &[0, 3, 3, 3], &[4, 0, 3, 3], &[4, 3, 0, 3]] {
@@ -86,7 +88,7 @@ fn windows_that_reach_beyond_all_memory() {
         let mut geometry = convolution_geometry(2);
         (geometry.strides, geometry.pads_begin, geometry.pads_end) = (vec![FAR; 2], vec![FAR; 2], vec![FAR; 2]);
         geometry.group = if inputs == 2 { 2 } else { 1 };
-        let packed = backend.pack_convolution(&zeros(weight), &geometry).unwrap();
+        let packed = backend.pack_convolution(&zeros(weight), WeightChange::None, &geometry).unwrap();
         let error = backend.convolution(&zeros(&[1, inputs, 8, 8]), &packed, None).unwrap_err();
         assert!(matches!(error.kind(), ComputeErrorKind::TooLarge { .. }), "{error}");
     }

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use glocal_compute::backend::{Map, PackedWeight, Zip};
+use glocal_compute::backend::{Map, PackedWeight, WeightChange, Zip};
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
 use crate::op::{Op, Patch};
@@ -104,6 +104,17 @@ impl Part {
             Self::Ones => Tensor::full(parameter.shape(), 1.0),
         }
     }
+
+    /// What backends know how to do themselves.
+    fn change(self) -> Option<WeightChange> {
+        match self {
+            Self::Whole => Some(WeightChange::None),
+            Self::Positive => Some(WeightChange::Positive),
+            Self::Negative => Some(WeightChange::Negative),
+            Self::Square => Some(WeightChange::Square),
+            Self::FavourPositive(_) | Self::FavourNegative(_) | Self::Ones => None,
+        }
+    }
 }
 
 /// `W + γ·part(W)`
@@ -147,6 +158,27 @@ impl Parameters {
         part: Part,
         pack: impl FnOnce(&Tensor) -> Result<PackedWeight, ComputeError>,
     ) -> Result<PackedWeight, ComputeError> {
+        self.packed_by(part, || pack(&part.of(backend, &self.weight)?))
+    }
+
+    /// The same for a `pack` that changes weights itself, so that they need not be there twice.
+    pub(crate) fn packed_changed(
+        &self,
+        backend: &dyn Backend,
+        part: Part,
+        pack: impl FnOnce(&Tensor, WeightChange) -> Result<PackedWeight, ComputeError>,
+    ) -> Result<PackedWeight, ComputeError> {
+        self.packed_by(part, || match part.change() {
+            Some(change) => pack(&self.weight, change),
+            None => pack(&part.of(backend, &self.weight)?, WeightChange::None),
+        })
+    }
+
+    fn packed_by(
+        &self,
+        part: Part,
+        pack: impl FnOnce() -> Result<PackedWeight, ComputeError>,
+    ) -> Result<PackedWeight, ComputeError> {
         // A poisoned lock only means that a thread ended elsewhere; what is in the list is complete.
         let list = || self.packed.lock().unwrap_or_else(PoisonError::into_inner);
         let find =
@@ -156,7 +188,7 @@ impl Parameters {
         }
         // Not under the lock: a backend works in parallel, and a thread that waits for that work may take up another
         // task that needs this very weight. Two threads may make the same; the first one's stays.
-        let made = pack(&part.of(backend, &self.weight)?)?;
+        let made = pack()?;
         let mut list = list();
         if let Some(found) = find(&list) {
             return Ok(found);

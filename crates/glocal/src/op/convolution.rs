@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use glocal_compute::backend::PackedWeight;
+use glocal_compute::backend::{PackedWeight, WeightChange};
 use glocal_compute::{Backend, ComputeError, ConvolutionGeometry, Rows, Tensor};
 
 use crate::op::affine::broadcast_bias;
@@ -23,7 +23,8 @@ pub struct Convolution {
 
 impl Convolution {
     fn packed(&self, backend: &dyn Backend, part: Part) -> Result<PackedWeight, ComputeError> {
-        self.parameters.packed(backend, part, |weight| backend.pack_convolution(weight, &self.geometry))
+        self.parameters
+            .packed_changed(backend, part, |weight, change| backend.pack_convolution(weight, change, &self.geometry))
     }
 }
 
@@ -104,7 +105,11 @@ impl Affine for Convolution {
         }
         transpose_rows(backend, r, 0, dense, |r, channels| {
             let weights = self.parameters.of_outputs(backend, weight, channels)?;
-            backend.convolution_input_gradient(r, &backend.pack_convolution(&weights, &self.geometry)?, spatial)
+            backend.convolution_input_gradient(
+                r,
+                &backend.pack_convolution(&weights, WeightChange::None, &self.geometry)?,
+                spatial,
+            )
         })
     }
 

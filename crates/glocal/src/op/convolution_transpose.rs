@@ -24,7 +24,8 @@ pub struct ConvolutionTranspose {
 
 impl ConvolutionTranspose {
     fn packed(&self, backend: &dyn Backend, part: Part) -> Result<PackedWeight, ComputeError> {
-        self.parameters.packed(backend, part, |weight| backend.pack_convolution(weight, &self.geometry))
+        self.parameters
+            .packed_changed(backend, part, |weight, change| backend.pack_convolution(weight, change, &self.geometry))
     }
 
     /// The number of output channels.

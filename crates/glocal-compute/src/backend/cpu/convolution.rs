@@ -14,16 +14,17 @@ mod products;
 mod unroll;
 mod winograd;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use crate::backend::{Packed, PackedWeight};
+use crate::backend::{Packed, PackedWeight, WeightChange};
 use crate::{ComputeError, ComputeErrorKind, ConvolutionGeometry, Tensor};
 
 use super::axis::{Axis, three_axes};
-use super::{check, parallel};
+use super::{check, elementwise, parallel};
 use columns::ColumnsGradient;
 use direct::PackedDirect;
 use phase::Phase;
@@ -51,7 +52,9 @@ pub(super) struct PackedConvolution {
 /// What is known of a layer before an input comes, with its axes brought to three.
 #[derive(Clone, Debug)]
 struct Layer {
+    /// As they were given, and how they are changed.
     weight: Tensor,
+    change: WeightChange,
     geometry: ConvolutionGeometry,
     kernel: [usize; 3],
     strides: [usize; 3],
@@ -72,8 +75,12 @@ impl fmt::Debug for PackedConvolution {
 }
 
 /// See [`Backend::pack_convolution`](crate::Backend::pack_convolution).
-pub(super) fn pack(weight: &Tensor, geometry: &ConvolutionGeometry) -> Result<PackedWeight, ComputeError> {
-    let layer = Layer::new(weight, geometry)?;
+pub(super) fn pack(
+    weight: &Tensor,
+    change: WeightChange,
+    geometry: &ConvolutionGeometry,
+) -> Result<PackedWeight, ComputeError> {
+    let layer = Layer::new(weight, change, geometry)?;
     Ok(PackedWeight::new(PackedConvolution {
         layer,
         forward: OnceLock::new(),
@@ -172,7 +179,7 @@ pub(super) fn input_gradient(
 }
 
 impl Layer {
-    fn new(weight: &Tensor, geometry: &ConvolutionGeometry) -> Result<Self, ComputeError> {
+    fn new(weight: &Tensor, change: WeightChange, geometry: &ConvolutionGeometry) -> Result<Self, ComputeError> {
         const OPERATION: &str = "pack_convolution";
         let rank = check::spatial_rank(OPERATION, weight)?;
         let attributes = [
@@ -200,6 +207,7 @@ impl Layer {
             inputs,
             outputs: channels_out / geometry.group,
             weight: weight.clone(),
+            change,
             geometry: geometry.clone(),
         })
     }
@@ -236,6 +244,17 @@ impl Layer {
             );
             attribute(operation, "kernel", reason)
         })
+    }
+
+    /// The weights, changed: made anew at each call, for whoever keeps them in an order of its own.
+    fn elements(&self) -> Cow<'_, [f32]> {
+        let changed = |change: fn(f32) -> f32| self.weight.data().iter().map(|&weight| change(weight)).collect();
+        match self.change {
+            WeightChange::None => Cow::Borrowed(self.weight.data()),
+            WeightChange::Positive => Cow::Owned(changed(elementwise::positive)),
+            WeightChange::Negative => Cow::Owned(changed(elementwise::negative)),
+            WeightChange::Square => Cow::Owned(changed(|weight| weight * weight)),
+        }
     }
 
     fn is_direct(&self) -> bool {

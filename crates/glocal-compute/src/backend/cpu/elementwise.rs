@@ -162,11 +162,11 @@ impl<F: Fn(f32) -> f32> SimdOp for InPlace<'_, F> {
 
 // Written so that NaN stays NaN, which f32::max and f32::min would replace.
 
-fn positive(x: f32) -> f32 {
+pub(super) fn positive(x: f32) -> f32 {
     if x <= 0.0 { 0.0 } else { x }
 }
 
-fn negative(x: f32) -> f32 {
+pub(super) fn negative(x: f32) -> f32 {
     if x >= 0.0 { 0.0 } else { x }
 }
 

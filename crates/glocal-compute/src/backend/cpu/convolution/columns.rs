@@ -20,7 +20,8 @@ pub(super) struct ColumnsGradient {
 impl ColumnsGradient {
     pub(super) fn pack(layer: &Layer) -> Self {
         let (depth, rows) = (layer.outputs, layer.inputs * layer.taps());
-        let groups = layer.weight.data().chunks_exact(rows * depth);
+        let elements = layer.elements();
+        let groups = elements.chunks_exact(rows * depth);
         Self { weights: groups.map(|group| gemm::pack_left(gemm::matrix(group, depth, rows).transposed())).collect() }
     }
 

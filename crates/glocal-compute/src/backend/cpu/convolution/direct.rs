@@ -61,7 +61,7 @@ pub(super) fn forward(
             return Ok(());
         }
     }
-    let windows = Windows::new(operation, axes, 1, layer.weight.data().to_vec())?;
+    let windows = Windows::new(operation, axes, 1, layer.elements().into_owned())?;
     parallel::for_tasks(
         out,
         block,
@@ -110,12 +110,13 @@ pub(super) fn input_gradient(
             return Ok(());
         }
     }
+    let elements = layer.elements();
     let combinations = Phases::all(&phases)
         .filter_map(|phases| phases.axes(input, output).map(|axes| (phases, axes)))
         .map(|(phases, axes)| {
-            let elements = phases.kernel(layer.kernel);
-            let weights = layer.weight.data().chunks_exact(layer.taps());
-            let kernels = weights.flat_map(|weights| elements.iter().map(|&element| weights[element]));
+            let taken = phases.kernel(layer.kernel);
+            let kernels = elements.chunks_exact(layer.taps());
+            let kernels = kernels.flat_map(|kernel| taken.iter().map(|&element| kernel[element]));
             Ok((phases, axes.clone(), Windows::new(operation, &axes, layer.outputs, kernels.collect())?))
         })
         .collect::<Result<Vec<_>, ComputeError>>()?;
@@ -149,8 +150,9 @@ fn is_flat(deep: &Axis) -> bool {
 /// For each kernel, its `elements`, which are rows of a smaller kernel of so many rows, column by column.
 fn by_columns(layer: &Layer, elements: &[usize], rows: usize) -> Vec<f32> {
     let columns = elements.len() / rows;
-    let kernels = layer.weight.data().chunks_exact(layer.taps());
-    kernels
+    layer
+        .elements()
+        .chunks_exact(layer.taps())
         .flat_map(|kernel| (0..columns * rows).map(move |to| kernel[elements[to % rows * columns + to / rows]]))
         .collect()
 }

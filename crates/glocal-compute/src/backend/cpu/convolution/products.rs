@@ -24,7 +24,8 @@ pub(super) struct ProductsGradient {
 impl ProductsForward {
     pub(super) fn pack(layer: &Layer) -> Self {
         let (rows, depth) = (layer.outputs, layer.inputs * layer.taps());
-        let groups = layer.weight.data().chunks_exact(rows * depth);
+        let elements = layer.elements();
+        let groups = elements.chunks_exact(rows * depth);
         Self { weights: groups.map(|group| LeftPanels::pack(group, rows, depth)).collect() }
     }
 
@@ -70,10 +71,11 @@ impl ProductsGradient {
     pub(super) fn pack(layer: &Layer) -> Self {
         let phases = layer.phases();
         let (inputs, outputs, taps) = (layer.inputs, layer.outputs, layer.taps());
+        let elements = layer.elements();
         let pack_phase = |combination: Phases<'_>| {
             let kernel = combination.kernel(layer.kernel);
             let mut transposed = vec![0.0; inputs * outputs * kernel.len()];
-            let groups = layer.weight.data().chunks_exact(outputs * inputs * taps);
+            let groups = elements.chunks_exact(outputs * inputs * taps);
             groups
                 .map(|group| {
                     let mut rows = transposed.chunks_exact_mut(kernel.len());

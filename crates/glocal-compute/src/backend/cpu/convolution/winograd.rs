@@ -113,7 +113,7 @@ pub(super) fn is_level(values: &[f32]) -> bool {
 impl Winograd {
     /// The forward direction.
     pub(super) fn forward(layer: &Layer) -> Self {
-        let (inputs, weights) = (layer.inputs, layer.weight.data());
+        let (inputs, weights) = (layer.inputs, layer.elements());
         Self::pack(layer.outputs, inputs, |row, column| {
             std::array::from_fn(|tap| weights[(row * inputs + column) * 9 + tap])
         })
@@ -121,7 +121,7 @@ impl Winograd {
 
     /// The input gradient: channels swapped, kernels turned by half.
     pub(super) fn gradient(layer: &Layer) -> Self {
-        let (inputs, weights) = (layer.inputs, layer.weight.data());
+        let (inputs, weights) = (layer.inputs, layer.elements());
         Self::pack(inputs, layer.outputs, |row, column| {
             std::array::from_fn(|tap| weights[(column * inputs + row) * 9 + 8 - tap])
         })
