@@ -12,8 +12,8 @@ const ENTRY_BYTES: usize = size_of::<Entry>() * 3 / 2;
 /// The memory, in bytes, of a ranking of a class without its entries: its place in the map, and what an allocation costs.
 const RANKING_BYTES: usize = size_of::<(u32, TopK)>() * 3 / 2 + 16;
 
-/// The fewest concepts that are worth another thread.
-const CONCEPTS_AT_ONCE: usize = 16;
+/// About how many scores are worth another thread: some tens of microseconds of work.
+const SCORES_AT_ONCE: usize = 1 << 10;
 
 /// Which score ranks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -173,18 +173,28 @@ impl References {
     /// Takes in what was observed in a batch. Each (sample, target) must be given once.
     pub fn collect(&mut self, observations: &[Observation]) {
         let top_k = self.top_k;
-        for (index, layer) in self.layers.iter_mut().enumerate() {
-            let of_layer: Vec<&Observation> =
-                observations.iter().filter(|observation| observation.layer == index).collect();
-            if index == 0 {
-                self.samples += of_layer.iter().filter(|observation| observation.first).count() as u64;
+        let mut of_layers: Vec<Vec<&Observation>> = vec![Vec::new(); self.layers.len()];
+        for observation in observations {
+            if let Some(of_layer) = of_layers.get_mut(observation.layer) {
+                of_layer.push(observation);
             }
-            let grown = layer.concepts.par_iter_mut().with_min_len(CONCEPTS_AT_ONCE).enumerate();
-            let grown = grown.map(|(id, concept)| {
-                of_layer.iter().map(|observation| concept.collect(observation, id, top_k)).sum::<usize>()
-            });
-            self.held += grown.sum::<usize>();
         }
+        let first = of_layers.first().into_iter().flatten().filter(|observation| observation.first);
+        self.samples += first.count() as u64;
+        // All layers at once, as small ones alone would leave threads without work.
+        let mut work = Vec::new();
+        for (layer, of_layer) in self.layers.iter_mut().zip(&mut of_layers) {
+            // A class's ranking is looked up once for all of its samples.
+            of_layer.sort_by_key(|observation| observation.target);
+            let at_once = SCORES_AT_ONCE.div_ceil(of_layer.len().max(1));
+            let parts = layer.concepts.chunks_mut(at_once).enumerate();
+            work.extend(parts.map(|(part, concepts)| (part * at_once, concepts, of_layer.as_slice())));
+        }
+        let grown = work.into_par_iter().map(|(first, concepts, observations)| {
+            let concepts = concepts.iter_mut().zip(first..);
+            concepts.map(|(concept, id)| concept.collect(observations, id, top_k)).sum::<usize>()
+        });
+        self.held += grown.sum::<usize>();
     }
 
     /// Takes in what another collection over other samples of the same search has found.
@@ -202,42 +212,60 @@ impl References {
 }
 
 impl ConceptReferences {
-    /// Takes in what was observed of concept `id`; returns about how many bytes more the rankings take.
-    fn collect(&mut self, observation: &Observation, id: usize, top_k: usize) -> usize {
-        let (relevance, activation) = (observation.relevance.get(id).copied(), observation.activation.get(id).copied());
-        let entry = |(score, peak): (f32, u32), other: Option<(f32, u32)>| Entry {
-            sample: observation.sample,
-            target: observation.target,
-            score,
-            other: other.map_or(0.0, |(score, _)| score),
-            peak,
+    /// Takes in what was observed of concept `id`, in the order of the targets; returns about how many bytes more the rankings
+    /// take.
+    fn collect(&mut self, observations: &[&Observation], id: usize, top_k: usize) -> usize {
+        let of_classes = observations.chunk_by(|one, other| one.target == other.target);
+        of_classes.map(|of_class| self.collect_class(of_class, id, top_k)).sum()
+    }
+
+    /// The same where all have one target.
+    fn collect_class(&mut self, observations: &[&Observation], id: usize, top_k: usize) -> usize {
+        let Some(class) = observations.first().map(|observation| observation.target) else { return 0 };
+        let ranked = |of: fn(&Observation) -> &[(f32, u32)]| {
+            observations.iter().any(|observation| of(observation).get(id).is_some_and(|(score, _)| !score.is_nan()))
         };
-        let (class, mut grown) = (observation.target, 0);
-        if let Some(score) = relevance {
-            let entry = entry(score, activation);
-            if score.0.is_nan() {
-                self.not_a_number += 1;
-            } else {
-                grown += rank(&mut self.relevance, entry);
-                grown += rank_in_class(&mut self.relevance_by_class, class, entry, top_k);
+        let mut grown = 0;
+        let mut of_class =
+            |by_class, ranked: bool| ranked.then(|| ranking_of_class(by_class, class, top_k, &mut grown));
+        let mut relevance_of_class = of_class(&mut self.relevance_by_class, ranked(|of| &of.relevance));
+        let mut activation_of_class = of_class(&mut self.activation_by_class, ranked(|of| &of.activation));
+        for observation in observations {
+            let relevance = observation.relevance.get(id).copied();
+            let activation = observation.activation.get(id).copied();
+            let entry = |(score, peak): (f32, u32), other: Option<(f32, u32)>| Entry {
+                sample: observation.sample,
+                target: class,
+                score,
+                other: other.map_or(0.0, |(score, _)| score),
+                peak,
+            };
+            if let Some(score) = relevance {
+                let entry = entry(score, activation);
+                if score.0.is_nan() {
+                    self.not_a_number += 1;
+                } else {
+                    grown += rank(&mut self.relevance, entry);
+                    grown += relevance_of_class.as_deref_mut().map_or(0, |ranking| rank(ranking, entry));
+                }
             }
-        }
-        let Some(score) = activation else { return grown };
-        if let Some(relevance) = relevance {
-            self.statistics.add_pair(score.0, relevance.0);
-        }
-        if observation.first {
-            self.statistics.add_sample(score.0);
-        }
-        let entry = entry(score, relevance);
-        if score.0.is_nan() {
-            self.not_a_number += u64::from(observation.first);
-            return grown;
-        }
-        grown += rank_in_class(&mut self.activation_by_class, class, entry, top_k);
-        if observation.first {
-            grown += rank(&mut self.activation, entry);
-            self.active += u64::from(observation.active.get(id) == Some(&true));
+            let Some(score) = activation else { continue };
+            if let Some(relevance) = relevance {
+                self.statistics.add_pair(score.0, relevance.0);
+            }
+            if observation.first {
+                self.statistics.add_sample(score.0);
+            }
+            let entry = entry(score, relevance);
+            if score.0.is_nan() {
+                self.not_a_number += u64::from(observation.first);
+                continue;
+            }
+            grown += activation_of_class.as_deref_mut().map_or(0, |ranking| rank(ranking, entry));
+            if observation.first {
+                grown += rank(&mut self.activation, entry);
+                self.active += u64::from(observation.active.get(id) == Some(&true));
+            }
         }
         grown
     }
@@ -250,11 +278,15 @@ fn rank(ranking: &mut TopK, entry: Entry) -> usize {
     (ranking.entries().len() - before) * ENTRY_BYTES
 }
 
-fn rank_in_class(by_class: &mut BTreeMap<u32, TopK>, class: u32, entry: Entry, top_k: usize) -> usize {
-    let mut grown = 0;
-    let ranking = by_class.entry(class).or_insert_with(|| {
-        grown = RANKING_BYTES;
+/// The ranking of a class, which is made where there is none; counts about how many bytes more it takes then.
+fn ranking_of_class<'a>(
+    by_class: &'a mut BTreeMap<u32, TopK>,
+    class: u32,
+    top_k: usize,
+    grown: &mut usize,
+) -> &'a mut TopK {
+    by_class.entry(class).or_insert_with(|| {
+        *grown += RANKING_BYTES;
         TopK::new(top_k)
-    });
-    grown + rank(ranking, entry)
+    })
 }
