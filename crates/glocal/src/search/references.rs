@@ -290,3 +290,129 @@ fn ranking_of_class<'a>(
         TopK::new(top_k)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::search::SampleId;
+
+    const TOP_K: usize = 3;
+    /// More than one thread takes at once, in layers of different sizes.
+    const CONCEPTS: [usize; 3] = [1, 700, 40];
+
+    fn empty() -> References {
+        let layers = CONCEPTS.iter().enumerate().map(|(layer, concepts)| LayerReferences {
+            layer: layer.to_string(),
+            concepts: vec![ConceptReferences::new(TOP_K); *concepts],
+        });
+        References::from_parts(TOP_K, layers.collect(), 0)
+    }
+
+    /// A few scores that tie, are zero of either sign, or not a number.
+    fn score(number: u64) -> f32 {
+        match number % 11 {
+            0 => f32::NAN,
+            1 => -0.0,
+            2 => f32::NEG_INFINITY,
+            number => (number / 3) as f32 - 2.0,
+        }
+    }
+
+    /// The observations of one sample for its targets.
+    fn observe(sample: u64, targets: &[u32]) -> Vec<Observation> {
+        let of_target = |(index, target): (usize, &u32)| {
+            let target = *target;
+            CONCEPTS.into_iter().enumerate().map(move |(layer, concepts)| {
+                let scores = |salt: u64| -> Vec<(f32, u32)> {
+                    let number = |id: u64| (sample * 31 + salt + id * 7 + layer as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                    (0..concepts as u64).map(|id| (score(number(id) >> 40), (number(id) >> 60) as u32)).collect()
+                };
+                // No relevance reaches the last layer.
+                let relevance = if layer == 2 { Vec::new() } else { scores(u64::from(target) + 1) };
+                let (activation, sample) = (scores(0), SampleId(sample));
+                let active = activation.iter().map(|(score, _)| *score != 0.0).collect();
+                Observation { sample, target, first: index == 0, layer, relevance, activation, active }
+            })
+        };
+        targets.iter().enumerate().flat_map(of_target).collect()
+    }
+
+    /// What a concept's references say, to the bit.
+    fn expected(
+        observations: &[Observation],
+        layer: usize,
+        id: usize,
+        measure: Measure,
+        class: Option<u32>,
+    ) -> Vec<Entry> {
+        let score = |scores: &[(f32, u32)]| scores.get(id).copied();
+        let of_layer = observations.iter().filter(|observation| observation.layer == layer);
+        let of_class = of_layer.filter(|observation| match class {
+            Some(class) => observation.target == class,
+            None => measure == Measure::Relevance || observation.first,
+        });
+        let entries = of_class.filter_map(|observation| {
+            let (mine, other) = match measure {
+                Measure::Relevance => (score(&observation.relevance), score(&observation.activation)),
+                Measure::Activation => (score(&observation.activation), score(&observation.relevance)),
+            };
+            let ((score, peak), other) = (mine?, other.map_or(0.0, |(score, _)| score));
+            let Observation { sample, target, .. } = *observation;
+            (!score.is_nan()).then_some(Entry { sample, target, score, other, peak })
+        });
+        let mut entries: Vec<Entry> = entries.collect();
+        entries.sort_by(Entry::order);
+        entries.truncate(TOP_K);
+        entries
+    }
+
+    fn bits(entries: &[Entry]) -> Vec<(u32, u64, u32, u32, u32)> {
+        let bits =
+            |entry: &Entry| (entry.score.to_bits(), entry.sample.0, entry.target, entry.other.to_bits(), entry.peak);
+        entries.iter().map(bits).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        #[test]
+        fn batches_of_any_classes_are_ranked_as_by_sorting_all(
+            targets in prop::collection::vec(prop::sample::subsequence(vec![0u32, 3, u32::MAX], 1..=3), 1..20),
+            batch in 1usize..8,
+        ) {
+            let of_samples: Vec<Vec<Observation>> =
+                targets.iter().zip(0..).map(|(targets, sample)| observe(sample, targets)).collect();
+            let mut found = empty();
+            for batch in of_samples.chunks(batch) {
+                found.collect(&batch.concat());
+            }
+            let all = of_samples.concat();
+            prop_assert_eq!(found.samples(), targets.len() as u64);
+            let held: usize = found.layers().iter().flat_map(|layer| &layer.concepts).map(ConceptReferences::held).sum();
+            prop_assert_eq!(found.held(), held);
+            for (layer, id) in [(0, 0), (1, 0), (1, 350), (1, 699), (2, 39)] {
+                let concept = &found.layers()[layer].concepts[id];
+                for measure in [Measure::Relevance, Measure::Activation] {
+                    for class in [None, Some(0), Some(3), Some(u32::MAX)] {
+                        let expected = expected(&all, layer, id, measure, class);
+                        let ranking = concept.ranking(measure, class).map_or(&[][..], TopK::entries);
+                        prop_assert_eq!(bits(ranking), bits(&expected));
+                        // A class of which no score ranks has no ranking.
+                        prop_assert!(class.is_none() || concept.ranking(measure, class).is_some() != expected.is_empty());
+                    }
+                }
+                let of_concept = all.iter().filter(|observation| observation.layer == layer);
+                let not_a_number = |scores: &[(f32, u32)]| u64::from(scores.get(id).is_some_and(|(score, _)| score.is_nan()));
+                let expected: u64 = of_concept
+                    .map(|observation| {
+                        let of_activation = if observation.first { not_a_number(&observation.activation) } else { 0 };
+                        not_a_number(&observation.relevance) + of_activation
+                    })
+                    .sum();
+                prop_assert_eq!(concept.not_a_number, expected);
+            }
+        }
+    }
+}
