@@ -326,7 +326,8 @@ mod tests {
             let target = *target;
             CONCEPTS.into_iter().enumerate().map(move |(layer, concepts)| {
                 let scores = |salt: u64| -> Vec<(f32, u32)> {
-                    let number = |id: u64| (sample * 31 + salt + id * 7 + layer as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                    let number =
+                        |id: u64| (sample * 31 + salt + id * 7 + layer as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
                     (0..concepts as u64).map(|id| (score(number(id) >> 40), (number(id) >> 60) as u32)).collect()
                 };
                 // No relevance reaches the last layer.

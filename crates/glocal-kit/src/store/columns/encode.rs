@@ -160,7 +160,7 @@ mod tests {
 
     /// Row group `group`: those of odd numbers are too small for another thread.
     fn columns(group: usize) -> (usize, Vec<Column>) {
-        let rows = if group % 2 == 0 { ROWS } else { 3 };
+        let rows = if group.is_multiple_of(2) { ROWS } else { 3 };
         let number = |row: usize| (row.wrapping_mul(0x9e37_79b9) >> 7) + group;
         let numbers = (0..rows).map(number);
         let present = |row: usize| i16::from(number(row) % 3 != 0);
