@@ -28,7 +28,7 @@ use crate::data::DataSet;
 use crate::preprocess::Preprocess;
 use crate::store::{
     Begun, CompositeManifest, DataManifest, FORMAT_VERSION, Finished, Found, LayerManifest, Manifest, ModelManifest,
-    OptionsManifest, Origin, Sources, StoreWriter,
+    OptionsManifest, Origin, Sources, StoreError, StoreWriter,
 };
 use load::{Batch, Loader};
 
@@ -186,7 +186,8 @@ pub fn run(
     if skipped > 0 && writer.scored(&found) == 0 {
         return Err(ScanErrorKind::NothingUsable { skipped }.into());
     }
-    let Finished { skipped, not_a_number } = writer.finish(&found, analysis.data)?;
+    let finished = load::within(pool.as_ref(), || writer.finish(&found, analysis.data));
+    let Finished { skipped, not_a_number } = finished?;
     Ok(Report { samples: total, resumed, already_complete: false, not_a_number, skipped })
 }
 
@@ -220,7 +221,7 @@ impl Driver<'_> {
                     found.skipped.extend(skipped);
                 }
                 Err(error) => {
-                    let written = writer.save(found, self.first + state.done);
+                    let written = self.save(writer, found, state);
                     // Who cancels wants to go on later; else the error that led here is the one to report.
                     if self.cancel.is_cancelled() {
                         written?;
@@ -233,7 +234,7 @@ impl Driver<'_> {
             let full = found.held() > self.analysis.options.memory;
             if (full || saved.elapsed() >= pause) && state.done < state.total {
                 let saving = Instant::now();
-                writer.save(found, self.first + state.done)?;
+                self.save(writer, found, state)?;
                 saved = Instant::now();
                 let every = self.analysis.options.checkpoint_every;
                 let least = ((saved - saving) * CHECKPOINT_SHARE).max((saved - begun) / LOST_SHARE);
@@ -241,6 +242,12 @@ impl Driver<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Saves what was found up to `state`.
+    fn save(&self, writer: &mut StoreWriter, found: &mut Found, state: Progress) -> Result<(), StoreError> {
+        let end = self.first + state.done;
+        load::within(self.pool, || writer.save(found, end))
     }
 
     /// Scores a batch; returns the number of samples that are done with it.

@@ -10,6 +10,7 @@ mod neuron;
 mod score;
 mod selection;
 mod site;
+mod summary;
 mod token;
 
 use std::borrow::Cow;

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
 
 use glocal::search::SampleId;
 use glocal_compute::Tensor;
@@ -12,6 +13,9 @@ use super::{Analysis, ScanError, ScanErrorKind, targets};
 use crate::data::{Content, DataSet};
 use crate::preprocess::Preprocess;
 use crate::store::SkippedSample;
+
+/// How long a thread should have something to load: far longer than it takes to wake it.
+const TASK: Duration = Duration::from_micros(100);
 
 /// Samples that are ready to be computed.
 pub(super) struct Batch {
@@ -50,8 +54,11 @@ impl<'a> Loader<'a> {
     /// Sends batches until all samples are loaded, one fails, or nobody takes them any more.
     pub(super) fn run(&self, batches: &SyncSender<Result<Batch, ScanError>>) {
         let Range { start, end } = self.samples;
+        // How many samples one thread loads at once, which the first of them tells.
+        let mut at_once = None;
         for first in (start..end).step_by(self.analysis.options.batch.get()) {
-            let batch = self.batch(first..end.min(first.saturating_add(self.analysis.options.batch.get())));
+            let batch = first..end.min(first.saturating_add(self.analysis.options.batch.get()));
+            let batch = self.batch(batch, &mut at_once);
             let failed = batch.is_err();
             if batches.send(batch).is_err() || failed {
                 return;
@@ -59,7 +66,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn batch(&self, range: Range<usize>) -> Result<Batch, ScanError> {
+    fn batch(&self, range: Range<usize>, at_once: &mut Option<usize>) -> Result<Batch, ScanError> {
         let of = |sample| targets::of(self.analysis.options.targets, self.analysis.data, sample);
         let done = range.len() as u64;
         let (samples, targets): (Vec<usize>, Vec<Option<Vec<u32>>>) = range
@@ -68,8 +75,20 @@ impl<'a> Loader<'a> {
             .unzip();
         let expected = self.analysis.scan.attributor().model().input_shape();
         let Analysis { data: from, preprocess, .. } = *self.analysis;
-        let load = || samples.par_iter().map(|sample| input(from, *sample, preprocess, expected)).collect::<Vec<_>>();
-        let rows = within(self.pool, load);
+        let load = |sample: &usize| input(from, *sample, preprocess, expected);
+        let mut rows = Vec::with_capacity(samples.len());
+        let mut rest = samples.as_slice();
+        if let (None, Some((first, others))) = (&at_once, samples.split_first()) {
+            let begun = Instant::now();
+            rows.push(load(first));
+            *at_once = Some(((TASK.as_nanos() / begun.elapsed().as_nanos().max(1)) as usize).max(1));
+            rest = others;
+        }
+        match at_once.unwrap_or(1) {
+            // The threads that compute are not disturbed.
+            at_once if rest.len() <= at_once => rows.extend(rest.iter().map(load)),
+            at_once => within(self.pool, || rows.par_extend(rest.par_iter().with_min_len(at_once).map(load))),
+        }
         let mut data = Vec::with_capacity(samples.len() * expected.iter().product::<usize>());
         let (mut used, mut used_targets, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
         // Of several samples that fail, the first is named, whichever failed first.

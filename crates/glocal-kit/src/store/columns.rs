@@ -1,5 +1,7 @@
 //! Parquet tables as columns of plain values: the only place that knows the Parquet library.
 
+mod encode;
+
 use std::error::Error;
 use std::fs::File;
 use std::io::Write;
@@ -8,17 +10,16 @@ use std::sync::Arc;
 
 use parquet::basic::{Compression, Encoding, GzipLevel, Type};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
-use parquet::data_type::{
-    ByteArray, ByteArrayType, DataType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, FloatType, Int32Type,
-    Int64Type,
-};
+use parquet::data_type::{ByteArray, DataType, FixedLenByteArray};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::statistics::Statistics;
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::{ColumnPath, SchemaDescriptor};
+
+use encode::{Encoded, Queue};
 
 use super::file::{Table, open_checked};
 use super::{StoreError, StoreErrorKind};
@@ -93,6 +94,18 @@ impl Values {
             Self::Bytes(values) => values.len(),
         }
     }
+
+    /// The memory of the values, in bytes, without what texts refer to.
+    fn size(&self) -> usize {
+        match self {
+            Self::Int32(values) => size_of_val(values.as_slice()),
+            Self::Int64(values) => size_of_val(values.as_slice()),
+            Self::Float(values) => size_of_val(values.as_slice()),
+            Self::Double(values) => size_of_val(values.as_slice()),
+            Self::Text(values) => size_of_val(values.as_slice()),
+            Self::Bytes(values) => size_of_val(values.as_slice()),
+        }
+    }
 }
 
 impl Default for Values {
@@ -107,74 +120,76 @@ impl From<Values> for Column {
     }
 }
 
-/// Writes a table, a row group at a time.
+/// Writes a table, a row group at a time. Groups are encoded by all threads while the next are made.
 pub(super) struct TableWriter<W: Write + Send> {
     writer: SerializedFileWriter<W>,
     rows: u64,
+    queue: Queue,
 }
 
 impl<W: Write + Send> TableWriter<W> {
     pub(super) fn new(output: W, format: &Format) -> Result<Self> {
-        let mut properties = WriterProperties::builder()
-            .set_created_by(concat!("glocal version ", env!("CARGO_PKG_VERSION")).to_owned())
-            .set_compression(Compression::SNAPPY)
-            .set_statistics_enabled(EnabledStatistics::Chunk)
-            .set_statistics_truncate_length(None);
-        for (name, packing) in format.packing {
-            let path = ColumnPath::from(name.split('.').map(str::to_owned).collect::<Vec<_>>());
-            properties = properties.set_column_dictionary_enabled(path.clone(), false);
-            properties = match packing {
-                Packing::Plain => properties,
-                Packing::Delta => properties.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
-                Packing::Split => properties
-                    .set_column_encoding(path.clone(), Encoding::BYTE_STREAM_SPLIT)
-                    .set_column_compression(path, Compression::GZIP(GzipLevel::try_new(GZIP_LEVEL)?)),
-            };
-        }
         let schema = Arc::new(parse_message_type(format.schema)?);
-        let writer = SerializedFileWriter::new(output, schema, Arc::new(properties.build()))?;
-        Ok(Self { writer, rows: 0 })
+        let writer = SerializedFileWriter::new(output, schema, Arc::new(properties(format)?))?;
+        Ok(Self { writer, rows: 0, queue: Queue::default() })
     }
 
-    /// Writes a row group of `rows` rows, unless there are none.
-    pub(super) fn group(&mut self, rows: usize, columns: &[Column]) -> Result<()> {
+    /// Takes a row group of `rows` rows, unless there are none.
+    pub(super) fn group(&mut self, rows: usize, columns: impl Into<Vec<Column>>) -> Result<()> {
         if rows == 0 {
             return Ok(());
         }
-        let mut group = self.writer.next_row_group()?;
-        for column in columns {
-            let (present, repeated) = (column.present.as_deref(), column.repeated.as_deref());
-            match &column.values {
-                Values::Int32(values) => write::<Int32Type, W>(&mut group, values, present, repeated)?,
-                Values::Int64(values) => write::<Int64Type, W>(&mut group, values, present, repeated)?,
-                Values::Float(values) => write::<FloatType, W>(&mut group, values, present, repeated)?,
-                Values::Double(values) => write::<DoubleType, W>(&mut group, values, present, repeated)?,
-                Values::Text(values) => write::<ByteArrayType, W>(&mut group, values, present, repeated)?,
-                Values::Bytes(values) => write::<FixedLenByteArrayType, W>(&mut group, values, present, repeated)?,
-            }
+        let columns = columns.into();
+        while !self.queue.has_room(&columns) {
+            self.write_next()?;
         }
-        group.close()?;
+        let of = self.writer.schema_descr().columns();
+        if columns.len() != of.len() {
+            return Err(ParquetError::General("not as many columns as the schema has".to_owned()));
+        }
+        self.queue.push(columns, of, self.writer.properties());
         self.rows += rows as u64;
         Ok(())
     }
 
+    /// Writes the first of the row groups that are being encoded; `false` where there are none.
+    fn write_next(&mut self) -> Result<bool> {
+        let Some(columns) = self.queue.pop() else { return Ok(false) };
+        let mut group = self.writer.next_row_group()?;
+        for Encoded { bytes, close } in columns? {
+            group.append_column(&bytes, close)?;
+        }
+        group.close()?;
+        Ok(true)
+    }
+
     /// Ends the table; returns the number of its rows.
-    pub(super) fn finish(self) -> Result<u64> {
+    pub(super) fn finish(mut self) -> Result<u64> {
+        while self.write_next()? {}
         self.writer.close()?;
         Ok(self.rows)
     }
 }
 
-fn write<T: DataType, W: Write + Send>(
-    group: &mut SerializedRowGroupWriter<'_, W>,
-    values: &[T::T],
-    present: Option<&[i16]>,
-    repeated: Option<&[i16]>,
-) -> Result<()> {
-    let mut column =
-        group.next_column()?.ok_or_else(|| ParquetError::General("more columns than the schema has".to_owned()))?;
-    column.typed::<T>().write_batch(values, present, repeated)?;
-    column.close()
+/// How the columns of a table are kept.
+fn properties(format: &Format) -> Result<WriterProperties> {
+    let mut properties = WriterProperties::builder()
+        .set_created_by(concat!("glocal version ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::SNAPPY)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_statistics_truncate_length(None);
+    for (name, packing) in format.packing {
+        let path = ColumnPath::from(name.split('.').map(str::to_owned).collect::<Vec<_>>());
+        properties = properties.set_column_dictionary_enabled(path.clone(), false);
+        properties = match packing {
+            Packing::Plain => properties,
+            Packing::Delta => properties.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
+            Packing::Split => properties
+                .set_column_encoding(path.clone(), Encoding::BYTE_STREAM_SPLIT)
+                .set_column_compression(path, Compression::GZIP(GzipLevel::try_new(GZIP_LEVEL)?)),
+        };
+    }
+    Ok(properties.build())
 }
 
 /// Reads a table whose content was checked.

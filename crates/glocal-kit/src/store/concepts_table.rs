@@ -6,6 +6,7 @@
 use glocal::search::{ConceptReferences, LayerReferences};
 use parquet::data_type::ByteArray;
 use parquet::errors::Result;
+use rayon::prelude::*;
 
 use super::columns::{Column, Format, GROUP_ROWS, TableReader, TableWriter, Values};
 use super::file::Output;
@@ -31,6 +32,9 @@ pub(super) const FORMAT: Format = Format {
     packing: &[],
 };
 
+/// The fewest concepts whose statistics are worth another thread.
+const CONCEPTS_AT_ONCE: usize = 64;
+
 /// Writes the table of `layers`; returns the number of rows.
 pub(super) fn write(layers: &[LayerReferences], output: &mut Output) -> Result<u64> {
     let mut writer = TableWriter::new(output, &FORMAT)?;
@@ -42,8 +46,9 @@ pub(super) fn write(layers: &[LayerReferences], output: &mut Output) -> Result<u
             let counts = |of: &dyn Fn(&ConceptReferences) -> u64| -> Column {
                 Values::Int64(concepts.iter().map(|concept| of(concept) as i64).collect()).into()
             };
-            let numbers = |of: &dyn Fn(&ConceptReferences) -> Option<f64>| {
-                let numbers: Vec<Option<f64>> = concepts.iter().map(of).collect();
+            let numbers = |of: fn(&ConceptReferences) -> Option<f64>| {
+                let concepts = concepts.par_iter().with_min_len(CONCEPTS_AT_ONCE);
+                let numbers: Vec<Option<f64>> = concepts.map(of).collect();
                 let present = numbers.iter().map(|number| i16::from(number.is_some())).collect();
                 let values = Values::Double(numbers.into_iter().flatten().collect());
                 Column { values, present: Some(present), repeated: None }
@@ -54,14 +59,14 @@ pub(super) fn write(layers: &[LayerReferences], output: &mut Output) -> Result<u
                 counts(&|concept| concept.active),
                 counts(&|concept| concept.not_a_number),
                 counts(&|concept| concept.statistics.activation.count),
-                numbers(&|concept| concept.statistics.activation.mean()),
-                numbers(&|concept| concept.statistics.activation.variance()),
+                numbers(|concept| concept.statistics.activation.mean()),
+                numbers(|concept| concept.statistics.activation.variance()),
                 counts(&|concept| concept.statistics.relevance.count),
-                numbers(&|concept| concept.statistics.relevance.mean()),
-                numbers(&|concept| concept.statistics.relevance.variance()),
-                numbers(&|concept| concept.statistics.correlation()),
+                numbers(|concept| concept.statistics.relevance.mean()),
+                numbers(|concept| concept.statistics.relevance.variance()),
+                numbers(|concept| concept.statistics.correlation()),
             ];
-            writer.group(concepts.len(), &columns)?;
+            writer.group(concepts.len(), columns)?;
         }
     }
     writer.finish()

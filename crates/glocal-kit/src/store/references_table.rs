@@ -146,7 +146,7 @@ impl Group {
             Values::Float(self.other).into(),
             Values::Int32(self.peak).into(),
         ];
-        writer.group(rows, &columns)
+        writer.group(rows, columns)
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) fn write(data: &dyn DataSet, output: &mut Output) -> Result<u64> {
             Values::Text(samples.clone().map(|sample| ByteArray::from(data.key(sample).as_str())).collect()).into(),
             labels,
         ];
-        writer.group(samples.len(), &columns)?;
+        writer.group(samples.len(), columns)?;
     }
     writer.finish()
 }

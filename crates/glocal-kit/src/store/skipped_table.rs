@@ -41,7 +41,7 @@ pub(super) fn write(skipped: &[&SkippedSample], output: &mut Output) -> Result<u
             text(|skipped| &skipped.key).into(),
             text(|skipped| &skipped.reason).into(),
         ];
-        writer.group(group.len(), &columns)?;
+        writer.group(group.len(), columns)?;
     }
     writer.finish()
 }

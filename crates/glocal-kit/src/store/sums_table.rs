@@ -58,7 +58,7 @@ pub(super) fn write(layers: &[LayerReferences], output: &mut Output) -> Result<u
                 sums(|statistics| &statistics.activation_of_pairs.squares),
                 sums(|statistics| &statistics.products),
             ];
-            writer.group(concepts.len(), &columns)?;
+            writer.group(concepts.len(), columns)?;
         }
     }
     writer.finish()

@@ -133,7 +133,7 @@ fn write_group(
         Values::Int32(vectors.iter().map(|vector| vector.target as i32).collect()).into(),
         Column { values, present: Some(present), repeated: Some(repeated) },
     ];
-    writer.group(vectors.len(), &columns)
+    writer.group(vectors.len(), columns)
 }
 
 /// Reads the vectors of a table, in their order, a row group at a time.

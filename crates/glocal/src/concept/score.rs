@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::concept::summary::{Summary, Summed};
 use crate::concept::{Concept, Site};
 
 /// How the values of a concept become one number.
@@ -68,12 +69,12 @@ impl Scoring {
         site: &Site<'_>,
         values: impl Fn(usize) -> Cow<'v, [f32]>,
     ) -> Vec<Scored> {
+        let summed = if self.score == Score::Sum { Summed::All } else { Summed::Positive };
         let raw = (0..concept.count(site)).map(|id| {
             let part = values(id);
-            let Summary { sum, positive_sum, peak, active } = Summary::of(&part);
+            let Summary { sum, peak, active } = Summary::of(&part, summed);
             let score = match self.score {
-                Score::Sum => sum,
-                Score::PositiveSum => positive_sum,
+                Score::Sum | Score::PositiveSum => sum,
                 Score::Max => part.get(peak).copied().map_or(0.0, f64::from),
             };
             (score, concept.element(site, id, peak), active)
@@ -86,89 +87,10 @@ impl Scoring {
     }
 }
 
-/// How many sums run side by side, so that a processor adds several numbers at once.
-const LANES: usize = 8;
-
-/// What there is to know of some values, found in one pass.
-struct Summary {
-    sum: f64,
-    /// A NaN counts as positive, so that it is seen.
-    positive_sum: f64,
-    /// The index of the first largest value, or of the first NaN.
-    peak: usize,
-    /// Whether any value is not zero.
-    active: bool,
-}
-
-impl Summary {
-    fn of(values: &[f32]) -> Self {
-        let (mut sums, mut positive_sums) = ([0.0f64; LANES], [0.0f64; LANES]);
-        let (mut peak, mut largest, mut active) = (0, f32::NEG_INFINITY, false);
-        let mut look = |first: usize, values: &[f32]| {
-            // Few chunks hold a larger value than all before; a NaN is no less than any.
-            let less = values.iter().fold(true, |all, &value| all & (value <= largest));
-            if !less {
-                for (index, &value) in values.iter().enumerate() {
-                    if value > largest || (value.is_nan() && !largest.is_nan()) {
-                        (peak, largest) = (first + index, value);
-                    }
-                }
-            }
-            active |= values.iter().fold(false, |any, &value| any | (value != 0.0));
-        };
-        let (chunks, rest) = values.as_chunks::<LANES>();
-        for (index, chunk) in chunks.iter().enumerate() {
-            for ((sum, positive_sum), &value) in sums.iter_mut().zip(&mut positive_sums).zip(chunk) {
-                *sum += f64::from(value);
-                *positive_sum += if value <= 0.0 { 0.0 } else { f64::from(value) };
-            }
-            look(index * LANES, chunk);
-        }
-        for ((sum, positive_sum), &value) in sums.iter_mut().zip(&mut positive_sums).zip(rest) {
-            *sum += f64::from(value);
-            *positive_sum += if value <= 0.0 { 0.0 } else { f64::from(value) };
-        }
-        look(chunks.len() * LANES, rest);
-        Self { sum: sums.iter().sum(), positive_sum: positive_sums.iter().sum(), peak, active }
-    }
-}
-
 /// What the scores of one sample are divided by; 1 when all of them are zero, and so are their shares.
 pub(crate) fn divisor(scores: impl Iterator<Item = f64>, normalization: Normalization) -> f64 {
     match normalization {
         Normalization::Raw => 1.0,
         Normalization::Share => Some(scores.map(f64::abs).sum()).filter(|total| *total != 0.0).unwrap_or(1.0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn value() -> impl Strategy<Value = f32> {
-        prop_oneof![
-            20 => (-3i8..4).prop_map(f32::from),
-            20 => Just(0.0),
-            1 => prop_oneof![Just(f32::NAN), Just(f32::INFINITY), Just(f32::NEG_INFINITY), Just(-0.0)],
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn a_summary_says_what_three_passes_say(values in prop::collection::vec(value(), 0..40)) {
-            let found = Summary::of(&values);
-            // Small integers sum exactly in any order.
-            let sum: f64 = values.iter().map(|value| f64::from(*value)).sum();
-            let positive: f64 = values.iter().filter(|value| value.is_nan() || **value > 0.0).map(|value| f64::from(*value)).sum();
-            prop_assert!(found.sum == sum || (found.sum.is_nan() && sum.is_nan()));
-            prop_assert!(found.positive_sum == positive || (found.positive_sum.is_nan() && positive.is_nan()));
-            let nan = values.iter().position(|value| value.is_nan());
-            let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let first = values.iter().position(|value| *value == largest);
-            prop_assert_eq!(found.peak, nan.or(first).unwrap_or(0));
-            prop_assert_eq!(found.active, values.iter().any(|value| *value != 0.0));
-        }
     }
 }

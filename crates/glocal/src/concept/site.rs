@@ -69,6 +69,10 @@ impl<'a> Site<'a> {
     /// other axes.
     pub fn element(&self, channel: usize, position: usize) -> usize {
         let inner = self.inner();
+        // Most often all positions of a channel lie side by side, and divisions take long.
+        if position < inner {
+            return channel * inner + position;
+        }
         (position / inner * self.channels() + channel) * inner + position % inner
     }
 

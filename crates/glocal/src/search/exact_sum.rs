@@ -63,18 +63,21 @@ impl ExactSum {
         // Bits below the unit are zero.
         let (fraction, shift) = if shift < 0 { (fraction >> -shift, 0) } else { (fraction, shift as usize) };
         let wide = u128::from(fraction) << (shift % 64);
-        let mut parts = [wide as u64, (wide >> 64) as u64].into_iter();
+        // A value touches two words; that a carry goes beyond them is rare.
+        let Some([low, high, beyond @ ..]) = self.words.get_mut(shift / 64..) else { return };
+        let words = u128::from(*high) << 64 | u128::from(*low);
         let negative = value.is_sign_negative();
-        let mut carry = false;
-        for word in self.words.iter_mut().skip(shift / 64) {
-            let part = parts.next();
-            if part.is_none() && !carry {
-                break;
-            }
+        let (sum, carry) = if negative { words.overflowing_sub(wide) } else { words.overflowing_add(wide) };
+        (*low, *high) = (sum as u64, (sum >> 64) as u64);
+        if carry {
             let step = if negative { u64::overflowing_sub } else { u64::overflowing_add };
-            let (sum, first) = step(*word, part.unwrap_or(0));
-            let (sum, second) = step(sum, u64::from(carry));
-            (*word, carry) = (sum, first || second);
+            for word in beyond {
+                let (sum, carry) = step(*word, 1);
+                *word = sum;
+                if !carry {
+                    break;
+                }
+            }
         }
     }
 

@@ -12,8 +12,8 @@ const ENTRY_BYTES: usize = size_of::<Entry>() * 3 / 2;
 /// The memory, in bytes, of a ranking of a class without its entries: its place in the map, and what an allocation costs.
 const RANKING_BYTES: usize = size_of::<(u32, TopK)>() * 3 / 2 + 16;
 
-/// The fewest concepts that are worth another thread.
-const CONCEPTS_AT_ONCE: usize = 16;
+/// About how many scores are worth another thread: some tens of microseconds of work.
+const SCORES_AT_ONCE: usize = 1 << 10;
 
 /// Which score ranks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -173,18 +173,28 @@ impl References {
     /// Takes in what was observed in a batch. Each (sample, target) must be given once.
     pub fn collect(&mut self, observations: &[Observation]) {
         let top_k = self.top_k;
-        for (index, layer) in self.layers.iter_mut().enumerate() {
-            let of_layer: Vec<&Observation> =
-                observations.iter().filter(|observation| observation.layer == index).collect();
-            if index == 0 {
-                self.samples += of_layer.iter().filter(|observation| observation.first).count() as u64;
+        let mut of_layers: Vec<Vec<&Observation>> = vec![Vec::new(); self.layers.len()];
+        for observation in observations {
+            if let Some(of_layer) = of_layers.get_mut(observation.layer) {
+                of_layer.push(observation);
             }
-            let grown = layer.concepts.par_iter_mut().with_min_len(CONCEPTS_AT_ONCE).enumerate();
-            let grown = grown.map(|(id, concept)| {
-                of_layer.iter().map(|observation| concept.collect(observation, id, top_k)).sum::<usize>()
-            });
-            self.held += grown.sum::<usize>();
         }
+        let first = of_layers.first().into_iter().flatten().filter(|observation| observation.first);
+        self.samples += first.count() as u64;
+        // All layers at once, as small ones alone would leave threads without work.
+        let mut work = Vec::new();
+        for (layer, of_layer) in self.layers.iter_mut().zip(&mut of_layers) {
+            // A class's ranking is looked up once for all of its samples.
+            of_layer.sort_by_key(|observation| observation.target);
+            let at_once = SCORES_AT_ONCE.div_ceil(of_layer.len().max(1));
+            let parts = layer.concepts.chunks_mut(at_once).enumerate();
+            work.extend(parts.map(|(part, concepts)| (part * at_once, concepts, of_layer.as_slice())));
+        }
+        let grown = work.into_par_iter().map(|(first, concepts, observations)| {
+            let concepts = concepts.iter_mut().zip(first..);
+            concepts.map(|(concept, id)| concept.collect(observations, id, top_k)).sum::<usize>()
+        });
+        self.held += grown.sum::<usize>();
     }
 
     /// Takes in what another collection over other samples of the same search has found.
@@ -202,42 +212,60 @@ impl References {
 }
 
 impl ConceptReferences {
-    /// Takes in what was observed of concept `id`; returns about how many bytes more the rankings take.
-    fn collect(&mut self, observation: &Observation, id: usize, top_k: usize) -> usize {
-        let (relevance, activation) = (observation.relevance.get(id).copied(), observation.activation.get(id).copied());
-        let entry = |(score, peak): (f32, u32), other: Option<(f32, u32)>| Entry {
-            sample: observation.sample,
-            target: observation.target,
-            score,
-            other: other.map_or(0.0, |(score, _)| score),
-            peak,
+    /// Takes in what was observed of concept `id`, in the order of the targets; returns about how many bytes more the rankings
+    /// take.
+    fn collect(&mut self, observations: &[&Observation], id: usize, top_k: usize) -> usize {
+        let of_classes = observations.chunk_by(|one, other| one.target == other.target);
+        of_classes.map(|of_class| self.collect_class(of_class, id, top_k)).sum()
+    }
+
+    /// The same where all have one target.
+    fn collect_class(&mut self, observations: &[&Observation], id: usize, top_k: usize) -> usize {
+        let Some(class) = observations.first().map(|observation| observation.target) else { return 0 };
+        let ranked = |of: fn(&Observation) -> &[(f32, u32)]| {
+            observations.iter().any(|observation| of(observation).get(id).is_some_and(|(score, _)| !score.is_nan()))
         };
-        let (class, mut grown) = (observation.target, 0);
-        if let Some(score) = relevance {
-            let entry = entry(score, activation);
-            if score.0.is_nan() {
-                self.not_a_number += 1;
-            } else {
-                grown += rank(&mut self.relevance, entry);
-                grown += rank_in_class(&mut self.relevance_by_class, class, entry, top_k);
+        let mut grown = 0;
+        let mut of_class =
+            |by_class, ranked: bool| ranked.then(|| ranking_of_class(by_class, class, top_k, &mut grown));
+        let mut relevance_of_class = of_class(&mut self.relevance_by_class, ranked(|of| &of.relevance));
+        let mut activation_of_class = of_class(&mut self.activation_by_class, ranked(|of| &of.activation));
+        for observation in observations {
+            let relevance = observation.relevance.get(id).copied();
+            let activation = observation.activation.get(id).copied();
+            let entry = |(score, peak): (f32, u32), other: Option<(f32, u32)>| Entry {
+                sample: observation.sample,
+                target: class,
+                score,
+                other: other.map_or(0.0, |(score, _)| score),
+                peak,
+            };
+            if let Some(score) = relevance {
+                let entry = entry(score, activation);
+                if score.0.is_nan() {
+                    self.not_a_number += 1;
+                } else {
+                    grown += rank(&mut self.relevance, entry);
+                    grown += relevance_of_class.as_deref_mut().map_or(0, |ranking| rank(ranking, entry));
+                }
             }
-        }
-        let Some(score) = activation else { return grown };
-        if let Some(relevance) = relevance {
-            self.statistics.add_pair(score.0, relevance.0);
-        }
-        if observation.first {
-            self.statistics.add_sample(score.0);
-        }
-        let entry = entry(score, relevance);
-        if score.0.is_nan() {
-            self.not_a_number += u64::from(observation.first);
-            return grown;
-        }
-        grown += rank_in_class(&mut self.activation_by_class, class, entry, top_k);
-        if observation.first {
-            grown += rank(&mut self.activation, entry);
-            self.active += u64::from(observation.active.get(id) == Some(&true));
+            let Some(score) = activation else { continue };
+            if let Some(relevance) = relevance {
+                self.statistics.add_pair(score.0, relevance.0);
+            }
+            if observation.first {
+                self.statistics.add_sample(score.0);
+            }
+            let entry = entry(score, relevance);
+            if score.0.is_nan() {
+                self.not_a_number += u64::from(observation.first);
+                continue;
+            }
+            grown += activation_of_class.as_deref_mut().map_or(0, |ranking| rank(ranking, entry));
+            if observation.first {
+                grown += rank(&mut self.activation, entry);
+                self.active += u64::from(observation.active.get(id) == Some(&true));
+            }
         }
         grown
     }
@@ -250,11 +278,142 @@ fn rank(ranking: &mut TopK, entry: Entry) -> usize {
     (ranking.entries().len() - before) * ENTRY_BYTES
 }
 
-fn rank_in_class(by_class: &mut BTreeMap<u32, TopK>, class: u32, entry: Entry, top_k: usize) -> usize {
-    let mut grown = 0;
-    let ranking = by_class.entry(class).or_insert_with(|| {
-        grown = RANKING_BYTES;
+/// The ranking of a class, which is made where there is none; counts about how many bytes more it takes then.
+fn ranking_of_class<'a>(
+    by_class: &'a mut BTreeMap<u32, TopK>,
+    class: u32,
+    top_k: usize,
+    grown: &mut usize,
+) -> &'a mut TopK {
+    by_class.entry(class).or_insert_with(|| {
+        *grown += RANKING_BYTES;
         TopK::new(top_k)
-    });
-    grown + rank(ranking, entry)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::search::SampleId;
+
+    const TOP_K: usize = 3;
+    /// More than one thread takes at once, in layers of different sizes.
+    const CONCEPTS: [usize; 3] = [1, 700, 40];
+
+    fn empty() -> References {
+        let layers = CONCEPTS.iter().enumerate().map(|(layer, concepts)| LayerReferences {
+            layer: layer.to_string(),
+            concepts: vec![ConceptReferences::new(TOP_K); *concepts],
+        });
+        References::from_parts(TOP_K, layers.collect(), 0)
+    }
+
+    /// A few scores that tie, are zero of either sign, or not a number.
+    fn score(number: u64) -> f32 {
+        match number % 11 {
+            0 => f32::NAN,
+            1 => -0.0,
+            2 => f32::NEG_INFINITY,
+            number => (number / 3) as f32 - 2.0,
+        }
+    }
+
+    /// The observations of one sample for its targets.
+    fn observe(sample: u64, targets: &[u32]) -> Vec<Observation> {
+        let of_target = |(index, target): (usize, &u32)| {
+            let target = *target;
+            CONCEPTS.into_iter().enumerate().map(move |(layer, concepts)| {
+                let scores = |salt: u64| -> Vec<(f32, u32)> {
+                    let number =
+                        |id: u64| (sample * 31 + salt + id * 7 + layer as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                    (0..concepts as u64).map(|id| (score(number(id) >> 40), (number(id) >> 60) as u32)).collect()
+                };
+                // No relevance reaches the last layer.
+                let relevance = if layer == 2 { Vec::new() } else { scores(u64::from(target) + 1) };
+                let (activation, sample) = (scores(0), SampleId(sample));
+                let active = activation.iter().map(|(score, _)| *score != 0.0).collect();
+                Observation { sample, target, first: index == 0, layer, relevance, activation, active }
+            })
+        };
+        targets.iter().enumerate().flat_map(of_target).collect()
+    }
+
+    /// What a concept's references say, to the bit.
+    fn expected(
+        observations: &[Observation],
+        layer: usize,
+        id: usize,
+        measure: Measure,
+        class: Option<u32>,
+    ) -> Vec<Entry> {
+        let score = |scores: &[(f32, u32)]| scores.get(id).copied();
+        let of_layer = observations.iter().filter(|observation| observation.layer == layer);
+        let of_class = of_layer.filter(|observation| match class {
+            Some(class) => observation.target == class,
+            None => measure == Measure::Relevance || observation.first,
+        });
+        let entries = of_class.filter_map(|observation| {
+            let (mine, other) = match measure {
+                Measure::Relevance => (score(&observation.relevance), score(&observation.activation)),
+                Measure::Activation => (score(&observation.activation), score(&observation.relevance)),
+            };
+            let ((score, peak), other) = (mine?, other.map_or(0.0, |(score, _)| score));
+            let Observation { sample, target, .. } = *observation;
+            (!score.is_nan()).then_some(Entry { sample, target, score, other, peak })
+        });
+        let mut entries: Vec<Entry> = entries.collect();
+        entries.sort_by(Entry::order);
+        entries.truncate(TOP_K);
+        entries
+    }
+
+    fn bits(entries: &[Entry]) -> Vec<(u32, u64, u32, u32, u32)> {
+        let bits =
+            |entry: &Entry| (entry.score.to_bits(), entry.sample.0, entry.target, entry.other.to_bits(), entry.peak);
+        entries.iter().map(bits).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        #[test]
+        fn batches_of_any_classes_are_ranked_as_by_sorting_all(
+            targets in prop::collection::vec(prop::sample::subsequence(vec![0u32, 3, u32::MAX], 1..=3), 1..20),
+            batch in 1usize..8,
+        ) {
+            let of_samples: Vec<Vec<Observation>> =
+                targets.iter().zip(0..).map(|(targets, sample)| observe(sample, targets)).collect();
+            let mut found = empty();
+            for batch in of_samples.chunks(batch) {
+                found.collect(&batch.concat());
+            }
+            let all = of_samples.concat();
+            prop_assert_eq!(found.samples(), targets.len() as u64);
+            let held: usize = found.layers().iter().flat_map(|layer| &layer.concepts).map(ConceptReferences::held).sum();
+            prop_assert_eq!(found.held(), held);
+            for (layer, id) in [(0, 0), (1, 0), (1, 350), (1, 699), (2, 39)] {
+                let concept = &found.layers()[layer].concepts[id];
+                for measure in [Measure::Relevance, Measure::Activation] {
+                    for class in [None, Some(0), Some(3), Some(u32::MAX)] {
+                        let expected = expected(&all, layer, id, measure, class);
+                        let ranking = concept.ranking(measure, class).map_or(&[][..], TopK::entries);
+                        prop_assert_eq!(bits(ranking), bits(&expected));
+                        // A class of which no score ranks has no ranking.
+                        prop_assert!(class.is_none() || concept.ranking(measure, class).is_some() != expected.is_empty());
+                    }
+                }
+                let of_concept = all.iter().filter(|observation| observation.layer == layer);
+                let not_a_number = |scores: &[(f32, u32)]| u64::from(scores.get(id).is_some_and(|(score, _)| score.is_nan()));
+                let expected: u64 = of_concept
+                    .map(|observation| {
+                        let of_activation = if observation.first { not_a_number(&observation.activation) } else { 0 };
+                        not_a_number(&observation.relevance) + of_activation
+                    })
+                    .sum();
+                prop_assert_eq!(concept.not_a_number, expected);
+            }
+        }
+    }
 }

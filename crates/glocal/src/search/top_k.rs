@@ -25,8 +25,15 @@ impl Entry {
     /// Better entries come first: by score, descending in the total order of floats, then by sample and by target,
     /// ascending.
     pub fn order(&self, other: &Self) -> Ordering {
-        let by_score = other.score.total_cmp(&self.score);
-        by_score.then(self.sample.cmp(&other.sample)).then(self.target.cmp(&other.target))
+        self.key().cmp(&other.key())
+    }
+
+    /// What entries are ordered by, as one number: a search that compares it has no branches to be mistaken in.
+    fn key(&self) -> u128 {
+        let bits = self.score.to_bits();
+        // The greatest float first: the bits of a negative one, from which the sign is taken, grow as it falls.
+        let falling = if bits >> 31 == 0 { bits ^ 0x7fff_ffff } else { bits };
+        u128::from(falling) << 96 | u128::from(self.sample.0) << 32 | u128::from(self.target)
     }
 }
 
@@ -34,6 +41,8 @@ impl Entry {
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopK {
     k: usize,
+    /// The score of the last entry where there is no room for more, at hand for the many that are worse; else below all.
+    least: f32,
     /// Best first.
     entries: Vec<Entry>,
 }
@@ -41,15 +50,24 @@ pub struct TopK {
 impl TopK {
     /// Room for the best `k`.
     pub fn new(k: usize) -> Self {
-        Self { k, entries: Vec::new() }
+        Self { k, least: f32::NEG_INFINITY, entries: Vec::new() }
     }
 
     /// Takes an entry in, if it is among the best. An entry with a score of NaN is refused: `false`.
+    #[inline]
     pub fn insert(&mut self, entry: Entry) -> bool {
+        if entry.score < self.least {
+            return true;
+        }
+        self.place(entry)
+    }
+
+    fn place(&mut self, entry: Entry) -> bool {
         if entry.score.is_nan() {
             return false;
         }
-        let position = self.entries.partition_point(|known| known.order(&entry) == Ordering::Less);
+        let key = entry.key();
+        let position = self.entries.partition_point(|known| known.key() < key);
         if position >= self.k {
             return true;
         }
@@ -57,6 +75,9 @@ impl TopK {
             self.entries.pop();
         }
         self.entries.insert(position, entry);
+        if let Some(last) = self.entries.last().filter(|_| self.entries.len() == self.k) {
+            self.least = last.score;
+        }
         true
     }
 
@@ -99,7 +120,58 @@ mod tests {
         assert_eq!(samples, [3, 5]);
     }
 
+    /// Scores whose order is easily got wrong, among them several that are equal as numbers.
+    fn score() -> impl Strategy<Value = f32> {
+        let zeros = prop_oneof![Just(0.0), Just(-0.0)];
+        let ends = prop_oneof![Just(f32::INFINITY), Just(f32::NEG_INFINITY), Just(f32::MIN_POSITIVE), Just(f32::MIN)];
+        prop_oneof![4 => (-2i8..3).prop_map(f32::from), 3 => zeros, 1 => ends, 1 => any::<f32>()]
+    }
+
+    #[test]
+    fn no_room_takes_nothing() {
+        let mut top = TopK::new(0);
+        assert!(top.insert(entry(f32::INFINITY, 0)) && !top.insert(entry(f32::NAN, 1)));
+        assert_eq!(top.entries(), []);
+    }
+
     proptest! {
+        #[test]
+        fn the_key_orders_by_score_then_sample_then_target(
+            one in (any::<u32>(), any::<u64>(), any::<u32>()),
+            other in (any::<u32>(), any::<u64>(), any::<u32>()),
+            same in (any::<bool>(), any::<bool>()),
+        ) {
+            let entry = |(bits, sample, target)| Entry { target, ..entry(f32::from_bits(bits), sample) };
+            let other = (if same.0 { one.0 } else { other.0 }, if same.1 { one.1 } else { other.1 }, other.2);
+            let (one, other) = (entry(one), entry(other));
+            let by_score = other.score.total_cmp(&one.score);
+            let expected = by_score.then(one.sample.cmp(&other.sample)).then(one.target.cmp(&other.target));
+            prop_assert_eq!(one.order(&other), expected);
+        }
+
+        #[test]
+        fn the_best_are_kept_whatever_their_scores(
+            scores in prop::collection::vec((score(), 0u64..4, 0u32..3), 0..60),
+            k in 0usize..8,
+        ) {
+            let given = scores.iter().map(|(score, sample, target)| Entry { target: *target, ..entry(*score, *sample) });
+            // Of entries that are alike the last one given comes first.
+            let mut expected: Vec<Entry> = Vec::new();
+            for (peak, given) in (0..).zip(given.clone()).filter(|(_, given)| !given.score.is_nan()) {
+                let position = expected.iter().position(|known| known.order(&given) != Ordering::Less);
+                expected.insert(position.unwrap_or(expected.len()), Entry { peak, ..given });
+                expected.truncate(k);
+            }
+            let mut top = TopK::new(k);
+            for (peak, given) in (0..).zip(given) {
+                prop_assert_eq!(top.insert(Entry { peak, ..given }), !given.score.is_nan());
+            }
+            let bits = |entries: &[Entry]| -> Vec<(u32, SampleId, u32, u32)> {
+                entries.iter().map(|entry| (entry.score.to_bits(), entry.sample, entry.target, entry.peak)).collect()
+            };
+            prop_assert_eq!(bits(top.entries()), bits(&expected));
+        }
+
         #[test]
         fn any_split_and_order_gives_the_same(
             scores in prop::collection::vec(prop_oneof![-2i8..3, Just(0)], 0..60),
