@@ -98,9 +98,15 @@ struct Task<'a> {
 }
 
 impl Unroll {
-    /// The windows that `axes` describe, over images of `channels` channels. Every axis has a tap and an output element.
-    pub(super) fn new(operation: &'static str, axes: &[Axis; 3], channels: usize) -> Result<Self, ComputeError> {
-        let padded = PaddedImage::new(axes, channels, 0).ok_or_else(|| {
+    /// The windows that `axes` describe, over images of `channels` channels; `slack` more elements may be read past the end
+    /// of padded ones. Every axis has a tap and an output element.
+    pub(super) fn new(
+        operation: &'static str,
+        axes: &[Axis; 3],
+        channels: usize,
+        slack: usize,
+    ) -> Result<Self, ComputeError> {
+        let padded = PaddedImage::new(axes, channels, slack).ok_or_else(|| {
             let shape = axes.iter().map(|axis| axis.size).collect();
             ComputeError::new(operation, ComputeErrorKind::TooLarge { shape })
         })?;
@@ -173,8 +179,13 @@ impl Unroll {
         &self.taps
     }
 
+    /// Where the first window of a line of output positions starts in an image.
+    pub(super) fn line(&self, line: usize) -> usize {
+        self.lines[line]
+    }
+
     /// The windows of some output positions, counted through all images, as runs of neighbours.
-    pub(super) fn runs(&self, image_len: usize, columns: Range<usize>, runs: &mut Vec<Run>) {
+    fn runs(&self, image_len: usize, columns: Range<usize>, runs: &mut Vec<Run>) {
         runs.clear();
         let mut column = columns.start;
         while column < columns.end {

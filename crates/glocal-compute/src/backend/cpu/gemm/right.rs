@@ -99,12 +99,8 @@ impl SimdOp for Panels<'_> {
                         at += lanes;
                     }
                     copy_vector(isa, &from[last..], &mut to[last..]);
-                } else if from.len() >= 8 {
-                    copy_ends::<8>(from, to);
-                } else if from.len() >= 4 {
-                    copy_ends::<4>(from, to);
                 } else {
-                    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+                    copy_short(from, to);
                 }
             }
         }
@@ -114,6 +110,17 @@ impl SimdOp for Panels<'_> {
 #[inline(always)]
 fn copy_vector<I: Isa>(isa: I, from: &[f32], to: &mut [f32]) {
     isa.f32().store(isa.f32().load(from), to);
+}
+
+/// Copies less than 32 elements to as many.
+#[inline(always)]
+pub(in crate::backend::cpu) fn copy_short(from: &[f32], to: &mut [f32]) {
+    match from.len() {
+        16.. => copy_ends::<16>(from, to),
+        8.. => copy_ends::<8>(from, to),
+        4.. => copy_ends::<4>(from, to),
+        _ => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
+    }
 }
 
 /// Copies `LEN` to twice as many elements: the first ones, and the last ones.
