@@ -110,6 +110,7 @@ mod tests {
             Block {
                 left: packed.block(start, len, 0, packed.panels()),
                 right: &panels[..padded * len],
+                gap: 0,
                 depth: len,
                 sums: &mut sums,
                 add: start > 0,

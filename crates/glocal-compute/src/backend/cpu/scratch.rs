@@ -46,6 +46,15 @@ pub(super) fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     &mut buffer[..len]
 }
 
+/// The same, from where a vector of any machine, and a line of its caches, may start.
+pub(super) fn aligned(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    const BYTES: usize = 64;
+    let spare = BYTES / size_of::<f32>() - 1;
+    let buffer = sized(buffer, len + spare);
+    let start = buffer.as_ptr().align_offset(BYTES).min(spare);
+    &mut buffer[start..start + len]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -37,7 +37,7 @@ impl ProductsForward {
         bias: Option<&[f32]>,
         out: &mut [f32],
     ) -> Result<(), ComputeError> {
-        let unroll = Unroll::new(operation, axes, layer.inputs, 0)?;
+        let unroll = Unroll::new(operation, axes, layer.inputs)?;
         let image_len = layer.inputs * axes.iter().map(|axis| axis.size).product::<usize>();
         let out_len = layer.outputs * unroll.columns();
         let at_once = images_at_once(layer, &unroll, out.len() / out_len);
@@ -105,9 +105,7 @@ impl ProductsGradient {
         let combinations = Phases::all(&self.phases)
             .zip(&self.weights)
             .filter_map(|(phases, weights)| phases.axes(input, output).map(|axes| (phases, weights, axes)))
-            .map(|(phases, weights, axes)| {
-                Ok((phases, weights, Unroll::new(operation, &axes, layer.outputs, 0)?, axes))
-            })
+            .map(|(phases, weights, axes)| Ok((phases, weights, Unroll::new(operation, &axes, layer.outputs)?, axes)))
             .collect::<Result<Vec<_>, ComputeError>>()?;
         let plane = input.iter().product::<usize>();
         let image_len = layer.outputs * output.iter().product::<usize>();

@@ -98,15 +98,9 @@ struct Task<'a> {
 }
 
 impl Unroll {
-    /// The windows that `axes` describe, over images of `channels` channels; `slack` more elements may be read past the end
-    /// of padded ones. Every axis has a tap and an output element.
-    pub(super) fn new(
-        operation: &'static str,
-        axes: &[Axis; 3],
-        channels: usize,
-        slack: usize,
-    ) -> Result<Self, ComputeError> {
-        let padded = PaddedImage::new(axes, channels, slack).ok_or_else(|| {
+    /// The windows that `axes` describe, over images of `channels` channels. Every axis has a tap and an output element.
+    pub(super) fn new(operation: &'static str, axes: &[Axis; 3], channels: usize) -> Result<Self, ComputeError> {
+        let padded = PaddedImage::new(axes, channels, 0).ok_or_else(|| {
             let shape = axes.iter().map(|axis| axis.size).collect();
             ComputeError::new(operation, ComputeErrorKind::TooLarge { shape })
         })?;
@@ -157,7 +151,7 @@ impl Unroll {
     }
 
     /// Calls `work` with images that windows can be read from, and the distance from one to the next.
-    pub(super) fn with_images(&self, parallel: bool, images: &[f32], work: impl FnOnce(&[f32], usize)) {
+    fn with_images(&self, parallel: bool, images: &[f32], work: impl FnOnce(&[f32], usize)) {
         let image_len = self.channels * self.plane;
         if self.is_image {
             return work(images, image_len);
@@ -172,16 +166,6 @@ impl Unroll {
                 work(buffer, padded_len);
             });
         });
-    }
-
-    /// For each channel, for each tap, its distance from the start of a window.
-    pub(super) fn taps(&self) -> &[usize] {
-        &self.taps
-    }
-
-    /// Where the first window of a line of output positions starts in an image.
-    pub(super) fn line(&self, line: usize) -> usize {
-        self.lines[line]
     }
 
     /// The windows of some output positions, counted through all images, as runs of neighbours.
@@ -287,6 +271,7 @@ impl<'a> Product<'a> {
             Block {
                 left: packed.block(start, depth, panels.start, panels.len()),
                 right: &right[..padded * depth],
+                gap: 0,
                 depth,
                 sums,
                 add: start > 0,

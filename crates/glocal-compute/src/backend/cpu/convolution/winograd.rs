@@ -5,8 +5,10 @@
 //! meets its own matrix of transformed weights; and the 16 products are transformed back. Tiles are columns of these 16
 //! matrix products, so a tile's results do not depend on its neighbours.
 
+mod blocks;
 mod input;
 mod level;
+mod lines;
 mod output;
 mod pieces;
 mod tiles;
@@ -14,14 +16,13 @@ mod weights;
 
 use rayon::prelude::*;
 
-use crate::ComputeError;
 use crate::backend::cpu::axis::Axis;
 use crate::backend::cpu::gemm::left::LeftPanels;
-use crate::backend::cpu::gemm::tile::MOST_LANES;
+use crate::backend::cpu::gemm::tile::{MOST_LANES, TileShape};
 use crate::backend::cpu::parallel;
 
 use super::Layer;
-use super::unroll::Unroll;
+use blocks::{Grid, at_once};
 pub(super) use level::is_level;
 use tiles::Tiled;
 
@@ -34,17 +35,16 @@ const LEAST_CHANNELS: usize = 32;
 /// Planes with fewer output elements along an axis are faster without: all weights are read for few tiles.
 const LEAST_SIZE: usize = 14;
 
-/// The transformed elements and the products that are under way, roughly: about twice what the second cache holds.
-const BLOCK_ELEMENTS: usize = 1 << 19;
+/// The transformed elements and the products that are under way, roughly: what the second cache holds.
+const BLOCK_ELEMENTS: usize = 1 << 18;
 
 /// All weights are read for so many tiles at least.
 const LEAST_TILES: usize = 128;
 
-/// Images with few tiles are computed together, about so many tiles at a time.
-const SHARED_TILES: usize = 128;
+/// So many weights are read for twice as many tiles: they come from far.
+const MANY_WEIGHTS: usize = 1 << 21;
 
-/// Elements that may be read or written past the end, so that vectors are whole. Of no power of two, so that the points
-/// of a tile are not all kept in the same few places of a cache.
+/// Elements that may be read or written past the end, so that vectors are whole.
 const SLACK: usize = MOST_LANES;
 
 /// One direction of a layer: 16 matrices of transformed weights.
@@ -97,62 +97,32 @@ impl Winograd {
     }
 
     /// `axes` are those of the direction, with three neighbouring taps each along the last two.
-    pub(super) fn run(
-        &self,
-        operation: &'static str,
-        axes: &[Axis; 3],
-        x: &[f32],
-        bias: Option<&[f32]>,
-        out: &mut [f32],
-    ) -> Result<(), ComputeError> {
-        let [deep, vertical, horizontal] = axes;
-        let tiles = [deep.clone(), tiles_of(vertical), tiles_of(horizontal)];
-        let unroll = Unroll::new(operation, &tiles, self.channels_in, SLACK)?;
-        let layer = Tiled {
-            winograd: self,
-            unroll: &unroll,
-            across: tiles[2].count,
-            height: vertical.count,
-            width: horizontal.count,
-            bias,
-        };
-        let image_len = self.channels_in * axes.iter().map(|axis| axis.size).product::<usize>();
-        let out_len = self.channels_out * vertical.count * horizontal.count;
+    pub(super) fn run(&self, axes: &[Axis; 3], x: &[f32], bias: Option<&[f32]>, out: &mut [f32]) {
+        let layer = Tiled { winograd: self, grid: Grid::new(axes), bias };
+        let grid = &layer.grid;
+        let image_len = self.channels_in * grid.plane;
+        let out_len = self.channels_out * grid.result_len();
         let batch = out.len() / out_len;
         let share = batch.div_ceil(rayon::current_num_threads()).max(1);
-        let at_once = (SHARED_TILES / unroll.columns()).clamp(1, share);
+        let (tiles, least) = (grid.down * grid.across, self.tiles_at_once());
+        let at_once = if tiles < least { at_once(self.shape(), share, tiles, least) } else { 1 };
         let few = parallel::are_few(batch.div_ceil(at_once));
-        parallel::for_tasks(
-            out,
-            at_once * out_len,
-            at_once * out_len * self.channels_in * 4,
-            || (),
-            |(), task, out| {
-                let first = task * at_once;
-                let images = &x[first * image_len..(first + out.len() / out_len) * image_len];
-                unroll.with_images(few, images, |images, image_len| {
-                    if few && out.len() == out_len {
-                        layer.split(images, image_len, out);
-                    } else {
-                        layer.whole(images, image_len, out);
-                    }
-                });
-                Ok(())
-            },
-        )
+        let steps = at_once * out_len * self.channels_in * 4;
+        parallel::for_blocks(out, at_once * out_len, steps, |task, out| {
+            let first = task * at_once;
+            let images = &x[first * image_len..(first + out.len() / out_len) * image_len];
+            if few && out.len() == out_len { layer.split(images, out) } else { layer.whole(images, out) }
+        });
     }
 
-    /// How many of `tiles` tiles are computed together.
-    fn tiles_at_once(&self, tiles: usize) -> usize {
-        let lanes = self.weights.first().map_or(1, |panels| panels.shape.lanes);
+    /// How many tiles are computed together, at least.
+    fn tiles_at_once(&self) -> usize {
         let room = BLOCK_ELEMENTS / (POINTS * (self.channels_in + self.channels_out));
-        let blocks = tiles.div_ceil(room.max(LEAST_TILES));
-        tiles.div_ceil(blocks).next_multiple_of(lanes)
+        let weights = POINTS * self.channels_in * self.channels_out;
+        room.max(if weights < MANY_WEIGHTS { LEAST_TILES } else { 2 * LEAST_TILES })
     }
-}
 
-/// The axis whose outputs are tiles of two, and whose taps are the four elements that a tile reads.
-fn tiles_of(axis: &Axis) -> Axis {
-    let first = axis.taps.first().copied().unwrap_or(0);
-    Axis { size: axis.size, start: axis.start + first, step: 2, count: axis.count.div_ceil(2), taps: vec![0, 1, 2, 3] }
+    fn shape(&self) -> TileShape {
+        self.weights.first().map_or_else(TileShape::of_this_machine, |panels| panels.shape)
+    }
 }

@@ -85,26 +85,30 @@ impl SimdOp for Panels<'_> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        let lanes = isa.f32().len();
         for (row, &start) in self.rows.iter().enumerate() {
             let from = &self.source[start..];
             for piece in self.pieces {
                 let from = &from[piece.run.start..][..piece.run.len];
-                let to = &mut self.to[piece.to + row * piece.width..][..piece.run.len];
-                if from.len() >= lanes {
-                    let last = from.len() - lanes;
-                    let mut at = 0;
-                    while at < last {
-                        copy_vector(isa, &from[at..], &mut to[at..]);
-                        at += lanes;
-                    }
-                    copy_vector(isa, &from[last..], &mut to[last..]);
-                } else {
-                    copy_short(from, to);
-                }
+                copy_run(isa, from, &mut self.to[piece.to + row * piece.width..][..piece.run.len]);
             }
         }
     }
+}
+
+/// Copies elements, of which there are few, to as many.
+#[inline(always)]
+pub(in crate::backend::cpu) fn copy_run<I: Isa>(isa: I, from: &[f32], to: &mut [f32]) {
+    let lanes = isa.f32().len();
+    if from.len() < lanes {
+        return copy_short(from, to);
+    }
+    let last = from.len() - lanes;
+    let mut at = 0;
+    while at < last {
+        copy_vector(isa, &from[at..], &mut to[at..]);
+        at += lanes;
+    }
+    copy_vector(isa, &from[last..], &mut to[last..]);
 }
 
 #[inline(always)]

@@ -55,6 +55,8 @@ pub(in crate::backend::cpu) struct Block<'a, 'out> {
     pub(in crate::backend::cpu) left: &'a [f32],
     /// Panels `[depth, columns]`; the last one may have fewer vectors.
     pub(in crate::backend::cpu) right: &'a [f32],
+    /// The number of elements between two right panels, and after the last one.
+    pub(in crate::backend::cpu) gap: usize,
     pub(in crate::backend::cpu) depth: usize,
     /// The sums so far: for each right panel, for each left panel, a tile, row by row. Not touched where the depth has
     /// one block only.
@@ -89,7 +91,7 @@ impl Block<'_, '_> {
     #[inline(always)]
     fn panels<I: Isa, const ROWS: usize, const VECTORS: usize>(mut self, isa: I) {
         let lanes = isa.f32().len();
-        let panel = self.depth * VECTORS * lanes;
+        let panel = self.depth * VECTORS * lanes + self.gap;
         let mut rights = self.right.chunks_exact(panel);
         let mut first = 0;
         for right in rights.by_ref() {
@@ -97,7 +99,7 @@ impl Block<'_, '_> {
             first += VECTORS * lanes;
         }
         let right = rights.remainder();
-        match right.len() / (self.depth * lanes) {
+        match right.len().saturating_sub(self.gap) / (self.depth * lanes) {
             1 => self.column::<I, ROWS, 1>(isa, right, first),
             2 => self.column::<I, ROWS, 2>(isa, right, first),
             _ => {}
@@ -131,8 +133,11 @@ fn multiply<I: Isa, const ROWS: usize, const VECTORS: usize>(
 ) -> [[I::F32; VECTORS]; ROWS] {
     let ops = isa.f32();
     let mut sums = [[ops.zero(); VECTORS]; ROWS];
+    let ahead = left.len();
     let (left, _) = left.as_chunks::<ROWS>();
     for (left, right) in left.iter().zip(right.chunks_exact(VECTORS * ops.len())) {
+        // the next panel, which the next tile reads
+        ops.prefetch(left.as_ptr().wrapping_add(ahead));
         let values = ops.load_many::<VECTORS>(right);
         for row in 0..ROWS {
             let weight = ops.splat(left[row]);

@@ -1,62 +1,59 @@
-//! The transform of what tiles read, `Bᵀ · d · B`, straight from the padded images to the panels of right operands.
+//! The transform of what tiles read, `Bᵀ · d · B`, from the images to the panels of right operands.
 
 use rten_simd::ops::{BitOps, NumOps};
 use rten_simd::{Isa, SimdOp};
 
 use crate::backend::cpu::gemm::left::DEPTH;
 
+use super::lines::Lines;
 use super::pieces::Pieces;
 use super::{POINTS, SLACK};
 
-/// Where the elements of a padded image lie.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Source {
-    /// From a channel to the next.
-    pub(super) channel: usize,
-    /// From a row to the next.
-    pub(super) row: usize,
-    /// From an element to the next of its row, where the first has an even place. The one after that stands beside the
-    /// first, as those of the next tile do.
-    pub(super) odd: usize,
-}
-
 /// The transform of some tiles of all channels.
 pub(super) struct ToPoints<'a> {
-    /// The padded images, with [`SLACK`] more elements at the end.
     pub(super) images: &'a [f32],
-    pub(super) source: Source,
+    /// From a channel of an image to the next.
+    pub(super) plane: usize,
+    pub(super) lines: &'a Lines,
+    /// Zeros, for a copy of the lines of one channel.
+    pub(super) copy: &'a mut [f32],
     pub(super) pieces: &'a Pieces,
     pub(super) channels: usize,
-    /// For each point, panels as a matrix product takes them, and [`SLACK`] more elements.
+    /// For each point `stride` elements: the panels of each block of the depth, each followed by [`SLACK`] elements.
     pub(super) to: &'a mut [f32],
+    pub(super) stride: usize,
 }
 
 impl SimdOp for ToPoints<'_> {
     type Output = ();
 
-    /// Vectors are stored whole: what reaches past the end of a piece is overwritten by what comes next in memory,
-    /// because all is written in that order.
+    /// Vectors are stored whole: what reaches past the end of a piece is overwritten by the next one, or by the next
+    /// channel, or lies past the end of the panel.
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        let Source { channel: channel_len, row, odd } = self.source;
-        let padded = self.pieces.padded;
-        let stride = self.channels * padded + SLACK;
+        let (row, odd, stride) = (self.lines.stride(), self.lines.half(), self.stride);
         let to = &mut self.to[..POINTS * stride];
-        for block in (0..self.channels).step_by(DEPTH) {
-            let depth = DEPTH.min(self.channels - block);
-            for (panel, pieces) in self.pieces.panels() {
-                for channel in 0..depth {
-                    let images = &self.images[(block + channel) * channel_len..];
-                    let start = block * padded + panel.first * depth + channel * panel.width;
+        let mut block = 0;
+        for first in (0..self.channels).step_by(DEPTH) {
+            let depth = DEPTH.min(self.channels - first);
+            for channel in 0..depth {
+                self.lines.fill(isa, self.images, (first + channel) * self.plane, self.copy);
+                if first + channel + 1 < self.channels {
+                    self.lines.prefetch(isa, self.images, (first + channel + 1) * self.plane);
+                }
+                let mut panel_start = block;
+                for (panel, pieces) in self.pieces.panels() {
                     for piece in pieces {
                         for at in (0..piece.len).step_by(isa.f32().len()) {
-                            let from = &images[piece.from + at..][..3 * row + odd + 1 + SLACK];
-                            let to = &mut to[start + piece.column + at..][..(POINTS - 1) * stride + SLACK];
-                            vector(isa, from, row, odd, to, stride);
+                            let from = &self.copy[piece.from + at..][..3 * row + odd + 1 + SLACK];
+                            let start = panel_start + channel * panel.width + piece.column + at;
+                            vector(isa, from, row, odd, &mut to[start..][..(POINTS - 1) * stride + SLACK], stride);
                         }
                     }
+                    panel_start += depth * panel.width + SLACK;
                 }
             }
+            block += depth * self.pieces.padded + self.pieces.count() * SLACK;
         }
     }
 }

@@ -9,8 +9,11 @@ use crate::backend::cpu::gemm::tile::MOST_LANES;
 use super::pieces::Pieces;
 use super::{POINTS, SLACK};
 
+/// So many channels ahead, what will be written is asked for.
+const AHEAD: usize = 4;
+
 /// The lines of a result that some tiles make up.
-pub(super) struct Lines<'a, 'out> {
+pub(super) struct Planes<'a, 'out> {
     /// For each image, for each channel.
     pub(super) planes: &'a mut [&'out mut [f32]],
     /// The line of the result that planes start with.
@@ -21,13 +24,14 @@ pub(super) struct Lines<'a, 'out> {
 
 /// The transform of some tiles of all channels.
 pub(super) struct FromPoints<'a, 'out> {
-    /// For each point: for each panel of columns, the rows of its tiles; and [`SLACK`] more elements.
+    /// For each point `stride` elements: for each panel of columns, the rows of its tiles; and [`SLACK`] or more elements.
     pub(super) products: &'a [f32],
+    pub(super) stride: usize,
     /// The rows of a product.
     pub(super) rows: usize,
     pub(super) pieces: &'a Pieces,
     pub(super) channels: usize,
-    pub(super) lines: Lines<'a, 'out>,
+    pub(super) result: Planes<'a, 'out>,
 }
 
 impl SimdOp for FromPoints<'_, '_> {
@@ -37,14 +41,22 @@ impl SimdOp for FromPoints<'_, '_> {
     fn eval<I: Isa>(self, isa: I) {
         let ops = isa.f32();
         let lanes = ops.len();
-        let stride = self.rows * self.pieces.padded + SLACK;
+        let stride = self.stride;
         let products = &self.products[..POINTS * stride];
-        let Lines { planes, top, width, bias } = self.lines;
+        let Planes { planes, top, width, bias } = self.result;
         for (panel, pieces) in self.pieces.panels() {
             for channel in 0..self.channels {
                 let start = panel.first * self.rows + channel * panel.width;
                 let bias = ops.splat(bias.map_or(0.0, |bias| bias[channel]));
                 for piece in pieces {
+                    if channel + AHEAD < self.channels {
+                        let plane = &planes[piece.image * self.channels + channel + AHEAD];
+                        let line = &plane[(piece.y - top) * width + piece.x..];
+                        for at in (0..2 * piece.len).step_by(16) {
+                            ops.prefetch_write(line.as_ptr().wrapping_add(at).cast_mut());
+                            ops.prefetch_write(line.as_ptr().wrapping_add(at + width).cast_mut());
+                        }
+                    }
                     let plane = &mut planes[piece.image * self.channels + channel][(piece.y - top) * width..];
                     let (upper, lower) = plane.split_at_mut(width);
                     let lower = lower.get_mut(..width).unwrap_or_default();

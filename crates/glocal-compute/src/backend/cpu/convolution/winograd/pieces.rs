@@ -1,10 +1,12 @@
-//! Where tiles lie: in what they are read from, in the panels of the products, and in the result.
+//! Where tiles lie: in the lines that they are read from, in the panels of the products, and in the result.
 
 use std::ops::Range;
 
-use crate::backend::cpu::convolution::unroll::Unroll;
 use crate::backend::cpu::gemm::right::padded_columns;
 use crate::backend::cpu::gemm::tile::TileShape;
+
+use super::blocks::Tiles;
+use super::lines::Lines;
 
 /// Tiles side by side, of one line of tiles and of one panel.
 #[derive(Clone, Copy, Debug)]
@@ -12,10 +14,10 @@ pub(super) struct Piece {
     /// The first one's column in its panel.
     pub(super) column: usize,
     pub(super) len: usize,
-    /// Where the first one's elements start in the first channel of the padded images.
+    /// Where the first one's elements start in the copy that is read.
     pub(super) from: usize,
+    /// The image, and the first element of its result.
     pub(super) image: usize,
-    /// The first element of the result.
     pub(super) y: usize,
     pub(super) x: usize,
 }
@@ -27,8 +29,7 @@ pub(super) struct Panel {
     pub(super) first: usize,
     /// Its columns, those without a tile included.
     pub(super) width: usize,
-    /// Its pieces.
-    pub(super) pieces: Range<usize>,
+    pieces: Range<usize>,
 }
 
 /// How some tiles fall into panels.
@@ -41,35 +42,33 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    /// Those of `tiles`, counted through all images, of which one is `image_len` elements long and `across` tiles wide.
-    pub(super) fn fill(
-        &mut self,
-        shape: TileShape,
-        unroll: &Unroll,
-        image_len: usize,
-        across: usize,
-        tiles: Range<usize>,
-    ) {
+    pub(super) fn fill(&mut self, shape: TileShape, tiles: &Tiles, lines: &Lines) {
         self.pieces.clear();
         self.panels.clear();
-        self.padded = padded_columns(shape, tiles.len());
-        let wide = shape.columns();
-        for first in (0..tiles.len()).step_by(wide) {
-            let width = wide.min(self.padded - first);
-            let end = tiles.len().min(first + wide);
+        let (across, wide) = (tiles.places.len(), shape.columns());
+        let count = tiles.all_lines() * across;
+        self.padded = padded_columns(shape, count);
+        for first in (0..count).step_by(wide) {
+            let end = count.min(first + wide);
             let start = self.pieces.len();
             let mut column = first;
             while column < end {
-                let (image, tile) =
-                    ((tiles.start + column) / unroll.columns(), (tiles.start + column) % unroll.columns());
-                let (line, x) = (tile / across, tile % across);
-                let len = (across - x).min(end - column);
-                let from = image * image_len + unroll.line(line) + x;
-                self.pieces.push(Piece { column: column - first, len, from, image, y: 2 * line, x: 2 * x });
+                let (line, place) = (column / across, column % across);
+                let len = (across - place).min(end - column);
+                let image = tiles.images.start + line / tiles.lines.len();
+                let y = 2 * (tiles.lines.start + line % tiles.lines.len());
+                let x = 2 * (tiles.places.start + place);
+                self.pieces.push(Piece { column: column - first, len, from: lines.start(line) + place, image, y, x });
                 column += len;
             }
+            let width = wide.min(self.padded - first);
             self.panels.push(Panel { first, width, pieces: start..self.pieces.len() });
         }
+    }
+
+    /// The number of panels.
+    pub(super) fn count(&self) -> usize {
+        self.panels.len()
     }
 
     /// Each panel with its pieces.
