@@ -70,4 +70,14 @@ mod tests {
         });
         scratch.lend(|buffer| assert!(buffer.len() <= 3));
     }
+
+    #[test]
+    fn aligned_elements_start_where_a_cache_line_does() {
+        let mut buffer = Vec::new();
+        for len in [1, 1000, 16] {
+            let elements = aligned(&mut buffer, len);
+            assert_eq!(elements.len(), len);
+            assert!(elements.as_ptr().addr().is_multiple_of(64));
+        }
+    }
 }

@@ -22,9 +22,9 @@ pub(in crate::backend::cpu) struct RightSource<'a> {
     pub(in crate::backend::cpu) rows: &'a [usize],
 }
 
-/// How many columns panels of tiles of `shape` hold for `columns` columns: whole vectors.
+/// How many columns panels of tiles of `shape` hold for `columns` columns: whole vectors, narrow ones where those do.
 pub(in crate::backend::cpu) fn padded_columns(shape: TileShape, columns: usize) -> usize {
-    columns.next_multiple_of(shape.lanes)
+    columns.next_multiple_of(shape.narrow)
 }
 
 /// A run, or what of it lies in one panel.

@@ -10,6 +10,20 @@ use rten_simd::{Isa, SimdOp};
 /// The largest number of lanes that a vector of any machine has.
 pub(in crate::backend::cpu) const MOST_LANES: usize = 16;
 
+/// The number of lanes of vectors of half the largest size.
+const NARROW: usize = 8;
+
+/// The instructions for [`NARROW`] lanes of a machine whose vectors have twice as many.
+#[cfg(target_arch = "x86_64")]
+fn narrow_isa() -> Option<rten_simd::isa::Avx2Isa> {
+    rten_simd::isa::Avx2Isa::new()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn narrow_isa() -> Option<rten_simd::isa::GenericIsa> {
+    None
+}
+
 /// The size of this machine's tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::backend::cpu) struct TileShape {
@@ -19,6 +33,8 @@ pub(in crate::backend::cpu) struct TileShape {
     pub(in crate::backend::cpu) vectors: usize,
     /// The number of elements of a vector.
     pub(in crate::backend::cpu) lanes: usize,
+    /// That of the narrowest vector that the last panel of columns is made of.
+    pub(in crate::backend::cpu) narrow: usize,
 }
 
 impl TileShape {
@@ -40,7 +56,8 @@ impl TileShape {
             8 => (4, 3),
             _ => (8, 2),
         };
-        Self { rows, vectors, lanes }
+        let narrow = if lanes == 2 * NARROW && narrow_isa().is_some() { NARROW } else { lanes };
+        Self { rows, vectors, lanes, narrow }
     }
 
     /// The number of columns of a whole tile.
@@ -53,7 +70,7 @@ impl TileShape {
 pub(in crate::backend::cpu) struct Block<'a, 'out> {
     /// Panels `[depth, rows]`, one after the other.
     pub(in crate::backend::cpu) left: &'a [f32],
-    /// Panels `[depth, columns]`; the last one may have fewer vectors.
+    /// Panels `[depth, columns]`; the last one may have fewer vectors, and narrow ones.
     pub(in crate::backend::cpu) right: &'a [f32],
     /// The number of elements between two right panels, and after the last one.
     pub(in crate::backend::cpu) gap: usize,
@@ -99,7 +116,17 @@ impl Block<'_, '_> {
             first += VECTORS * lanes;
         }
         let right = rights.remainder();
-        match right.len().saturating_sub(self.gap) / (self.depth * lanes) {
+        let columns = right.len().saturating_sub(self.gap) / self.depth;
+        if lanes == 2 * NARROW && !columns.is_multiple_of(lanes) {
+            let Some(isa) = narrow_isa() else { return };
+            match columns / NARROW {
+                1 => self.column::<_, ROWS, 1>(isa, right, first),
+                3 => self.column::<_, ROWS, 3>(isa, right, first),
+                _ => {}
+            }
+            return;
+        }
+        match columns / lanes {
             1 => self.column::<I, ROWS, 1>(isa, right, first),
             2 => self.column::<I, ROWS, 2>(isa, right, first),
             _ => {}

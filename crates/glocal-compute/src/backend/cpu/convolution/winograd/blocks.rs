@@ -70,3 +70,20 @@ pub(super) fn at_once(shape: TileShape, count: usize, tiles: usize, least: usize
     };
     (fewest..=(2 * fewest).min(count)).min_by_key(|&parts| columns(parts)).unwrap_or(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_parts_are_taken_as_leave_the_fewest_columns_empty() {
+        let shape = TileShape { rows: 8, vectors: 2, lanes: 16, narrow: 8 };
+        // 4 · 28 tiles are whole vectors
+        assert_eq!(at_once(shape, 28, 28, 128), 4);
+        // 49, 98, 147 and 196 tiles take 56, 104, 152 and 200 columns
+        assert_eq!(at_once(shape, 12, 49, 128), 4);
+        // no more than there are, and one at least
+        assert_eq!(at_once(shape, 1, 49, 128), 1);
+        assert_eq!(at_once(shape, 28, 1000, 128), 1);
+    }
+}
