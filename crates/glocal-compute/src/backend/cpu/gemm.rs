@@ -96,7 +96,7 @@ mod tests {
                 Run { start, len }
             })
             .collect();
-        let packed = LeftPanels::pack(&left, rows, depth);
+        let packed = LeftPanels::pack(&left, rows, depth, DEPTH);
         let padded = padded_columns(packed.shape, columns);
         let mut sums = vec![f32::NAN; packed.panels() * packed.shape.rows * padded];
         let mut out = vec![f32::NAN; rows * columns];

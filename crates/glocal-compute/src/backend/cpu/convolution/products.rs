@@ -2,7 +2,7 @@
 
 use crate::ComputeError;
 use crate::backend::cpu::axis::Axis;
-use crate::backend::cpu::gemm::left::LeftPanels;
+use crate::backend::cpu::gemm::left::{DEPTH, LeftPanels};
 use crate::backend::cpu::parallel;
 
 use super::Layer;
@@ -25,7 +25,7 @@ impl ProductsForward {
     pub(super) fn pack(layer: &Layer) -> Self {
         let (rows, depth) = (layer.outputs, layer.inputs * layer.taps());
         let groups = layer.weight.data().chunks_exact(rows * depth);
-        Self { weights: groups.map(|group| LeftPanels::pack(group, rows, depth)).collect() }
+        Self { weights: groups.map(|group| LeftPanels::pack(group, rows, depth, DEPTH)).collect() }
     }
 
     pub(super) fn run(
@@ -85,7 +85,7 @@ impl ProductsGradient {
                             }
                         }
                     }
-                    LeftPanels::pack(&transposed, inputs, outputs * kernel.len())
+                    LeftPanels::pack(&transposed, inputs, outputs * kernel.len(), DEPTH)
                 })
                 .collect()
         };

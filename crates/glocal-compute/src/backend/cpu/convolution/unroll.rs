@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use rten_simd::SimdOp;
 
 use crate::backend::cpu::axis::Axis;
-use crate::backend::cpu::gemm::left::{DEPTH, LeftPanels};
+use crate::backend::cpu::gemm::left::LeftPanels;
 use crate::backend::cpu::gemm::right::{RightSource, Run, padded_columns};
 use crate::backend::cpu::gemm::tile::{Block, Finish};
 use crate::backend::cpu::scratch::{Keep, Scratch, sized};
@@ -260,12 +260,12 @@ impl<'a> Product<'a> {
         let tall = packed.shape.rows;
         let padded = padded_columns(packed.shape, columns.len());
         let Workspace { runs, right, sums, .. } = workspace;
-        let sums = sized(sums, if packed.depth() > DEPTH { panels.len() * tall * padded } else { 0 });
+        let sums = sized(sums, if packed.depth() > packed.step { panels.len() * tall * padded } else { 0 });
         let bias = bias.map(|bias| &bias[panels.start * tall..]);
         self.unroll.runs(self.image_len, columns, runs);
         let source = RightSource { elements: self.images, rows: &self.unroll.taps };
-        for start in (0..packed.depth()).step_by(DEPTH) {
-            let depth = DEPTH.min(packed.depth() - start);
+        for start in (0..packed.depth()).step_by(packed.step) {
+            let depth = packed.step.min(packed.depth() - start);
             source.pack(packed.shape, start..start + depth, runs, right);
             let is_last = start + depth == packed.depth();
             Block {

@@ -44,6 +44,10 @@ const LEAST_TILES: usize = 128;
 /// So many weights are read for twice as many tiles: they come from far.
 const MANY_WEIGHTS: usize = 1 << 21;
 
+/// The depth of a block of the products. Transforms round too, so that sums are kept shorter than elsewhere: as precise
+/// as those without transforms, for 1 to 4 % of the time.
+const STEP: usize = 32;
+
 /// Elements that may be read or written past the end, so that vectors are whole.
 const SLACK: usize = MOST_LANES;
 
@@ -91,7 +95,7 @@ impl Winograd {
             for row in 0..channels_out {
                 matrix.extend((0..channels_in).map(|column| weights::transformed(&kernel(row, column), point)));
             }
-            LeftPanels::pack(&matrix, channels_out, channels_in)
+            LeftPanels::pack(&matrix, channels_out, channels_in, STEP)
         };
         Self { weights: (0..POINTS).into_par_iter().map(pack).collect(), channels_in, channels_out }
     }

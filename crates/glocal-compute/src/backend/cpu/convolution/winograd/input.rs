@@ -3,11 +3,9 @@
 use rten_simd::ops::{BitOps, NumOps};
 use rten_simd::{Isa, SimdOp};
 
-use crate::backend::cpu::gemm::left::DEPTH;
-
 use super::lines::Lines;
 use super::pieces::Pieces;
-use super::{POINTS, SLACK};
+use super::{POINTS, SLACK, STEP};
 
 /// The transform of some tiles of all channels.
 pub(super) struct ToPoints<'a> {
@@ -34,8 +32,8 @@ impl SimdOp for ToPoints<'_> {
         let (row, odd, stride) = (self.lines.stride(), self.lines.half(), self.stride);
         let to = &mut self.to[..POINTS * stride];
         let mut block = 0;
-        for first in (0..self.channels).step_by(DEPTH) {
-            let depth = DEPTH.min(self.channels - first);
+        for first in (0..self.channels).step_by(STEP) {
+            let depth = STEP.min(self.channels - first);
             for channel in 0..depth {
                 self.lines.fill(isa, self.images, (first + channel) * self.plane, self.copy);
                 if first + channel + 1 < self.channels {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 use rten_simd::{Isa, SimdOp};
 
-use crate::backend::cpu::gemm::left::{DEPTH, LeftPanels};
+use crate::backend::cpu::gemm::left::LeftPanels;
 use crate::backend::cpu::gemm::tile::{Block, MOST_LANES};
 use crate::backend::cpu::scratch::{Keep, Scratch, aligned};
 
@@ -14,7 +14,7 @@ use super::input::ToPoints;
 use super::lines::Lines;
 use super::output::{FromPoints, Planes};
 use super::pieces::Pieces;
-use super::{POINTS, SLACK, Winograd};
+use super::{POINTS, SLACK, STEP, Winograd};
 
 /// What one thread uses again and again.
 #[derive(Default)]
@@ -110,7 +110,7 @@ impl Tiled<'_> {
         pieces.fill(self.winograd.shape(), tiles, &lines);
         let copy = aligned(copy, lines.len());
         copy.fill(0.0);
-        let stride = apart(channels_in * pieces.padded + channels_in.div_ceil(DEPTH) * pieces.count() * SLACK);
+        let stride = apart(channels_in * pieces.padded + channels_in.div_ceil(STEP) * pieces.count() * SLACK);
         let transformed = aligned(transformed, POINTS * stride);
         ToPoints {
             images,
@@ -156,8 +156,8 @@ impl SimdOp for Products<'_> {
         let rights = self.transformed.chunks_exact(self.stride);
         let products = self.products.chunks_exact_mut(self.products_stride);
         for ((packed, mut right), sums) in self.weights.iter().zip(rights).zip(products) {
-            for start in (0..packed.depth()).step_by(DEPTH) {
-                let depth = DEPTH.min(packed.depth() - start);
+            for start in (0..packed.depth()).step_by(packed.step) {
+                let depth = packed.step.min(packed.depth() - start);
                 let (panels, rest) = right.split_at(depth * self.pieces.padded + self.pieces.count() * SLACK);
                 right = rest;
                 Block {
