@@ -108,7 +108,7 @@ impl Winograd {
         let out_len = self.channels_out * grid.result_len();
         let batch = out.len() / out_len;
         let share = batch.div_ceil(rayon::current_num_threads()).max(1);
-        let (tiles, least) = (grid.down * grid.across, self.tiles_at_once());
+        let (tiles, least) = (grid.down * grid.across, self.least_tiles());
         let at_once = if tiles < least { at_once(self.shape(), share, tiles, least) } else { 1 };
         let few = parallel::are_few(batch.div_ceil(at_once));
         let steps = at_once * out_len * self.channels_in * 4;
@@ -120,7 +120,7 @@ impl Winograd {
     }
 
     /// How many tiles are computed together, at least.
-    fn tiles_at_once(&self) -> usize {
+    fn least_tiles(&self) -> usize {
         let room = BLOCK_ELEMENTS / (POINTS * (self.channels_in + self.channels_out));
         let weights = POINTS * self.channels_in * self.channels_out;
         room.max(if weights < MANY_WEIGHTS { LEAST_TILES } else { 2 * LEAST_TILES })

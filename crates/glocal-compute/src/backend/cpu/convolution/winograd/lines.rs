@@ -10,7 +10,7 @@ use crate::backend::cpu::gemm::tile::MOST_LANES;
 use super::blocks::{Grid, Tiles};
 
 /// The elements of a line of a cache.
-const CACHE_LINE: usize = 16;
+pub(super) const CACHE_LINE: usize = 16;
 
 /// The layout of the copy: for each image, for each line, elements at even places, then those at odd ones. As many lines
 /// more are where lines are padded first.

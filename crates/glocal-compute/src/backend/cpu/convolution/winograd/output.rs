@@ -6,6 +6,7 @@ use rten_simd::{Isa, SimdOp};
 use crate::backend::cpu::gemm::right::copy_short;
 use crate::backend::cpu::gemm::tile::MOST_LANES;
 
+use super::lines::CACHE_LINE;
 use super::pieces::Pieces;
 use super::{POINTS, SLACK};
 
@@ -52,7 +53,7 @@ impl SimdOp for FromPoints<'_, '_> {
                     if channel + AHEAD < self.channels {
                         let plane = &planes[piece.image * self.channels + channel + AHEAD];
                         let line = &plane[(piece.y - top) * width + piece.x..];
-                        for at in (0..2 * piece.len).step_by(16) {
+                        for at in (0..2 * piece.len).step_by(CACHE_LINE) {
                             ops.prefetch_write(line.as_ptr().wrapping_add(at).cast_mut());
                             ops.prefetch_write(line.as_ptr().wrapping_add(at + width).cast_mut());
                         }

@@ -78,7 +78,7 @@ impl Tiled<'_> {
 
     /// How many lines of one image are computed together.
     fn lines_at_once(&self) -> usize {
-        at_once(self.winograd.shape(), self.grid.down, self.grid.across, self.winograd.tiles_at_once())
+        at_once(self.winograd.shape(), self.grid.down, self.grid.across, self.winograd.least_tiles())
     }
 
     /// Some lines of tiles. `planes` are those of the result, for each image and channel, from line `top` on.
@@ -92,7 +92,7 @@ impl Tiled<'_> {
     ) {
         // lines are parted where one alone is too long
         let across = self.grid.across;
-        let parts = across.div_ceil(2 * self.winograd.tiles_at_once());
+        let parts = across.div_ceil(2 * self.winograd.least_tiles());
         let part = across.div_ceil(parts).next_multiple_of(self.winograd.shape().lanes);
         for first in (0..across).step_by(part) {
             let places = first..(first + part).min(across);
