@@ -135,13 +135,17 @@ fn particular_layers_agree_with_plain_loops() {
         Case::new(1, 5, 6, &[3, 3, 3], &[9, 10, 11]).pads(&[1, 1, 1], &[1, 1, 1]).strides(&[1, 2, 2]),
         Case::new(1, 2, 9, &[3, 3, 3], &[7, 9, 8]).pads(&[0, 1, 2], &[2, 1, 0]).dilations(&[2, 1, 3]),
         // Winograd: odd planes, pads from none to more than the kernel's reach, channels that are no multiple of any tile, more
-        // channels than one block of the depth, images that share a product, a third axis of size 1
+        // channels than one block of the depth, by one too, images that share a product, lines that are parted, a third
+        // axis of size 1
         Case::new(1, 32, 32, &[3, 3], &[16, 16]),
         Case::new(2, 33, 37, &[3, 3], &[15, 17]).pads(&[1, 1], &[1, 1]),
         Case::new(3, 35, 32, &[3, 3], &[14, 19]).pads(&[0, 2], &[3, 1]),
         Case::new(1, 40, 33, &[3, 3], &[21, 90]).pads(&[1, 1], &[1, 1]),
         Case::new(5, 130, 32, &[3, 3], &[14, 14]).pads(&[1, 1], &[1, 1]),
+        Case::new(2, 129, 32, &[3, 3], &[14, 14]).pads(&[1, 1], &[1, 1]),
         Case::new(1, 32, 260, &[3, 3], &[15, 14]).pads(&[2, 2], &[2, 2]),
+        Case::new(2, 32, 32, &[3, 3], &[16, 17]).pads(&[4, 5], &[5, 4]),
+        Case::new(1, 32, 32, &[3, 3], &[14, 1030]).pads(&[1, 1], &[1, 1]),
         Case::new(2, 32, 32, &[1, 3, 3], &[1, 15, 16]).pads(&[0, 1, 1], &[0, 1, 1]),
         Case::new(1, 32, 32, &[1, 3, 3], &[3, 15, 16]).pads(&[0, 1, 1], &[0, 1, 1]).strides(&[4, 1, 1]),
         // depthwise: wider than several vectors, with strides, dilations, multipliers

@@ -110,7 +110,7 @@ pub(super) fn forward(x: &Tensor, weight: &PackedWeight, bias: Option<&Tensor>) 
         direct::forward(OPERATION, layer, &packed.direct, &axes, x.data(), bias, out.data_mut())?;
     } else if winograd::suits(layer, three_axes(&out_spatial, 1), layer.inputs, layer.outputs) {
         let packed = parallel::made_once(&packed.winograd_forward, || Winograd::forward(layer));
-        packed.run(OPERATION, &axes, x.data(), bias, out.data_mut())?;
+        packed.run(&axes, x.data(), bias, out.data_mut());
     } else {
         let packed = parallel::made_once(&packed.forward, || ProductsForward::pack(layer));
         packed.run(OPERATION, layer, &axes, x.data(), bias, out.data_mut())?;
@@ -162,18 +162,18 @@ pub(super) fn input_gradient(
     let tiled = |r: &[f32], out: &mut [f32]| {
         let packed = parallel::made_once(&packed.winograd_gradient, || Winograd::gradient(layer));
         let axes = std::array::from_fn(|axis| layer.gradient_axis(axis, input, output));
-        packed.run(OPERATION, &axes, r, None, out)
+        packed.run(&axes, r, None, out);
     };
     // Each row by itself, so that none is computed otherwise for what others hold.
     let rows: Vec<&[f32]> = (0..batch).map(|row| r.row(row)).collect();
     let level: Vec<bool> = rows.par_iter().map(|row| winograd::is_level(row)).collect();
     if level.iter().all(|level| *level) {
-        tiled(r.data(), out.data_mut())?;
+        tiled(r.data(), out.data_mut());
         return Ok(out);
     }
     let row_len = out.row_len();
     for ((row, level), out) in rows.into_iter().zip(level).zip(out.data_mut().chunks_mut(row_len)) {
-        if level { tiled(row, out)? } else { products(row, out)? }
+        if level { tiled(row, out) } else { products(row, out)? }
     }
     Ok(out)
 }

@@ -5,7 +5,7 @@
 //! element of a result depends on its row of `A` and its column of `B` alone: not on where in the matrix it stands, how
 //! large the matrix is, or how many threads there are. The one exception, a shortcut of `rten-gemm` for an unpacked `A`
 //! with a single row, is never taken, because a single row is always packed. Our own do the same, in blocks of
-//! [`DEPTH`](left::DEPTH).
+//! [`DEPTH`](left::DEPTH), or shorter ones where the packed left operand says so.
 
 pub(super) mod left;
 pub(super) mod right;
@@ -96,7 +96,7 @@ mod tests {
                 Run { start, len }
             })
             .collect();
-        let packed = LeftPanels::pack(&left, rows, depth);
+        let packed = LeftPanels::pack(&left, rows, depth, DEPTH);
         let padded = padded_columns(packed.shape, columns);
         let mut sums = vec![f32::NAN; packed.panels() * packed.shape.rows * padded];
         let mut out = vec![f32::NAN; rows * columns];
@@ -110,6 +110,7 @@ mod tests {
             Block {
                 left: packed.block(start, len, 0, packed.panels()),
                 right: &panels[..padded * len],
+                gap: 0,
                 depth: len,
                 sums: &mut sums,
                 add: start > 0,

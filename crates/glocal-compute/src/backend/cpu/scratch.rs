@@ -46,6 +46,15 @@ pub(super) fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     &mut buffer[..len]
 }
 
+/// The same, from where a vector of any machine, and a line of its caches, may start.
+pub(super) fn aligned(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    const BYTES: usize = 64;
+    let spare = BYTES / size_of::<f32>() - 1;
+    let buffer = sized(buffer, len + spare);
+    let start = buffer.as_ptr().align_offset(BYTES).min(spare);
+    &mut buffer[start..start + len]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,5 +69,15 @@ mod tests {
             sized(buffer, KEPT_ELEMENTS + 1);
         });
         scratch.lend(|buffer| assert!(buffer.len() <= 3));
+    }
+
+    #[test]
+    fn aligned_elements_start_where_a_cache_line_does() {
+        let mut buffer = Vec::new();
+        for len in [1, 1000, 16] {
+            let elements = aligned(&mut buffer, len);
+            assert_eq!(elements.len(), len);
+            assert!(elements.as_ptr().addr().is_multiple_of(64));
+        }
     }
 }

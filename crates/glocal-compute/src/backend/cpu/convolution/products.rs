@@ -2,7 +2,7 @@
 
 use crate::ComputeError;
 use crate::backend::cpu::axis::Axis;
-use crate::backend::cpu::gemm::left::LeftPanels;
+use crate::backend::cpu::gemm::left::{DEPTH, LeftPanels};
 use crate::backend::cpu::parallel;
 
 use super::Layer;
@@ -26,7 +26,7 @@ impl ProductsForward {
         let (rows, depth) = (layer.outputs, layer.inputs * layer.taps());
         let elements = layer.elements();
         let groups = elements.chunks_exact(rows * depth);
-        Self { weights: groups.map(|group| LeftPanels::pack(group, rows, depth)).collect() }
+        Self { weights: groups.map(|group| LeftPanels::pack(group, rows, depth, DEPTH)).collect() }
     }
 
     pub(super) fn run(
@@ -87,7 +87,7 @@ impl ProductsGradient {
                             }
                         }
                     }
-                    LeftPanels::pack(&transposed, inputs, outputs * kernel.len())
+                    LeftPanels::pack(&transposed, inputs, outputs * kernel.len(), DEPTH)
                 })
                 .collect()
         };

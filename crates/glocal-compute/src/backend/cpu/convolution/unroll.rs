@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use rten_simd::SimdOp;
 
 use crate::backend::cpu::axis::Axis;
-use crate::backend::cpu::gemm::left::{DEPTH, LeftPanels};
+use crate::backend::cpu::gemm::left::LeftPanels;
 use crate::backend::cpu::gemm::right::{RightSource, Run, padded_columns};
 use crate::backend::cpu::gemm::tile::{Block, Finish};
 use crate::backend::cpu::scratch::{Keep, Scratch, sized};
@@ -151,7 +151,7 @@ impl Unroll {
     }
 
     /// Calls `work` with images that windows can be read from, and the distance from one to the next.
-    pub(super) fn with_images(&self, parallel: bool, images: &[f32], work: impl FnOnce(&[f32], usize)) {
+    fn with_images(&self, parallel: bool, images: &[f32], work: impl FnOnce(&[f32], usize)) {
         let image_len = self.channels * self.plane;
         if self.is_image {
             return work(images, image_len);
@@ -168,13 +168,8 @@ impl Unroll {
         });
     }
 
-    /// For each channel, for each tap, its distance from the start of a window.
-    pub(super) fn taps(&self) -> &[usize] {
-        &self.taps
-    }
-
     /// The windows of some output positions, counted through all images, as runs of neighbours.
-    pub(super) fn runs(&self, image_len: usize, columns: Range<usize>, runs: &mut Vec<Run>) {
+    fn runs(&self, image_len: usize, columns: Range<usize>, runs: &mut Vec<Run>) {
         runs.clear();
         let mut column = columns.start;
         while column < columns.end {
@@ -265,17 +260,18 @@ impl<'a> Product<'a> {
         let tall = packed.shape.rows;
         let padded = padded_columns(packed.shape, columns.len());
         let Workspace { runs, right, sums, .. } = workspace;
-        let sums = sized(sums, if packed.depth() > DEPTH { panels.len() * tall * padded } else { 0 });
+        let sums = sized(sums, if packed.depth() > packed.step { panels.len() * tall * padded } else { 0 });
         let bias = bias.map(|bias| &bias[panels.start * tall..]);
         self.unroll.runs(self.image_len, columns, runs);
         let source = RightSource { elements: self.images, rows: &self.unroll.taps };
-        for start in (0..packed.depth()).step_by(DEPTH) {
-            let depth = DEPTH.min(packed.depth() - start);
+        for start in (0..packed.depth()).step_by(packed.step) {
+            let depth = packed.step.min(packed.depth() - start);
             source.pack(packed.shape, start..start + depth, runs, right);
             let is_last = start + depth == packed.depth();
             Block {
                 left: packed.block(start, depth, panels.start, panels.len()),
                 right: &right[..padded * depth],
+                gap: 0,
                 depth,
                 sums,
                 add: start > 0,

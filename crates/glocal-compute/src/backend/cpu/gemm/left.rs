@@ -2,8 +2,8 @@
 
 use super::tile::TileShape;
 
-/// The depth that goes by before sums are added to earlier ones: the panels of a tile then fit the first cache, and sums
-/// of sums round less than long ones.
+/// The depth that goes by, mostly, before sums are added to earlier ones: the panels of a tile then fit the first cache,
+/// and sums of sums round less than long ones.
 pub(in crate::backend::cpu) const DEPTH: usize = 64;
 
 /// A matrix in the order in which tiles read it: for each block of the depth, for each panel of rows, the panel's
@@ -12,17 +12,19 @@ pub(in crate::backend::cpu) struct LeftPanels {
     pub(in crate::backend::cpu) shape: TileShape,
     rows: usize,
     depth: usize,
+    /// The depth of a block; that of the last one may be less.
+    pub(in crate::backend::cpu) step: usize,
     elements: Vec<f32>,
 }
 
 impl LeftPanels {
-    /// Packs a row-major matrix. `matrix` must hold exactly `rows · depth` elements.
-    pub(in crate::backend::cpu) fn pack(matrix: &[f32], rows: usize, depth: usize) -> Self {
+    /// Packs a row-major matrix in blocks that are `step` deep. `matrix` must hold exactly `rows · depth` elements.
+    pub(in crate::backend::cpu) fn pack(matrix: &[f32], rows: usize, depth: usize, step: usize) -> Self {
         let shape = TileShape::of_this_machine();
         let mut elements = vec![0.0; rows.next_multiple_of(shape.rows) * depth];
         let mut panels = elements.as_mut_slice();
-        for start in (0..depth).step_by(DEPTH) {
-            let len = DEPTH.min(depth - start);
+        for start in (0..depth).step_by(step) {
+            let len = step.min(depth - start);
             for first in (0..rows).step_by(shape.rows) {
                 let Some(panel) = panels.split_off_mut(..len * shape.rows) else { break };
                 for row in first..rows.min(first + shape.rows) {
@@ -32,7 +34,7 @@ impl LeftPanels {
                 }
             }
         }
-        Self { shape, rows, depth, elements }
+        Self { shape, rows, depth, step, elements }
     }
 
     /// The number of rows.
@@ -64,12 +66,12 @@ mod tests {
 
     #[test]
     fn every_element_has_its_place() {
-        for (rows, depth) in [(1, 1), (13, 300), (8, 128), (9, 129), (3, 256)] {
+        for (rows, depth, step) in [(1, 1, 64), (13, 300, 64), (8, 128, 32), (9, 129, 64), (3, 256, 32)] {
             let matrix: Vec<f32> = (0..rows * depth).map(|index| index as f32 + 1.0).collect();
-            let packed = LeftPanels::pack(&matrix, rows, depth);
+            let packed = LeftPanels::pack(&matrix, rows, depth, step);
             let tall = packed.shape.rows;
-            for start in (0..depth).step_by(DEPTH) {
-                let len = DEPTH.min(depth - start);
+            for start in (0..depth).step_by(step) {
+                let len = step.min(depth - start);
                 for panel in 0..packed.panels() {
                     for (index, &element) in packed.block(start, len, panel, 1).iter().enumerate() {
                         let (row, column) = (panel * tall + index % tall, start + index / tall);

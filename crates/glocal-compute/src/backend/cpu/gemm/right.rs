@@ -22,9 +22,9 @@ pub(in crate::backend::cpu) struct RightSource<'a> {
     pub(in crate::backend::cpu) rows: &'a [usize],
 }
 
-/// How many columns panels of tiles of `shape` hold for `columns` columns: whole vectors.
+/// How many columns panels of tiles of `shape` hold for `columns` columns: whole vectors, narrow ones where those do.
 pub(in crate::backend::cpu) fn padded_columns(shape: TileShape, columns: usize) -> usize {
-    columns.next_multiple_of(shape.lanes)
+    columns.next_multiple_of(shape.narrow)
 }
 
 /// A run, or what of it lies in one panel.
@@ -85,35 +85,46 @@ impl SimdOp for Panels<'_> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        let lanes = isa.f32().len();
         for (row, &start) in self.rows.iter().enumerate() {
             let from = &self.source[start..];
             for piece in self.pieces {
                 let from = &from[piece.run.start..][..piece.run.len];
-                let to = &mut self.to[piece.to + row * piece.width..][..piece.run.len];
-                if from.len() >= lanes {
-                    let last = from.len() - lanes;
-                    let mut at = 0;
-                    while at < last {
-                        copy_vector(isa, &from[at..], &mut to[at..]);
-                        at += lanes;
-                    }
-                    copy_vector(isa, &from[last..], &mut to[last..]);
-                } else if from.len() >= 8 {
-                    copy_ends::<8>(from, to);
-                } else if from.len() >= 4 {
-                    copy_ends::<4>(from, to);
-                } else {
-                    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-                }
+                copy_run(isa, from, &mut self.to[piece.to + row * piece.width..][..piece.run.len]);
             }
         }
     }
 }
 
+/// Copies elements, of which there are few, to as many.
+#[inline(always)]
+pub(in crate::backend::cpu) fn copy_run<I: Isa>(isa: I, from: &[f32], to: &mut [f32]) {
+    let lanes = isa.f32().len();
+    if from.len() < lanes {
+        return copy_short(from, to);
+    }
+    let last = from.len() - lanes;
+    let mut at = 0;
+    while at < last {
+        copy_vector(isa, &from[at..], &mut to[at..]);
+        at += lanes;
+    }
+    copy_vector(isa, &from[last..], &mut to[last..]);
+}
+
 #[inline(always)]
 fn copy_vector<I: Isa>(isa: I, from: &[f32], to: &mut [f32]) {
     isa.f32().store(isa.f32().load(from), to);
+}
+
+/// Copies less than 32 elements to as many.
+#[inline(always)]
+pub(in crate::backend::cpu) fn copy_short(from: &[f32], to: &mut [f32]) {
+    match from.len() {
+        16.. => copy_ends::<16>(from, to),
+        8.. => copy_ends::<8>(from, to),
+        4.. => copy_ends::<4>(from, to),
+        _ => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
+    }
 }
 
 /// Copies `LEN` to twice as many elements: the first ones, and the last ones.

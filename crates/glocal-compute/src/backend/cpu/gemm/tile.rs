@@ -10,6 +10,20 @@ use rten_simd::{Isa, SimdOp};
 /// The largest number of lanes that a vector of any machine has.
 pub(in crate::backend::cpu) const MOST_LANES: usize = 16;
 
+/// The number of lanes of vectors of half the largest size.
+const NARROW: usize = 8;
+
+/// The instructions for [`NARROW`] lanes of a machine whose vectors have twice as many.
+#[cfg(target_arch = "x86_64")]
+fn narrow_isa() -> Option<rten_simd::isa::Avx2Isa> {
+    rten_simd::isa::Avx2Isa::new()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn narrow_isa() -> Option<rten_simd::isa::GenericIsa> {
+    None
+}
+
 /// The size of this machine's tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::backend::cpu) struct TileShape {
@@ -19,6 +33,8 @@ pub(in crate::backend::cpu) struct TileShape {
     pub(in crate::backend::cpu) vectors: usize,
     /// The number of elements of a vector.
     pub(in crate::backend::cpu) lanes: usize,
+    /// That of the narrowest vector that the last panel of columns is made of.
+    pub(in crate::backend::cpu) narrow: usize,
 }
 
 impl TileShape {
@@ -40,7 +56,8 @@ impl TileShape {
             8 => (4, 3),
             _ => (8, 2),
         };
-        Self { rows, vectors, lanes }
+        let narrow = if lanes == 2 * NARROW && narrow_isa().is_some() { NARROW } else { lanes };
+        Self { rows, vectors, lanes, narrow }
     }
 
     /// The number of columns of a whole tile.
@@ -53,8 +70,10 @@ impl TileShape {
 pub(in crate::backend::cpu) struct Block<'a, 'out> {
     /// Panels `[depth, rows]`, one after the other.
     pub(in crate::backend::cpu) left: &'a [f32],
-    /// Panels `[depth, columns]`; the last one may have fewer vectors.
+    /// Panels `[depth, columns]`; the last one may have fewer vectors, and narrow ones.
     pub(in crate::backend::cpu) right: &'a [f32],
+    /// The number of elements between two right panels, and after the last one.
+    pub(in crate::backend::cpu) gap: usize,
     pub(in crate::backend::cpu) depth: usize,
     /// The sums so far: for each right panel, for each left panel, a tile, row by row. Not touched where the depth has
     /// one block only.
@@ -89,7 +108,7 @@ impl Block<'_, '_> {
     #[inline(always)]
     fn panels<I: Isa, const ROWS: usize, const VECTORS: usize>(mut self, isa: I) {
         let lanes = isa.f32().len();
-        let panel = self.depth * VECTORS * lanes;
+        let panel = self.depth * VECTORS * lanes + self.gap;
         let mut rights = self.right.chunks_exact(panel);
         let mut first = 0;
         for right in rights.by_ref() {
@@ -97,7 +116,17 @@ impl Block<'_, '_> {
             first += VECTORS * lanes;
         }
         let right = rights.remainder();
-        match right.len() / (self.depth * lanes) {
+        let columns = right.len().saturating_sub(self.gap) / self.depth;
+        if lanes == 2 * NARROW && !columns.is_multiple_of(lanes) {
+            let Some(isa) = narrow_isa() else { return };
+            match columns / NARROW {
+                1 => self.column::<_, ROWS, 1>(isa, right, first),
+                3 => self.column::<_, ROWS, 3>(isa, right, first),
+                _ => {}
+            }
+            return;
+        }
+        match columns / lanes {
             1 => self.column::<I, ROWS, 1>(isa, right, first),
             2 => self.column::<I, ROWS, 2>(isa, right, first),
             _ => {}
@@ -131,8 +160,11 @@ fn multiply<I: Isa, const ROWS: usize, const VECTORS: usize>(
 ) -> [[I::F32; VECTORS]; ROWS] {
     let ops = isa.f32();
     let mut sums = [[ops.zero(); VECTORS]; ROWS];
+    let ahead = left.len();
     let (left, _) = left.as_chunks::<ROWS>();
     for (left, right) in left.iter().zip(right.chunks_exact(VECTORS * ops.len())) {
+        // the next panel, which the next tile reads
+        ops.prefetch(left.as_ptr().wrapping_add(ahead));
         let values = ops.load_many::<VECTORS>(right);
         for row in 0..ROWS {
             let weight = ops.splat(left[row]);

@@ -1,0 +1,51 @@
+//! Whether numbers are of a size that the transforms do no harm to.
+
+/// How many times the median a value may be, as a power of two, for [`is_level`].
+const LEVEL: u32 = 10;
+
+/// From so many values, evenly taken, the median is told.
+const MEDIAN_OF: usize = 4096;
+
+/// Whether no value stands far above the others.
+///
+/// A tile's transform adds its elements up and subtracts them again, so that an element is off by roundings of the largest of
+/// its tile. Relevance divided by a denominator that is next to nothing is such an element, by which others would be
+/// lost.
+pub(in super::super) fn is_level(values: &[f32]) -> bool {
+    let exponent = |value: f32| value.to_bits() << 1 >> 24;
+    let mut counts = [0usize; 256];
+    for value in values.iter().step_by(values.len().div_ceil(MEDIAN_OF).max(1)).filter(|value| **value != 0.0) {
+        counts[exponent(*value) as usize] += 1;
+    }
+    let half = counts.iter().sum::<usize>() / 2;
+    let mut below = 0;
+    let median = counts.iter().position(|count| {
+        below += count;
+        below > half
+    });
+    // As bits without their sign, floats are ordered like their sizes, and what is not finite is larger than all.
+    let largest = values.iter().fold(0, |largest, value| largest.max(value.to_bits() << 1)) >> 24;
+    largest <= median.unwrap_or(0) as u32 + LEVEL
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_level;
+
+    #[test]
+    fn what_stands_far_above_the_others_is_seen_wherever_it_is() {
+        let mut values: Vec<f32> = (0..100_000).map(|index| (index % 97) as f32 - 48.0).collect();
+        assert!(is_level(&values));
+        for index in [0, 1, 54_321, 99_999] {
+            let before = values[index];
+            for outlier in [-1e6, f32::NAN, f32::INFINITY] {
+                values[index] = outlier;
+                assert!(!is_level(&values), "{outlier} at {index}");
+            }
+            values[index] = before;
+        }
+        // Scale does not matter, nor do zeros.
+        let small: Vec<f32> = values.iter().map(|value| value * 1e-30).collect();
+        assert!(is_level(&small) && is_level(&[]) && is_level(&[0.0; 9]));
+    }
+}

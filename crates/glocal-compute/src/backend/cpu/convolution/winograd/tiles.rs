@@ -1,0 +1,176 @@
+//! The computation of blocks of tiles.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+use rten_simd::{Isa, SimdOp};
+
+use crate::backend::cpu::gemm::left::LeftPanels;
+use crate::backend::cpu::gemm::tile::{Block, MOST_LANES};
+use crate::backend::cpu::scratch::{Keep, Scratch, aligned};
+
+use super::blocks::{Grid, Tiles, at_once};
+use super::input::ToPoints;
+use super::lines::Lines;
+use super::output::{FromPoints, Planes};
+use super::pieces::Pieces;
+use super::{POINTS, SLACK, STEP, Winograd};
+
+/// What one thread uses again and again.
+#[derive(Default)]
+struct Workspace {
+    pieces: Pieces,
+    copy: Vec<f32>,
+    transformed: Vec<f32>,
+    products: Vec<f32>,
+}
+
+impl Keep for Workspace {
+    fn elements(&self) -> usize {
+        self.copy.capacity() + self.transformed.capacity() + self.products.capacity()
+    }
+}
+
+thread_local! {
+    static WORKSPACE: Scratch<Workspace> = const { Scratch::new() };
+}
+
+/// A layer on images of one size.
+pub(super) struct Tiled<'a> {
+    pub(super) winograd: &'a Winograd,
+    pub(super) grid: Grid,
+    pub(super) bias: Option<&'a [f32]>,
+}
+
+impl Tiled<'_> {
+    /// All tiles of some images, on this thread.
+    pub(super) fn whole(&self, images: &[f32], out: &mut [f32]) {
+        let mut planes: Vec<&mut [f32]> = out.chunks_exact_mut(self.grid.result_len()).collect();
+        let count = planes.len() / self.winograd.channels_out;
+        let down = self.grid.down;
+        if count > 1 {
+            return self.block(images, 0..count, 0..down, &mut planes, 0);
+        }
+        let lines = self.lines_at_once();
+        for first in (0..down).step_by(lines) {
+            self.block(images, 0..1, first..(first + lines).min(down), &mut planes, 0);
+        }
+    }
+
+    /// All tiles of one image, lines of tiles in parallel.
+    pub(super) fn split(&self, image: &[f32], out: &mut [f32]) {
+        let ([height, width], down) = (self.grid.result, self.grid.down);
+        // as many blocks as keep all threads busy to the end
+        let blocks = down.div_ceil(self.lines_at_once()).next_multiple_of(rayon::current_num_threads()).min(down);
+        let lines = |block: usize| down * block / blocks..down * (block + 1) / blocks;
+        let mut tasks: Vec<Vec<&mut [f32]>> =
+            (0..blocks).map(|_| Vec::with_capacity(self.winograd.channels_out)).collect();
+        for mut plane in out.chunks_exact_mut(self.grid.result_len()) {
+            for (block, task) in tasks.iter_mut().enumerate() {
+                let rows = (lines(block).end * 2).min(height) - lines(block).start * 2;
+                task.extend(plane.split_off_mut(..rows * width));
+            }
+        }
+        tasks.into_par_iter().enumerate().for_each(|(block, mut planes)| {
+            self.block(image, 0..1, lines(block), &mut planes, lines(block).start * 2);
+        });
+    }
+
+    /// How many lines of one image are computed together.
+    fn lines_at_once(&self) -> usize {
+        at_once(self.winograd.shape(), self.grid.down, self.grid.across, self.winograd.least_tiles())
+    }
+
+    /// Some lines of tiles. `planes` are those of the result, for each image and channel, from line `top` on.
+    fn block(
+        &self,
+        images: &[f32],
+        of_images: Range<usize>,
+        lines: Range<usize>,
+        planes: &mut [&mut [f32]],
+        top: usize,
+    ) {
+        // lines are parted where one alone is too long
+        let across = self.grid.across;
+        let parts = across.div_ceil(2 * self.winograd.least_tiles());
+        let part = across.div_ceil(parts).next_multiple_of(self.winograd.shape().lanes);
+        for first in (0..across).step_by(part) {
+            let places = first..(first + part).min(across);
+            let tiles = Tiles { images: of_images.clone(), lines: lines.clone(), places };
+            let result = Planes { planes, top, width: self.grid.result[1], bias: self.bias };
+            WORKSPACE.with(|scratch| scratch.lend(|workspace| self.tiles(workspace, images, &tiles, result)));
+        }
+    }
+
+    fn tiles(&self, workspace: &mut Workspace, images: &[f32], tiles: &Tiles, result: Planes<'_, '_>) {
+        let Winograd { weights, channels_in, channels_out } = self.winograd;
+        let rows = channels_out.next_multiple_of(self.winograd.shape().rows);
+        let lines = Lines::new(&self.grid, tiles, channels_in * self.grid.plane);
+        let Workspace { pieces, copy, transformed, products } = workspace;
+        pieces.fill(self.winograd.shape(), tiles, &lines);
+        let copy = aligned(copy, lines.len());
+        copy.fill(0.0);
+        let stride = apart(channels_in * pieces.padded + channels_in.div_ceil(STEP) * pieces.count() * SLACK);
+        let transformed = aligned(transformed, POINTS * stride);
+        ToPoints {
+            images,
+            plane: self.grid.plane,
+            lines: &lines,
+            copy,
+            pieces,
+            channels: *channels_in,
+            to: transformed,
+            stride,
+        }
+        .dispatch();
+        let products_stride = apart(rows * pieces.padded + SLACK);
+        let products = aligned(products, POINTS * products_stride);
+        Products { weights, transformed, stride, pieces, products, products_stride }.dispatch();
+        FromPoints { products, stride: products_stride, rows, pieces, channels: *channels_out, result }.dispatch();
+    }
+}
+
+/// At least `len` elements, such that what lies so far apart does not share the few places that a cache has for what lies
+/// powers of two apart.
+fn apart(len: usize) -> usize {
+    (len.div_ceil(MOST_LANES) | 1) * MOST_LANES
+}
+
+/// The matrix products of all points.
+struct Products<'a> {
+    weights: &'a [LeftPanels],
+    /// For each point `stride` elements: the panels of each block of the depth, each followed by [`SLACK`] elements.
+    transformed: &'a [f32],
+    stride: usize,
+    pieces: &'a Pieces,
+    /// For each point `products_stride` elements: for each panel, the rows of its tiles.
+    products: &'a mut [f32],
+    products_stride: usize,
+}
+
+impl SimdOp for Products<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let rights = self.transformed.chunks_exact(self.stride);
+        let products = self.products.chunks_exact_mut(self.products_stride);
+        for ((packed, mut right), sums) in self.weights.iter().zip(rights).zip(products) {
+            for start in (0..packed.depth()).step_by(packed.step) {
+                let depth = packed.step.min(packed.depth() - start);
+                let (panels, rest) = right.split_at(depth * self.pieces.padded + self.pieces.count() * SLACK);
+                right = rest;
+                Block {
+                    left: packed.block(start, depth, 0, packed.panels()),
+                    right: panels,
+                    gap: SLACK,
+                    depth,
+                    sums: &mut *sums,
+                    add: start > 0,
+                    finish: None,
+                }
+                .eval(isa);
+            }
+        }
+    }
+}
