@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Shorter buffers are not worth keeping (16 KiB).
 const LEAST_ELEMENTS: usize = 1 << 12;
 
-/// All that is kept together has at most this many elements (128 MiB).
-const KEPT_ELEMENTS: usize = 1 << 25;
+/// All that is kept together has at most this many elements (256 MiB).
+const KEPT_ELEMENTS: usize = 1 << 26;
 
 /// At most this many buffers are kept.
 const KEPT_BUFFERS: usize = 512;

@@ -7,14 +7,15 @@
 /// process holds at most stays about the same; between two tasks it holds on to it.
 ///
 /// For programs, to be called once at their start; libraries should leave such settings to the program. It has an effect with the
-/// allocator of glibc, which keeps blocks of up to 32 MiB then, and none elsewhere.
+/// allocator of glibc, which keeps blocks of up to 4 MiB then, and none elsewhere. Larger ones are those of tensors, which are kept
+/// here anyway: in the allocator's heaps they would leave gaps that nothing fits into.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
-        /// The largest block that glibc can be told to keep.
-        const KEPT_BLOCK: libc::c_int = 32 << 20;
+        /// The largest block that is kept.
+        const KEPT_BLOCK: libc::c_int = 4 << 20;
         /// More at the end of the heap is handed back.
-        const KEPT: libc::c_int = 1 << 30;
+        const KEPT: libc::c_int = 64 << 20;
         /// So much is asked of the system at once.
         const STEP: libc::c_int = 16 << 20;
         for (parameter, value) in
@@ -41,7 +42,7 @@ mod tests {
 
     #[test]
     fn buffers_are_used_again_without_new_pages() {
-        const BYTES: usize = 8 << 20;
+        const BYTES: usize = 3 << 20;
         const PAGE: usize = 4 << 10;
         const ROUNDS: usize = 20;
         keep_freed_memory();

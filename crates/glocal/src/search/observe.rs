@@ -1,7 +1,6 @@
 //! Scores every concept of the chosen layers in a batch of samples.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use glocal_compute::{Rows, Tensor};
@@ -13,13 +12,9 @@ use crate::error::{RequestError, RequestErrorKind};
 use crate::model::NodeId;
 use crate::search::SampleId;
 
-/// So many samples go through the network together as have their values in about this many bytes: more would share the reading of
-/// weights, but leave the caches and memory to fewer values.
-const VALUES_TOGETHER: usize = 448 << 20;
-
-/// Where an op of so many samples has fewer multiply-adds than this on average, it is not worth being split over threads: each thread takes
-/// samples of its own.
-const SMALL_OP: u64 = 50_000_000;
+/// A thread takes as many samples through the network together as have their values in about this many bytes, one at least: more
+/// would share the reading of weights, but not find their values in the caches. Large networks need little memory then.
+const VALUES_TOGETHER: usize = 16 << 20;
 
 /// How a search scores and what it keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,10 +59,8 @@ pub struct Scan {
     concept: Arc<dyn Concept>,
     layers: Vec<(String, NodeId)>,
     options: ScanOptions,
-    /// How many samples of a batch go through the network together.
+    /// How many samples of a batch go through the network together, at most.
     samples_together: usize,
-    /// Whether threads are better given samples each than parts of an op.
-    ops_are_small: bool,
 }
 
 impl Scan {
@@ -90,12 +83,8 @@ impl Scan {
             }
             nodes.push((name.clone(), node));
         }
-        let need = Need::new(model);
-        let samples_together = need.samples_in(VALUES_TOGETHER);
-        let multiply_adds = model.graph().nodes().map(|(_, node)| model.graph().multiply_adds(node)).sum::<u64>();
-        let of_an_op = multiply_adds / model.graph().len().max(1) as u64 * samples_together as u64;
-        let ops_are_small = of_an_op < SMALL_OP;
-        Ok(Self { attributor, concept: Arc::new(Channel), layers: nodes, options, samples_together, ops_are_small })
+        let samples_together = Need::new(model).samples_in(VALUES_TOGETHER);
+        Ok(Self { attributor, concept: Arc::new(Channel), layers: nodes, options, samples_together })
     }
 
     /// The model and its rules.
@@ -142,41 +131,24 @@ impl Scan {
             let what = "lists of targets";
             return Err(RequestErrorKind::Batch { what, inputs: batch, given: targets.len() }.into());
         }
-        let parts = self.parts(batch);
-        let observe = |part: &Range<usize>| {
-            let targets = targets.get(part.clone()).unwrap_or(&[]);
-            let some;
-            let inputs = if part.len() == batch {
-                inputs
-            } else {
-                some = rows_of(inputs, part.clone())?;
-                &some
-            };
-            self.observe_part(inputs, &samples[part.clone()], targets, cancel)
+        // Where there are fewer parts than threads, ops give the others work.
+        let together = self.samples_together.min(batch.div_ceil(rayon::current_num_threads())).max(1);
+        let parts: Vec<usize> = (0..batch).step_by(together).collect();
+        let observe = |&first: &usize| {
+            let part = first..batch.min(first + together);
+            let of_part = targets.get(part.clone()).unwrap_or(&[]);
+            self.observe_part(&rows_of(inputs, part.clone())?, &samples[part], of_part, cancel)
         };
-        let observed: Result<Vec<Vec<Observation>>, RequestError> = match self.is_split_by_samples(&parts) {
-            true => parts.par_iter().map(observe).collect(),
-            false => parts.iter().map(observe).collect(),
-        };
-        Ok(observed?.into_iter().flatten().collect())
+        let observed: Vec<Result<Vec<Observation>, RequestError>> = parts.par_iter().map(observe).collect();
+        // In order, so that of several errors it is always the same that is reported.
+        let mut observations = Vec::new();
+        for part in observed {
+            observations.extend(part?);
+        }
+        Ok(observations)
     }
 
-    /// The samples of a batch that go through the network together.
-    fn parts(&self, batch: usize) -> Vec<Range<usize>> {
-        let together = self.samples_together.min(if self.ops_are_small {
-            batch.div_ceil(rayon::current_num_threads())
-        } else {
-            batch
-        });
-        let together = together.max(1);
-        (0..batch).step_by(together).map(|first| first..batch.min(first + together)).collect()
-    }
-
-    /// Whether each thread takes parts of a batch of its own; else all work on one part.
-    fn is_split_by_samples(&self, parts: &[Range<usize>]) -> bool {
-        self.ops_are_small && parts.len() > 1
-    }
-
+    /// The observations of samples that go through the network together.
     fn observe_part(
         &self,
         inputs: &Tensor,
