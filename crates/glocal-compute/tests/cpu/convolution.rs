@@ -153,6 +153,10 @@ fn particular_layers_agree_with_plain_loops() {
         Case::new(1, 1, 2, &[5, 5], &[31, 70]).pads(&[2, 2], &[1, 2]).strides(&[2, 2]).group(4),
         Case::new(1, 1, 3, &[3, 3], &[20, 90]).pads(&[2, 2], &[2, 2]).dilations(&[2, 2]).group(3),
         Case::new(1, 1, 1, &[3], &[130]).pads(&[1], &[1]).strides(&[3]).group(7),
+        // depthwise over three axes, a stride of which passes whole planes over
+        Case::new(1, 1, 1, &[1, 3, 3], &[2, 6, 7]).pads(&[0, 1, 1], &[0, 1, 1]).strides(&[2, 1, 1]).group(3),
+        Case::new(2, 1, 1, &[1, 3, 3], &[3, 9, 8]).pads(&[0, 1, 1], &[0, 1, 1]).strides(&[3, 2, 2]).group(2),
+        Case::new(2, 1, 1, &[2, 3, 3], &[3, 9, 8]).pads(&[1, 1, 1], &[0, 1, 1]).strides(&[3, 1, 1]).group(2),
         // output 1×1, input smaller than the kernel, pads wider than the kernel, strides wider than all
         Case::new(2, 6, 4, &[5, 3], &[5, 3]),
         Case::new(2, 6, 4, &[5, 5], &[2, 3]).pads(&[2, 1], &[2, 1]),

@@ -120,6 +120,13 @@ impl<'a> Trace<'a> {
         self.attributor.model().rerun(&self.values, (layer, values), rows, cancel)
     }
 
+    /// Drops the value of a node that no rule will be prepared from any more.
+    pub(crate) fn forget(&mut self, node: NodeId) -> Result<(), RunError> {
+        let shape = &self.attributor.model().graph().node(node).shape;
+        self.values[node.index()] = Tensor::zeros([&[0], shape.as_slice()].concat())?;
+        Ok(())
+    }
+
     /// The attributions that `request` asks for, in its order, all at once.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use glocal_compute::{Rows, Tensor};
 use rayon::prelude::*;
 
-use crate::attribution::{Attributor, Cancel, Descent, Need, Trace, rows_of};
+use crate::attribution::{Arrived, Attributor, Cancel, Descent, Need, Trace, rows_of};
 use crate::concept::{Channel, Concept, Scored, Scoring, Site};
 use crate::error::{RequestError, RequestErrorKind};
 use crate::model::NodeId;
@@ -173,13 +173,15 @@ impl Scan {
             }
             Ok(())
         };
-        let trace = Trace::for_one_descent(&self.attributor, inputs, &region, see, cancel)?;
+        let mut trace = Trace::for_one_descent(&self.attributor, inputs, &region, see, cancel)?;
         let Starts { rows, of: starts, initial } = self.starts(&trace, samples, targets)?;
 
         let mut relevance: Vec<Vec<Vec<(f32, u32)>>> = vec![vec![Vec::new(); starts.len()]; layers];
-        let start = BTreeMap::from([(model.explained(), initial.into())]);
-        let mut descent = Descent::new(&trace, start, Rows::new(rows.as_slice()), &region, cancel, None);
-        while let Some((id, arrived)) = descent.take() {
+        let rows_of_samples = Rows::new(rows.as_slice());
+        let mut arriving: BTreeMap<NodeId, Arrived> = BTreeMap::from([(model.explained(), initial.into())]);
+        while !arriving.is_empty() {
+            let mut descent = Descent::new(&trace, arriving, rows_of_samples.clone(), &region, cancel, None);
+            let Some((id, arrived)) = descent.take() else { break };
             if let Some(layer) = layer_of(id) {
                 let arrived = arrived.whole(model.backend(), &graph.node(id).shape)?;
                 relevance[layer].par_iter_mut().enumerate().for_each(|(row, scores)| {
@@ -188,6 +190,9 @@ impl Scan {
                 });
             }
             descent.hand_down(id, &arrived)?;
+            arriving = descent.into_pending();
+            // All that takes it lies above, and has handed down.
+            trace.forget(id)?;
         }
 
         let mut observations = Vec::with_capacity(starts.len() * layers);

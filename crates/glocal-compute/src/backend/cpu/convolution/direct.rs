@@ -89,7 +89,9 @@ pub(super) fn input_gradient(
     let phases = layer.phases();
     let block = input.iter().product::<usize>();
     let image_len = layer.outputs * output.iter().product::<usize>();
+    // a stride along the third axis passes whole planes of the input over
     if layer.outputs == 1
+        && input[0] == 1
         && phases[0].iter().all(|phase| phase.axis(input[0], output[0]).is_some_and(|axis| is_flat(&axis)))
     {
         let kernels = parallel::made_once(&packed.gradient, || {
