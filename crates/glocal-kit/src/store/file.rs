@@ -16,6 +16,10 @@ pub(super) const PARTIAL: &str = ".partial";
 /// The name of the file that is locked while a store is written.
 pub(super) const LOCK: &str = "glocal.lock";
 
+/// How often a lock that another holds is tried again, and after what time.
+const LOCK_TRIES: usize = 10;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// The greatest size of a JSON file of a store: a manifest of 100,000 layers and classes has a tenth of it.
 const JSON_LIMIT: u64 = 1 << 26;
 
@@ -166,7 +170,16 @@ pub(super) fn lock(folder: &Path) -> Result<File, StoreError> {
     let path = folder.join(LOCK);
     let options = File::options().create(true).truncate(false).write(true).clone();
     let file = options.open(&path).map_err(|error| StoreError::write(&path, error))?;
-    match file.try_lock() {
+    // A process that this one has just started holds what is open here until it runs its own program: that passes.
+    let mut locked = file.try_lock();
+    for _ in 0..LOCK_TRIES {
+        if !matches!(locked, Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        std::thread::sleep(LOCK_PAUSE);
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::new(folder, StoreErrorKind::Locked)),
         Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
