@@ -29,7 +29,7 @@ use columns::ColumnsGradient;
 use direct::PackedDirect;
 use phase::Phase;
 use products::{ProductsForward, ProductsGradient};
-use winograd::Winograd;
+use winograd::PackedWinograd;
 
 /// Depthwise layers have at most this many outputs a channel; layers with more are faster as products.
 const DIRECT_OUTPUTS: usize = 4;
@@ -44,8 +44,7 @@ pub(super) struct PackedConvolution {
     forward: OnceLock<ProductsForward>,
     columns: OnceLock<ColumnsGradient>,
     products: OnceLock<ProductsGradient>,
-    winograd_forward: OnceLock<Winograd>,
-    winograd_gradient: OnceLock<Winograd>,
+    winograd: PackedWinograd,
     direct: PackedDirect,
 }
 
@@ -86,8 +85,7 @@ pub(super) fn pack(
         forward: OnceLock::new(),
         columns: OnceLock::new(),
         products: OnceLock::new(),
-        winograd_forward: OnceLock::new(),
-        winograd_gradient: OnceLock::new(),
+        winograd: PackedWinograd::default(),
         direct: PackedDirect::default(),
     }))
 }
@@ -109,8 +107,7 @@ pub(super) fn forward(x: &Tensor, weight: &PackedWeight, bias: Option<&Tensor>) 
     if layer.is_direct() {
         direct::forward(OPERATION, layer, &packed.direct, &axes, x.data(), bias, out.data_mut())?;
     } else if winograd::suits(layer, three_axes(&out_spatial, 1), layer.inputs, layer.outputs) {
-        let packed = parallel::made_once(&packed.winograd_forward, || Winograd::forward(layer));
-        packed.run(&axes, x.data(), bias, out.data_mut());
+        packed.winograd.forward(layer).run(&axes, x.data(), bias, out.data_mut());
     } else {
         let packed = parallel::made_once(&packed.forward, || ProductsForward::pack(layer));
         packed.run(OPERATION, layer, &axes, x.data(), bias, out.data_mut())?;
@@ -145,24 +142,21 @@ pub(super) fn input_gradient(
         direct::input_gradient(OPERATION, layer, &packed.direct, input, output, r.data(), out.data_mut())?;
         return Ok(out);
     }
-    if layer.gradient_by_columns() {
-        let packed = parallel::made_once(&packed.columns, || ColumnsGradient::pack(layer));
-        let axes = layer.forward_axes(input_spatial, out_spatial);
-        packed.run(OPERATION, layer, &axes, r.data(), out.data_mut())?;
-        return Ok(out);
-    }
-    let products = |r: &[f32], out: &mut [f32]| {
+    let untiled = |r: &[f32], out: &mut [f32]| {
+        if layer.gradient_by_columns() {
+            let packed = parallel::made_once(&packed.columns, || ColumnsGradient::pack(layer));
+            return packed.run(OPERATION, layer, &layer.forward_axes(input_spatial, out_spatial), r, out);
+        }
         let packed = parallel::made_once(&packed.products, || ProductsGradient::pack(layer));
         packed.run(OPERATION, layer, input, output, r, out)
     };
     if !winograd::suits(layer, input, layer.outputs, layer.inputs) {
-        products(r.data(), out.data_mut())?;
+        untiled(r.data(), out.data_mut())?;
         return Ok(out);
     }
     let tiled = |r: &[f32], out: &mut [f32]| {
-        let packed = parallel::made_once(&packed.winograd_gradient, || Winograd::gradient(layer));
         let axes = std::array::from_fn(|axis| layer.gradient_axis(axis, input, output));
-        packed.run(&axes, r, None, out);
+        packed.winograd.gradient(layer).run(&axes, r, None, out);
     };
     // Each row by itself, so that none is computed otherwise for what others hold.
     let rows: Vec<&[f32]> = (0..batch).map(|row| r.row(row)).collect();
@@ -173,7 +167,7 @@ pub(super) fn input_gradient(
     }
     let row_len = out.row_len();
     for ((row, level), out) in rows.into_iter().zip(level).zip(out.data_mut().chunks_mut(row_len)) {
-        if level { tiled(row, out) } else { products(row, out)? }
+        if level { tiled(row, out) } else { untiled(row, out)? }
     }
     Ok(out)
 }

@@ -77,7 +77,7 @@ mod tests {
 
     use super::left::{DEPTH, LeftPanels};
     use super::right::{RightSource, Run, padded_columns};
-    use super::tile::{Block, Finish};
+    use super::tile::{Block, Finish, Left, Panels, Turned};
 
     /// Columns that lie in runs of these lengths, with gaps; all rows 1 element further apart than they need.
     fn check(rows: usize, depth: usize, runs: &[usize]) {
@@ -108,7 +108,7 @@ mod tests {
             let mut lines: Vec<&mut [f32]> = out.chunks_exact_mut(columns).collect();
             let finish = (start + len == depth).then_some(Finish { rows: &mut lines, bias: Some(&bias) });
             Block {
-                left: packed.block(start, len, 0, packed.panels()),
+                left: Panels(packed.block(start, len, 0, packed.panels())),
                 right: &panels[..padded * len],
                 gap: 0,
                 depth: len,
@@ -139,6 +139,41 @@ mod tests {
                 for runs in [&[1][..], &[3, 5], &[16], &[48, 1], &[7, 7, 7, 7, 7], &[40, 9, 2]] {
                     check(rows, depth, runs);
                 }
+            }
+        }
+    }
+
+    const STEP: usize = 32;
+
+    /// The product of a left operand, `[tall, depth]`, whose block from a start and of a depth `left` gives.
+    fn product<L: Left>(depth: usize, tall: usize, right: &[f32], left: impl Fn(usize, usize) -> L) -> Vec<f32> {
+        let columns = right.len() / depth;
+        let mut sums = vec![f32::NAN; tall * columns];
+        for start in (0..depth).step_by(STEP) {
+            let len = STEP.min(depth - start);
+            let (left, right, add) = (left(start, len), &right[start * columns..][..len * columns], start > 0);
+            Block { left, right, gap: 0, depth: len, sums: &mut sums, add, finish: None }.dispatch();
+        }
+        sums
+    }
+
+    #[test]
+    fn a_matrix_used_transposed_gives_what_its_transpose_gives() {
+        for (rows, depth) in [(8, 8), (8, 40), (64, 32), (72, 136)] {
+            let number = |index: usize| (index * 7919 % 2017) as f32 / 1008.0 - 1.0;
+            let matrix: Vec<f32> = (0..rows * depth).map(number).collect();
+            let transposed: Vec<f32> =
+                (0..rows * depth).map(|index| matrix[index % rows * depth + index / rows]).collect();
+            let packed = LeftPanels::pack(&matrix, rows, depth, STEP);
+            let expected = LeftPanels::pack(&transposed, depth, rows, STEP);
+            for columns in [1, 8, 17, 24, 100] {
+                let columns = padded_columns(packed.shape, columns);
+                let right: Vec<f32> = (0..rows * columns).map(|index| number(index + 11)).collect();
+                let turned = product(rows, depth, &right, |start, _| Turned { packed: &packed, start });
+                let plain =
+                    product(rows, depth, &right, |start, len| Panels(expected.block(start, len, 0, expected.panels())));
+                assert!(LeftPanels::turns(rows, depth, STEP) && turned.iter().all(|sum| !sum.is_nan()));
+                assert_eq!(turned, plain, "{rows} × {depth}, {columns} columns");
             }
         }
     }

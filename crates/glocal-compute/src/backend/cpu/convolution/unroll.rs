@@ -10,7 +10,7 @@ use rten_simd::SimdOp;
 use crate::backend::cpu::axis::Axis;
 use crate::backend::cpu::gemm::left::LeftPanels;
 use crate::backend::cpu::gemm::right::{RightSource, Run, padded_columns};
-use crate::backend::cpu::gemm::tile::{Block, Finish};
+use crate::backend::cpu::gemm::tile::{Block, Finish, Panels};
 use crate::backend::cpu::scratch::{Keep, Scratch, sized};
 use crate::{ComputeError, ComputeErrorKind};
 
@@ -269,7 +269,7 @@ impl<'a> Product<'a> {
             source.pack(packed.shape, start..start + depth, runs, right);
             let is_last = start + depth == packed.depth();
             Block {
-                left: packed.block(start, depth, panels.start, panels.len()),
+                left: Panels(packed.block(start, depth, panels.start, panels.len())),
                 right: &right[..padded * depth],
                 gap: 0,
                 depth,

@@ -14,6 +14,8 @@ mod pieces;
 mod tiles;
 mod weights;
 
+use std::sync::OnceLock;
+
 use rayon::prelude::*;
 
 use crate::backend::cpu::axis::Axis;
@@ -30,10 +32,10 @@ use tiles::Tiled;
 const POINTS: usize = 16;
 
 /// Fewer channels than these, in or out, do not pay for the transforms.
-const LEAST_CHANNELS: usize = 32;
+const LEAST_CHANNELS: usize = 8;
 
 /// Planes with fewer output elements along an axis are faster without: all weights are read for few tiles.
-const LEAST_SIZE: usize = 14;
+const LEAST_SIZE: usize = 6;
 
 /// The transformed elements and the products that are under way, roughly: what the second cache holds.
 const BLOCK_ELEMENTS: usize = 1 << 18;
@@ -51,9 +53,21 @@ const STEP: usize = 32;
 /// Elements that may be read or written past the end, so that vectors are whole.
 const SLACK: usize = MOST_LANES;
 
-/// One direction of a layer: 16 matrices of transformed weights.
-pub(super) struct Winograd {
-    weights: Vec<LeftPanels>,
+/// The packed weights of a layer. The matrices of the input gradient are those of the forward direction transposed: one form
+/// serves both where it falls into whole squares.
+#[derive(Default)]
+pub(super) struct PackedWinograd {
+    forward: OnceLock<Vec<LeftPanels>>,
+    gradient: OnceLock<Vec<LeftPanels>>,
+}
+
+/// One direction of a layer.
+#[derive(Clone, Copy)]
+pub(super) struct Winograd<'a> {
+    /// For each point a matrix of transformed weights.
+    weights: &'a [LeftPanels],
+    /// Whether they are those of the other direction.
+    turned: bool,
     channels_in: usize,
     channels_out: usize,
 }
@@ -72,37 +86,49 @@ pub(super) fn suits(layer: &Layer, output: [usize; 3], channels_in: usize, chann
         && channels_in.min(channels_out) >= LEAST_CHANNELS
 }
 
-impl Winograd {
+impl PackedWinograd {
     /// The forward direction.
-    pub(super) fn forward(layer: &Layer) -> Self {
-        let (inputs, weights) = (layer.inputs, layer.elements());
-        Self::pack(layer.outputs, inputs, |row, column| {
-            std::array::from_fn(|tap| weights[(row * inputs + column) * 9 + tap])
-        })
+    pub(super) fn forward(&self, layer: &Layer) -> Winograd<'_> {
+        let weights = parallel::made_once(&self.forward, || {
+            let (inputs, weights) = (layer.inputs, layer.elements());
+            pack(layer.outputs, inputs, |row, column| {
+                std::array::from_fn(|tap| weights[(row * inputs + column) * 9 + tap])
+            })
+        });
+        Winograd { weights, turned: false, channels_in: layer.inputs, channels_out: layer.outputs }
     }
 
     /// The input gradient: channels swapped, kernels turned by half.
-    pub(super) fn gradient(layer: &Layer) -> Self {
-        let (inputs, weights) = (layer.inputs, layer.elements());
-        Self::pack(inputs, layer.outputs, |row, column| {
-            std::array::from_fn(|tap| weights[(column * inputs + row) * 9 + 8 - tap])
-        })
+    pub(super) fn gradient(&self, layer: &Layer) -> Winograd<'_> {
+        let (channels_in, channels_out) = (layer.outputs, layer.inputs);
+        if LeftPanels::turns(channels_in, channels_out, STEP) {
+            return Winograd { turned: true, channels_in, channels_out, ..self.forward(layer) };
+        }
+        let weights = parallel::made_once(&self.gradient, || {
+            let weights = layer.elements();
+            pack(channels_out, channels_in, |row, column| {
+                std::array::from_fn(|tap| weights[(column * channels_out + row) * 9 + 8 - tap])
+            })
+        });
+        Winograd { weights, turned: false, channels_in, channels_out }
     }
+}
 
-    fn pack(channels_out: usize, channels_in: usize, kernel: impl Fn(usize, usize) -> [f32; 9] + Sync) -> Self {
-        let pack = |point: usize| {
-            let mut matrix = Vec::with_capacity(channels_out * channels_in);
-            for row in 0..channels_out {
-                matrix.extend((0..channels_in).map(|column| weights::transformed(&kernel(row, column), point)));
-            }
-            LeftPanels::pack(&matrix, channels_out, channels_in, STEP)
-        };
-        Self { weights: (0..POINTS).into_par_iter().map(pack).collect(), channels_in, channels_out }
-    }
+fn pack(channels_out: usize, channels_in: usize, kernel: impl Fn(usize, usize) -> [f32; 9] + Sync) -> Vec<LeftPanels> {
+    let pack = |point: usize| {
+        let mut matrix = Vec::with_capacity(channels_out * channels_in);
+        for row in 0..channels_out {
+            matrix.extend((0..channels_in).map(|column| weights::transformed(&kernel(row, column), point)));
+        }
+        LeftPanels::pack(&matrix, channels_out, channels_in, STEP)
+    };
+    (0..POINTS).into_par_iter().map(pack).collect()
+}
 
+impl Winograd<'_> {
     /// `axes` are those of the direction, with three neighbouring taps each along the last two.
     pub(super) fn run(&self, axes: &[Axis; 3], x: &[f32], bias: Option<&[f32]>, out: &mut [f32]) {
-        let layer = Tiled { winograd: self, grid: Grid::new(axes), bias };
+        let layer = Tiled { winograd: *self, grid: Grid::new(axes), bias };
         let grid = &layer.grid;
         let image_len = self.channels_in * grid.plane;
         let out_len = self.channels_out * grid.result_len();

@@ -17,6 +17,17 @@ pub(in crate::backend::cpu) struct LeftPanels {
     elements: Vec<f32>,
 }
 
+/// What one tile reads of a packed matrix that is used transposed: as many of its columns as a tile has rows.
+#[derive(Clone, Copy)]
+pub(in crate::backend::cpu) struct Squares<'a> {
+    /// From the first square on. A square is what of these columns lies in one panel, column by column.
+    pub(in crate::backend::cpu) elements: &'a [f32],
+    /// From a square to the one below it.
+    pub(in crate::backend::cpu) apart: usize,
+    /// From a square to that of the next tile.
+    pub(in crate::backend::cpu) ahead: isize,
+}
+
 impl LeftPanels {
     /// Packs a row-major matrix in blocks that are `step` deep. `matrix` must hold exactly `rows · depth` elements.
     pub(in crate::backend::cpu) fn pack(matrix: &[f32], rows: usize, depth: usize, step: usize) -> Self {
@@ -57,6 +68,28 @@ impl LeftPanels {
         let panel = len * self.shape.rows;
         let block = &self.elements[start * self.panels() * self.shape.rows..];
         &block[first * panel..(first + count) * panel]
+    }
+
+    /// Whether a matrix of this size can be used transposed, too: it falls into whole squares.
+    pub(in crate::backend::cpu) fn turns(rows: usize, depth: usize, step: usize) -> bool {
+        let tall = TileShape::of_this_machine().rows;
+        [rows, depth, step].into_iter().all(|size| size.is_multiple_of(tall))
+    }
+
+    /// The squares of a tile's columns from `column` on, those in the panel of row `row` first. Both must be multiples of a
+    /// tile's rows.
+    pub(in crate::backend::cpu) fn squares(&self, row: usize, column: usize) -> Squares<'_> {
+        let tall = self.shape.rows;
+        let start = column / self.step * self.step;
+        let len = self.step.min(self.depth - start);
+        let at = |row: usize, column: usize| {
+            let start = column / self.step * self.step;
+            let len = self.step.min(self.depth - start);
+            start * self.rows + row * len + (column - start) * tall
+        };
+        let from = at(row, column);
+        let next = if column + tall < self.depth { at(row, column + tall) } else { at(row + self.step, 0) };
+        Squares { elements: &self.elements[from..], apart: len * tall, ahead: next.wrapping_sub(from).cast_signed() }
     }
 }
 

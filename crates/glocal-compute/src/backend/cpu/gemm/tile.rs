@@ -7,6 +7,8 @@
 use rten_simd::ops::{BitOps, NumOps};
 use rten_simd::{Isa, SimdOp};
 
+use super::left::{LeftPanels, Squares};
+
 /// The largest number of lanes that a vector of any machine has.
 pub(in crate::backend::cpu) const MOST_LANES: usize = 16;
 
@@ -66,10 +68,36 @@ impl TileShape {
     }
 }
 
+/// The left operand of a block of the depth.
+pub(in crate::backend::cpu) trait Left: Copy {
+    /// The number of its rows, those without a meaning included.
+    fn tall(self, depth: usize) -> usize;
+
+    /// The products of its rows from `index · ROWS` on and of the columns of `right`.
+    fn multiply<I: Isa, const ROWS: usize, const VECTORS: usize>(
+        self,
+        isa: I,
+        index: usize,
+        depth: usize,
+        right: &[f32],
+    ) -> [[I::F32; VECTORS]; ROWS];
+}
+
+/// Panels `[depth, rows]`, one after the other.
+#[derive(Clone, Copy)]
+pub(in crate::backend::cpu) struct Panels<'a>(pub(in crate::backend::cpu) &'a [f32]);
+
+/// A packed matrix transposed, from its row `start` on. It must be one that [turns](LeftPanels::turns), and `start` and the
+/// depth multiples of a tile's rows.
+#[derive(Clone, Copy)]
+pub(in crate::backend::cpu) struct Turned<'a> {
+    pub(in crate::backend::cpu) packed: &'a LeftPanels,
+    pub(in crate::backend::cpu) start: usize,
+}
+
 /// One block of the depth of `left · right`.
-pub(in crate::backend::cpu) struct Block<'a, 'out> {
-    /// Panels `[depth, rows]`, one after the other.
-    pub(in crate::backend::cpu) left: &'a [f32],
+pub(in crate::backend::cpu) struct Block<'a, 'out, L> {
+    pub(in crate::backend::cpu) left: L,
     /// Panels `[depth, columns]`; the last one may have fewer vectors, and narrow ones.
     pub(in crate::backend::cpu) right: &'a [f32],
     /// The number of elements between two right panels, and after the last one.
@@ -92,7 +120,7 @@ pub(in crate::backend::cpu) struct Finish<'a, 'out> {
     pub(in crate::backend::cpu) bias: Option<&'a [f32]>,
 }
 
-impl SimdOp for Block<'_, '_> {
+impl<L: Left> SimdOp for Block<'_, '_, L> {
     type Output = ();
 
     #[inline(always)]
@@ -104,7 +132,7 @@ impl SimdOp for Block<'_, '_> {
     }
 }
 
-impl Block<'_, '_> {
+impl<L: Left> Block<'_, '_, L> {
     #[inline(always)]
     fn panels<I: Isa, const ROWS: usize, const VECTORS: usize>(mut self, isa: I) {
         let lanes = isa.f32().len();
@@ -137,9 +165,9 @@ impl Block<'_, '_> {
     #[inline(always)]
     fn column<I: Isa, const ROWS: usize, const VECTORS: usize>(&mut self, isa: I, right: &[f32], first: usize) {
         let width = VECTORS * isa.f32().len();
-        let tall = self.left.len() / self.depth;
-        for (index, left) in self.left.chunks_exact(self.depth * ROWS).enumerate() {
-            let mut tile = multiply::<I, ROWS, VECTORS>(isa, left, right);
+        let tall = self.left.tall(self.depth);
+        for index in 0..tall / ROWS {
+            let mut tile = self.left.multiply::<I, ROWS, VECTORS>(isa, index, self.depth, right);
             let sums = first * tall + index * ROWS * width;
             if self.add {
                 add::<I, ROWS, VECTORS>(isa, &mut tile, &self.sums[sums..]);
@@ -152,28 +180,74 @@ impl Block<'_, '_> {
     }
 }
 
-#[inline(always)]
-fn multiply<I: Isa, const ROWS: usize, const VECTORS: usize>(
-    isa: I,
-    left: &[f32],
-    right: &[f32],
-) -> [[I::F32; VECTORS]; ROWS] {
-    let ops = isa.f32();
-    let mut sums = [[ops.zero(); VECTORS]; ROWS];
-    let ahead = left.len();
-    let (left, _) = left.as_chunks::<ROWS>();
-    for (left, right) in left.iter().zip(right.chunks_exact(VECTORS * ops.len())) {
-        // the next panel, which the next tile reads
-        ops.prefetch(left.as_ptr().wrapping_add(ahead));
-        let values = ops.load_many::<VECTORS>(right);
-        for row in 0..ROWS {
-            let weight = ops.splat(left[row]);
-            for vector in 0..VECTORS {
-                sums[row][vector] = ops.mul_add(weight, values[vector], sums[row][vector]);
+impl Left for Panels<'_> {
+    fn tall(self, depth: usize) -> usize {
+        self.0.len() / depth
+    }
+
+    #[inline(always)]
+    fn multiply<I: Isa, const ROWS: usize, const VECTORS: usize>(
+        self,
+        isa: I,
+        index: usize,
+        depth: usize,
+        right: &[f32],
+    ) -> [[I::F32; VECTORS]; ROWS] {
+        let ops = isa.f32();
+        let mut sums = [[ops.zero(); VECTORS]; ROWS];
+        let ahead = depth * ROWS;
+        let (left, _) = self.0[index * ahead..][..ahead].as_chunks::<ROWS>();
+        for (left, right) in left.iter().zip(right.chunks_exact(VECTORS * ops.len())) {
+            // the next panel, which the next tile reads
+            ops.prefetch(left.as_ptr().wrapping_add(ahead));
+            let values = ops.load_many::<VECTORS>(right);
+            for row in 0..ROWS {
+                let weight = ops.splat(left[row]);
+                for vector in 0..VECTORS {
+                    sums[row][vector] = ops.mul_add(weight, values[vector], sums[row][vector]);
+                }
             }
         }
+        sums
     }
-    sums
+}
+
+impl Left for Turned<'_> {
+    fn tall(self, _: usize) -> usize {
+        self.packed.depth()
+    }
+
+    /// An element of the depth is one of each column of a square.
+    #[inline(always)]
+    fn multiply<I: Isa, const ROWS: usize, const VECTORS: usize>(
+        self,
+        isa: I,
+        index: usize,
+        depth: usize,
+        right: &[f32],
+    ) -> [[I::F32; VECTORS]; ROWS] {
+        let ops = isa.f32();
+        let width = VECTORS * ops.len();
+        let mut sums = [[ops.zero(); VECTORS]; ROWS];
+        let Squares { elements, apart, ahead } = self.packed.squares(self.start, index * ROWS);
+        for (square, right) in elements.chunks(apart).zip(right[..depth * width].chunks_exact(ROWS * width)) {
+            // what the next tile reads
+            for line in (0..ROWS * ROWS).step_by(MOST_LANES) {
+                ops.prefetch(square.as_ptr().wrapping_add(line).wrapping_offset(ahead));
+            }
+            let (columns, _) = square[..ROWS * ROWS].as_chunks::<ROWS>();
+            for (row, right) in right.chunks_exact(width).enumerate().take(ROWS) {
+                let values = ops.load_many::<VECTORS>(right);
+                for column in 0..ROWS {
+                    let weight = ops.splat(columns[column][row]);
+                    for vector in 0..VECTORS {
+                        sums[column][vector] = ops.mul_add(weight, values[vector], sums[column][vector]);
+                    }
+                }
+            }
+        }
+        sums
+    }
 }
 
 #[inline(always)]

@@ -4,7 +4,7 @@
 const LEVEL: u32 = 10;
 
 /// From so many values, evenly taken, the median is told.
-const MEDIAN_OF: usize = 4096;
+const MEDIAN_OF: usize = 512;
 
 /// Whether no value stands far above the others.
 ///

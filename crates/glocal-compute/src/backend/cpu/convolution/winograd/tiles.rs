@@ -5,8 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 use rten_simd::{Isa, SimdOp};
 
-use crate::backend::cpu::gemm::left::LeftPanels;
-use crate::backend::cpu::gemm::tile::{Block, MOST_LANES};
+use crate::backend::cpu::gemm::tile::{Block, Left, MOST_LANES, Panels, Turned};
 use crate::backend::cpu::scratch::{Keep, Scratch, aligned};
 
 use super::blocks::{Grid, Tiles, at_once};
@@ -14,6 +13,7 @@ use super::input::ToPoints;
 use super::lines::Lines;
 use super::output::{FromPoints, Planes};
 use super::pieces::Pieces;
+use super::weights::turned;
 use super::{POINTS, SLACK, STEP, Winograd};
 
 /// What one thread uses again and again.
@@ -37,7 +37,7 @@ thread_local! {
 
 /// A layer on images of one size.
 pub(super) struct Tiled<'a> {
-    pub(super) winograd: &'a Winograd,
+    pub(super) winograd: Winograd<'a>,
     pub(super) grid: Grid,
     pub(super) bias: Option<&'a [f32]>,
 }
@@ -103,7 +103,7 @@ impl Tiled<'_> {
     }
 
     fn tiles(&self, workspace: &mut Workspace, images: &[f32], tiles: &Tiles, result: Planes<'_, '_>) {
-        let Winograd { weights, channels_in, channels_out } = self.winograd;
+        let Winograd { channels_in, channels_out, .. } = self.winograd;
         let rows = channels_out.next_multiple_of(self.winograd.shape().rows);
         let lines = Lines::new(&self.grid, tiles, channels_in * self.grid.plane);
         let Workspace { pieces, copy, transformed, products } = workspace;
@@ -118,15 +118,15 @@ impl Tiled<'_> {
             lines: &lines,
             copy,
             pieces,
-            channels: *channels_in,
+            channels: channels_in,
             to: transformed,
             stride,
         }
         .dispatch();
         let products_stride = apart(rows * pieces.padded + SLACK);
         let products = aligned(products, POINTS * products_stride);
-        Products { weights, transformed, stride, pieces, products, products_stride }.dispatch();
-        FromPoints { products, stride: products_stride, rows, pieces, channels: *channels_out, result }.dispatch();
+        Products { winograd: self.winograd, transformed, stride, pieces, products, products_stride }.dispatch();
+        FromPoints { products, stride: products_stride, rows, pieces, channels: channels_out, result }.dispatch();
     }
 }
 
@@ -138,7 +138,7 @@ fn apart(len: usize) -> usize {
 
 /// The matrix products of all points.
 struct Products<'a> {
-    weights: &'a [LeftPanels],
+    winograd: Winograd<'a>,
     /// For each point `stride` elements: the panels of each block of the depth, each followed by [`SLACK`] elements.
     transformed: &'a [f32],
     stride: usize,
@@ -153,23 +153,31 @@ impl SimdOp for Products<'_> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
+        let weights = self.winograd.weights;
+        if self.winograd.turned {
+            self.multiply(isa, |point, start, _| Turned { packed: &weights[turned(point)], start });
+        } else {
+            self.multiply(isa, |point, start, depth| {
+                let packed = &weights[point];
+                Panels(packed.block(start, depth, 0, packed.panels()))
+            });
+        }
+    }
+}
+
+impl Products<'_> {
+    /// `left` gives the left operand of a point, for a block of the depth.
+    #[inline(always)]
+    fn multiply<I: Isa, L: Left>(self, isa: I, left: impl Fn(usize, usize, usize) -> L) {
         let rights = self.transformed.chunks_exact(self.stride);
         let products = self.products.chunks_exact_mut(self.products_stride);
-        for ((packed, mut right), sums) in self.weights.iter().zip(rights).zip(products) {
-            for start in (0..packed.depth()).step_by(packed.step) {
-                let depth = packed.step.min(packed.depth() - start);
+        for (point, (mut right, sums)) in rights.zip(products).enumerate() {
+            for start in (0..self.winograd.channels_in).step_by(STEP) {
+                let depth = STEP.min(self.winograd.channels_in - start);
                 let (panels, rest) = right.split_at(depth * self.pieces.padded + self.pieces.count() * SLACK);
                 right = rest;
-                Block {
-                    left: packed.block(start, depth, 0, packed.panels()),
-                    right: panels,
-                    gap: SLACK,
-                    depth,
-                    sums: &mut *sums,
-                    add: start > 0,
-                    finish: None,
-                }
-                .eval(isa);
+                let (left, add) = (left(point, start, depth), start > 0);
+                Block { left, right: panels, gap: SLACK, depth, sums: &mut *sums, add, finish: None }.eval(isa);
             }
         }
     }
