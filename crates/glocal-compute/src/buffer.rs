@@ -19,6 +19,7 @@ static KEPT: Mutex<Kept> = Mutex::new(Kept { buffers: Vec::new(), elements: 0 })
 pub(crate) struct Buffer(Vec<f32>);
 
 /// Buffers without an owner, oldest first. Elements are numbers of some earlier owner.
+#[derive(Default)]
 struct Kept {
     buffers: Vec<Vec<f32>>,
     elements: usize,
@@ -102,6 +103,15 @@ fn kept() -> MutexGuard<'static, Kept> {
 
 fn taken(len: usize) -> Option<Vec<f32>> {
     if len < LEAST_ELEMENTS { None } else { kept().take(len) }
+}
+
+/// Hands the memory that is kept for tensors to come back to the allocator.
+///
+/// For programs that have other work for it: what tensors need next is then asked of the system anew.
+pub fn release_kept_memory() {
+    // Freed after the lock is given back.
+    let released = std::mem::take(&mut *kept());
+    drop(released);
 }
 
 impl Kept {

@@ -14,6 +14,7 @@ mod rows;
 mod tensor;
 
 pub use backend::{Backend, CpuBackend};
+pub use buffer::release_kept_memory;
 pub use error::{ComputeError, ComputeErrorKind};
 pub use geometry::{ConvolutionGeometry, PoolGeometry, SliceRange};
 pub use memory::keep_freed_memory;

@@ -246,6 +246,8 @@ impl Driver<'_> {
 
     /// Saves what was found up to `state`.
     fn save(&self, writer: &mut StoreWriter, found: &mut Found, state: Progress) -> Result<(), StoreError> {
+        // Writing takes memory of its own, and no tensors: both at once would be the most that a scan needs.
+        glocal_compute::release_kept_memory();
         let end = self.first + state.done;
         load::within(self.pool, || writer.save(found, end))
     }

@@ -113,6 +113,6 @@ impl Attributor {
     /// # Errors
     /// When the request does not fit the model, or was cancelled.
     pub fn attribute(&self, inputs: &Tensor, request: &Request) -> Result<Attributions, RequestError> {
-        self.trace_until(inputs, &request.cancel)?.attribute(request)
+        Trace::for_request(self, inputs, request)?.attribute(request)
     }
 }

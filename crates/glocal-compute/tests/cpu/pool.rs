@@ -8,7 +8,17 @@ use crate::random::Random;
 /// A pool all of whose windows hold an element of the input, and the spatial size of its output.
 fn random_pool(random: &mut Random, spatial: &[usize]) -> Option<(PoolGeometry, Vec<usize>)> {
     let rank = spatial.len();
-    let geometry = PoolGeometry {
+    // The commonest pool has a way of its own.
+    let is_usual = random.flip();
+    let usual = PoolGeometry {
+        kernel: vec![2; rank],
+        strides: vec![2; rank],
+        dilations: vec![1; rank],
+        pads_begin: vec![0; rank],
+        pads_end: vec![0; rank],
+        ceil_mode: random.flip(),
+    };
+    let other = PoolGeometry {
         kernel: random.several(rank, 1, 4),
         strides: random.several(rank, 1, 3),
         dilations: random.several(rank, 1, 2),
@@ -16,6 +26,7 @@ fn random_pool(random: &mut Random, spatial: &[usize]) -> Option<(PoolGeometry, 
         pads_end: random.several(rank, 0, 2),
         ceil_mode: random.flip(),
     };
+    let geometry = if is_usual { usual } else { other };
     let output = geometry.output_spatial(spatial)?;
     let windows = naive::windows(&geometry, spatial, &output, false);
     windows.iter().all(|(positions, _)| !positions.is_empty()).then_some((geometry, output))

@@ -30,7 +30,7 @@ pub struct Request {
     /// Results do not depend on it. Default: 32.
     pub rows_at_once: usize,
     /// The bytes to stay below: fewer rows go down together where that many would not fit, by a rough reckoning, but one always
-    /// does. Results do not depend on it. Default: `None`, about 160 MiB for the rows alone.
+    /// does. Results do not depend on it. Default: `None`, about 80 MiB for the rows alone.
     pub memory: Option<usize>,
     /// Set to stop early. Default: never.
     pub cancel: Cancel,

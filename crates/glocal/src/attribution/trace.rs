@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use glocal_compute::{Rows, Tensor};
 
-use crate::attribution::{Attribution, Attributions, Attributor, Cancel, Progress, Request, Stream};
+use crate::attribution::{Attribution, Attributions, Attributor, Cancel, Method, Progress, Request, Stream};
 use crate::concept::Site;
 use crate::error::{RequestError, RunError};
 use crate::model::NodeId;
@@ -46,6 +46,26 @@ impl<'a> Trace<'a> {
         Ok(Self { attributor, values, prepared: Some(prepared) })
     }
 
+    /// A pass for `request` alone: only the values are kept that rules read, and those of the layers that it names.
+    ///
+    /// Of methods that send down what they make of the samples themselves nothing is known here: they get all.
+    pub(crate) fn for_request(attributor: &'a Attributor, inputs: &Tensor, request: &Request) -> Result<Self, RunError> {
+        if !matches!(request.method, Method::Plain | Method::TimesInput) {
+            return Self::new(attributor, inputs, &request.cancel);
+        }
+        let (model, graph) = (attributor.model(), attributor.model().graph());
+        let mut kept = read_by_rules(attributor, &graph.ancestors(model.explained()));
+        let conditioned = request.conditions.iter().flat_map(|condition| condition.layers.iter().map(|(name, _)| name));
+        let named = request.start.iter().chain(&request.record).chain(conditioned);
+        // Names that no layer has are refused when the request is looked through.
+        kept.extend(named.filter_map(|name| model.layer(name).ok()));
+        kept.insert(graph.input());
+        let keeps = |id| kept.contains(&id);
+        let values = model.run_keeping(inputs, model.explained(), keeps, |_, _| Ok(()), &request.cancel)?;
+        let prepared = values.iter().map(|_| OnceLock::new()).collect();
+        Ok(Self { attributor, values, prepared: Some(prepared) })
+    }
+
     /// A pass for relevance that goes down once, through `region`: only the values are kept that rules read there, and
     /// nothing of what they prepare. `see` is shown the value of every node.
     pub(crate) fn for_one_descent(
@@ -55,18 +75,7 @@ impl<'a> Trace<'a> {
         see: impl FnMut(NodeId, &Tensor) -> Result<(), RunError>,
         cancel: &Cancel,
     ) -> Result<Self, RunError> {
-        let (model, rules) = (attributor.model(), attributor.resolved());
-        let mut read = BTreeSet::new();
-        for (id, node) in model.graph().nodes().take(region.len()) {
-            let hands_down = region[id.index()] && node.inputs.iter().any(|input| region[input.index()]);
-            let reads = rules.get(id).filter(|_| hands_down).map_or(Reads::Nothing, |given| given.rule.reads());
-            if reads != Reads::Nothing {
-                read.extend(&node.inputs);
-            }
-            if reads == Reads::All {
-                read.insert(id);
-            }
-        }
+        let (model, read) = (attributor.model(), read_by_rules(attributor, region));
         let values = model.run_keeping(inputs, model.explained(), |id| read.contains(&id), see, cancel)?;
         Ok(Self { attributor, values, prepared: None })
     }
@@ -185,4 +194,21 @@ impl<'a> Trace<'a> {
             None => Prepared::Once(prepared),
         }))
     }
+}
+
+/// The nodes whose values are read by the rules of those of `region` that hand relevance down there.
+fn read_by_rules(attributor: &Attributor, region: &[bool]) -> BTreeSet<NodeId> {
+    let (graph, rules) = (attributor.model().graph(), attributor.resolved());
+    let mut read = BTreeSet::new();
+    for (id, node) in graph.nodes().take(region.len()) {
+        let hands_down = region[id.index()] && node.inputs.iter().any(|input| region[input.index()]);
+        let reads = rules.get(id).filter(|_| hands_down).map_or(Reads::Nothing, |given| given.rule.reads());
+        if reads != Reads::Nothing {
+            read.extend(&node.inputs);
+        }
+        if reads == Reads::All {
+            read.insert(id);
+        }
+    }
+    read
 }

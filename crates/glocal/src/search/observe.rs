@@ -1,7 +1,8 @@
 //! Scores every concept of the chosen layers in a batch of samples.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use glocal_compute::{Rows, Tensor};
 use rayon::prelude::*;
@@ -139,10 +140,9 @@ impl Scan {
             let of_part = targets.get(part.clone()).unwrap_or(&[]);
             self.observe_part(&rows_of(inputs, part.clone())?, &samples[part], of_part, cancel)
         };
-        let observed: Vec<Result<Vec<Observation>, RequestError>> = parts.par_iter().map(observe).collect();
         // In order, so that of several errors it is always the same that is reported.
         let mut observations = Vec::new();
-        for part in observed {
+        for part in one_a_thread(&parts, observe) {
             observations.extend(part?);
         }
         Ok(observations)
@@ -242,6 +242,24 @@ impl Scan {
     }
 }
 
+/// `work` on each of `items`, of which no more are begun than there are threads.
+///
+/// A thread that waits for a part of one item's work, which another has taken over, takes up whatever is there: of a plain
+/// parallel iterator the next item, so that several would be in memory for each thread.
+fn one_a_thread<I: Sync, T: Send + Sync>(items: &[I], work: impl Fn(&I) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let done: Vec<OnceLock<T>> = items.iter().map(|_| OnceLock::new()).collect();
+    let threads = rayon::current_num_threads().min(items.len());
+    (0..threads).into_par_iter().with_max_len(1).for_each(|_| {
+        let taken = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+        for (item, done) in taken.map_while(|index| items.get(index).zip(done.get(index))) {
+            // Each index is taken once.
+            let _ = done.set(work(item));
+        }
+    });
+    done.into_iter().filter_map(OnceLock::into_inner).collect()
+}
+
 /// What relevance starts from.
 struct Starts {
     /// For each, the row of its sample.
@@ -250,4 +268,28 @@ struct Starts {
     of: Vec<(SampleId, u32, bool)>,
     /// The relevance of the outputs, `[R, classes]`.
     initial: Tensor,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_items_are_begun_than_there_are_threads_and_results_keep_their_order() {
+        const THREADS: usize = 3;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(THREADS).build().unwrap();
+        let (begun, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let work = |item: &usize| {
+            most.fetch_max(begun.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            // Work that others take over, while this thread waits.
+            let sum: usize = (0..1000).into_par_iter().with_max_len(1).map(|index| index % (item + 1)).sum();
+            begun.fetch_sub(1, Ordering::SeqCst);
+            (*item, sum)
+        };
+        let items: Vec<usize> = (0..200).collect();
+        let results = pool.install(|| one_a_thread(&items, work));
+        assert!(results.iter().map(|(item, _)| item).eq(&items));
+        assert!(most.load(Ordering::SeqCst) <= THREADS, "{most:?} at a time");
+        assert!(one_a_thread(&[] as &[usize], work).is_empty());
+    }
 }

@@ -16,7 +16,7 @@ use crate::error::{RequestError, RequestErrorKind};
 use crate::model::{Graph, Model, NodeId};
 
 /// Where no bound on memory is given, rows that go down together take about as many bytes: more are no faster.
-const ROWS_TOGETHER: usize = 160 << 20;
+const ROWS_TOGETHER: usize = 80 << 20;
 
 /// A request with its names looked up, and its conditions as a tree.
 pub(super) struct Plan<'a> {

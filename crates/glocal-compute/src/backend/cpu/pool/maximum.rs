@@ -33,6 +33,7 @@ pub(in crate::backend::cpu) fn max_pool(
         let (height, width) = (windows.axes[1].size as u32, windows.axes[2].size as u32);
         let lines = first_z.iter().flat_map(|z| first_y.iter().map(move |y| (z * height + y) * width));
         let first: Vec<u32> = lines.flat_map(|line| first_x.iter().map(move |x| line + x)).collect();
+        let is_squares = windows.is_squares();
         let steps = out_plane * windows.taps();
         let per_task = (PLANE_STEPS / steps.max(1)).max(1);
         let tasks = out.data_mut().par_chunks_mut(out_plane * per_task);
@@ -42,7 +43,7 @@ pub(in crate::backend::cpu) fn max_pool(
             let planes = out.chunks_exact_mut(out_plane).zip(positions.chunks_exact_mut(out_plane));
             for ((out, positions), x) in planes.zip(x.chunks_exact(in_plane)) {
                 positions.copy_from_slice(&first);
-                Plane { windows: &windows, x, out, positions }.dispatch();
+                Plane { windows: &windows, is_squares, x, out, positions }.dispatch();
             }
         });
     }
@@ -57,6 +58,8 @@ const PLANE_STEPS: usize = 1 << 16;
 /// Pools one plane, for the machine's vectors.
 struct Plane<'a> {
     windows: &'a Windows,
+    /// Whether [`Windows::is_squares`].
+    is_squares: bool,
     x: &'a [f32],
     out: &'a mut [f32],
     positions: &'a mut [u32],
@@ -67,9 +70,16 @@ impl SimdOp for Plane<'_> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, _: I) {
-        let Self { windows, x, out, positions } = self;
+        let Self { windows, is_squares, x, out, positions } = self;
         let horizontal = &windows.axes[2];
         let (width, step) = (horizontal.count, horizontal.step as usize);
+        if is_squares {
+            let lines = out.chunks_exact_mut(width).zip(positions.chunks_exact_mut(width));
+            for ((out, positions), x) in lines.zip(x.chunks_exact(2 * horizontal.size)) {
+                largest_of_squares(x, horizontal.size, out, positions);
+            }
+            return;
+        }
         let mut spread = vec![0.0; width];
         windows.for_lines(
             #[inline(always)]
@@ -91,12 +101,33 @@ impl SimdOp for Plane<'_> {
     }
 }
 
+/// The largest of each square of 2×2 that two lines of an image, `x`, fall into. `positions` hold that of the first of each.
+#[inline(always)]
+fn largest_of_squares(x: &[f32], width: usize, out: &mut [f32], positions: &mut [u32]) {
+    let (upper, lower) = x.split_at(width);
+    let squares = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
+    for ((out, position), (upper, lower)) in out.iter_mut().zip(positions).zip(squares) {
+        let (below, first) = (width as u32, *position);
+        let others = [(upper[1], 1), (lower[0], below), (lower[1], below + 1)];
+        (*out, *position) = others.into_iter().fold((upper[0], first), |(best, won), (value, at)| {
+            let wins = is_larger(value, best);
+            (if wins { value } else { best }, if wins { first + at } else { won })
+        });
+    }
+}
+
+/// Whether a value that comes later wins.
+#[inline(always)]
+fn is_larger(value: f32, best: f32) -> bool {
+    (value > best) | (value.is_nan() & !best.is_nan())
+}
+
 /// Lets each value that is larger win, and the first NaN. As the taps come in the windows' row-major order, the first
 /// one wins on ties. Value `i` stands at `first + i · step`.
 #[inline(always)]
 fn take_larger(best: &mut [f32], won: &mut [u32], values: &[f32], first: u32, step: u32) {
     for (index, ((best, won), &value)) in best.iter_mut().zip(won).zip(values).enumerate() {
-        let wins = (value > *best) | (value.is_nan() & !best.is_nan());
+        let wins = is_larger(value, *best);
         *best = if wins { value } else { *best };
         *won = if wins { first.wrapping_add(step.wrapping_mul(index as u32)) } else { *won };
     }
