@@ -190,6 +190,20 @@ fn one_large_element_takes_nothing_from_its_neighbours() {
     assert_eq!(gradient.row(1), plain.row(1));
 }
 
+/// Four of these are more than a float holds, but each of their products is small.
+#[test]
+fn huge_elements_with_tiny_weights_give_finite_sums() {
+    let backend = CpuBackend::new();
+    let mut random = Random::new(10);
+    let geometry = Case::new(1, 32, 32, &[3, 3], &[16, 16]).pads(&[1, 1], &[1, 1]).geometry;
+    let w = random.tensor(&[32, 32, 3, 3]).data().iter().map(|w| w * 1e-30).collect();
+    let w = Tensor::new([32, 32, 3, 3], w).unwrap();
+    let packed = backend.pack_convolution(&w, WeightChange::None, &geometry).unwrap();
+    let r = Tensor::new([1, 32, 16, 16], vec![2e38; 32 * 16 * 16]).unwrap();
+    let gradient = backend.convolution_input_gradient(&r, &packed, &[16, 16]).unwrap();
+    naive::assert_sums(&gradient, &naive::convolution_input_gradient(&r, &w, &geometry, r.shape()), &"gradient");
+}
+
 #[test]
 fn an_empty_batch_gives_no_rows() {
     let backend = CpuBackend::new();

@@ -3,14 +3,17 @@
 /// How many times the median a value may be, as a power of two, for [`is_level`].
 const LEVEL: u32 = 10;
 
+/// The exponent, as it is stored, of the largest values of which four can be added up.
+const LARGEST: u32 = 251;
+
 /// From so many values, evenly taken, the median is told.
 const MEDIAN_OF: usize = 512;
 
-/// Whether no value stands far above the others.
+/// Whether no value stands far above the others, and all can be added up.
 ///
 /// A tile's transform adds its elements up and subtracts them again, so that an element is off by roundings of the largest of
 /// its tile. Relevance divided by a denominator that is next to nothing is such an element, by which others would be
-/// lost.
+/// lost. Nor may sums of a tile pass what is finite where plain products do not.
 pub(in super::super) fn is_level(values: &[f32]) -> bool {
     let exponent = |value: f32| value.to_bits() << 1 >> 24;
     let mut counts = [0usize; 256];
@@ -25,7 +28,7 @@ pub(in super::super) fn is_level(values: &[f32]) -> bool {
     });
     // As bits without their sign, floats are ordered like their sizes, and what is not finite is larger than all.
     let largest = values.iter().fold(0, |largest, value| largest.max(value.to_bits() << 1)) >> 24;
-    largest <= median.unwrap_or(0) as u32 + LEVEL
+    largest <= LARGEST.min(median.unwrap_or(0) as u32 + LEVEL)
 }
 
 #[cfg(test)]
@@ -47,5 +50,13 @@ mod tests {
         // Scale does not matter, nor do zeros.
         let small: Vec<f32> = values.iter().map(|value| value * 1e-30).collect();
         assert!(is_level(&small) && is_level(&[]) && is_level(&[0.0; 9]));
+    }
+
+    #[test]
+    fn values_that_cannot_be_added_up_are_not_level_however_many_they_are() {
+        for value in [5e37, -2e38, f32::INFINITY, f32::NAN] {
+            assert!(!is_level(&[value; 9]), "{value}");
+        }
+        assert!(is_level(&[4e37; 9]));
     }
 }
