@@ -25,7 +25,7 @@ use crate::backend::cpu::parallel;
 
 use super::Layer;
 use blocks::{Grid, at_once};
-pub(super) use level::is_level;
+pub(super) use level::by_rows;
 use tiles::Tiled;
 
 /// The number of elements that a tile reads: 4×4.
