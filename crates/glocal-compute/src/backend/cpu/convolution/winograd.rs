@@ -156,3 +156,6 @@ impl Winograd<'_> {
         self.weights.first().map_or_else(TileShape::of_this_machine, |panels| panels.shape)
     }
 }
+
+#[cfg(test)]
+mod tests;
