@@ -1,4 +1,4 @@
-//! The transforms with each machine's vectors that can run here, beside plain ones.
+//! The transforms with each machine's vectors that can run here, beside plain ones, and how much is computed together.
 
 use std::ops::Range;
 
@@ -177,4 +177,17 @@ fn transforms_agree_with_plain_ones_on_every_machine() {
             on_every_machine(Case { size, pads, channels, lines: (0, 1), places: (0, across / 2) });
         }
     }
+}
+
+#[test]
+fn tiles_of_many_channels_are_few_at_a_time() {
+    let least =
+        |channels_in, channels_out| Winograd { weights: &[], turned: false, channels_in, channels_out }.least_tiles();
+    for (channels_in, channels_out) in [(65_536, 32), (8, 8), (64, 64), (4096, 4096), (300_000, 8)] {
+        let elements = 2 * least(channels_in, channels_out) * POINTS * (channels_in + channels_out);
+        assert!(elements <= MOST_ELEMENTS, "{channels_in} → {channels_out}");
+    }
+    // where there is room, all weights are read for many
+    assert_eq!((least(512, 512), least(64, 64)), (2 * LEAST_TILES, LEAST_TILES));
+    assert_eq!(least(usize::MAX >> 16, 8), 1);
 }
