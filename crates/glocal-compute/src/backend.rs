@@ -232,7 +232,8 @@ pub trait Backend: Debug + Send + Sync {
     /// `[N, ..., C] → [N, ..., K]`: `x · weightᵀ`, plus `bias` `[K]` where given.
     fn dense(&self, x: &Tensor, weight: &PackedWeight, bias: Option<&Tensor>) -> Result<Tensor, ComputeError>;
 
-    /// The vector-Jacobian product of [`dense`](Self::dense): `[N, ..., K] → [N, ..., C]`.
+    /// The vector-Jacobian product of [`dense`](Self::dense): `[N, ..., K] → [N, ..., C]`. Whether a zero of `r` times a
+    /// weight that is not finite is NaN or left out depends on the size of the weights and the rank of `r`.
     fn dense_input_gradient(&self, r: &Tensor, weight: &PackedWeight) -> Result<Tensor, ComputeError>;
 
     /// The products of matrices `[N, ..., M, K]` and `[N, ..., K, P]`: `[N, ..., M, P]`. Axes before the last two,

@@ -9,6 +9,8 @@ mod dense;
 mod elementwise;
 mod gemm;
 mod layout;
+#[cfg(test)]
+mod machines;
 mod matrix_product;
 mod parallel;
 mod pool;

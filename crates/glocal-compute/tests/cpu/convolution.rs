@@ -190,6 +190,42 @@ fn one_large_element_takes_nothing_from_its_neighbours() {
     assert_eq!(gradient.row(1), plain.row(1));
 }
 
+/// The same forward, with weights of one sign: sums that the large element has no part in are denominators.
+#[test]
+fn one_large_element_takes_nothing_from_sums_without_it() {
+    let backend = CpuBackend::new();
+    let mut random = Random::new(11);
+    let (w, mut x) = (random.tensor(&[33, 32, 3, 3]), random.tensor(&[2, 32, 16, 17]));
+    let bias = random.tensor(&[33]);
+    x.data_mut().iter_mut().for_each(|x| *x = x.abs());
+    let geometry = Case::new(2, 32, 33, &[3, 3], &[16, 17]).pads(&[1, 1], &[1, 1]).geometry;
+    let packed = backend.pack_convolution(&w, WeightChange::Positive, &geometry).unwrap();
+    let plain = backend.convolution(&x, &packed, Some(&bias)).unwrap();
+    x.data_mut()[5 * 16 * 17 + 100] = 1e6;
+    let out = backend.convolution(&x, &packed, Some(&bias)).unwrap();
+    let positive = Tensor::new(w.shape(), w.data().iter().map(|w| w.max(0.0)).collect()).unwrap();
+    let expected = naive::convolution(&x, &positive, Some(&bias), &geometry, out.shape());
+    naive::assert_sums(&out, &expected, &"with one large element");
+    // The other row is what it was, to the bit.
+    assert_eq!(out.row(1), plain.row(1));
+}
+
+/// Four of these are more than a float holds, but each of their products is small.
+#[test]
+fn huge_elements_with_tiny_weights_give_finite_sums() {
+    let backend = CpuBackend::new();
+    let mut random = Random::new(10);
+    let geometry = Case::new(1, 32, 32, &[3, 3], &[16, 16]).pads(&[1, 1], &[1, 1]).geometry;
+    let w = random.tensor(&[32, 32, 3, 3]).data().iter().map(|w| w * 1e-30).collect();
+    let w = Tensor::new([32, 32, 3, 3], w).unwrap();
+    let packed = backend.pack_convolution(&w, WeightChange::None, &geometry).unwrap();
+    let r = Tensor::new([1, 32, 16, 16], vec![2e38; 32 * 16 * 16]).unwrap();
+    let gradient = backend.convolution_input_gradient(&r, &packed, &[16, 16]).unwrap();
+    naive::assert_sums(&gradient, &naive::convolution_input_gradient(&r, &w, &geometry, r.shape()), &"gradient");
+    let out = backend.convolution(&r, &packed, None).unwrap();
+    naive::assert_sums(&out, &naive::convolution(&r, &w, None, &geometry, r.shape()), &"forward");
+}
+
 #[test]
 fn an_empty_batch_gives_no_rows() {
     let backend = CpuBackend::new();

@@ -24,14 +24,16 @@ fn assert_same_rows(name: &str, sample: &[usize], operation: &Operation) {
             assert!(same && given.row_len() == expected.row_len(), "{name}: batch {batch}, {threads} threads");
         }
     }
-    // Not only the first rows: the last one alone, also when all the others are NaN.
+    // Not only the first rows: the last one alone, and the first and the last one when all others are NaN.
     let last = Tensor::new([&[1], sample].concat(), full.row(BATCH - 1).to_vec()).unwrap();
     let given = on_threads(1, &last, operation);
     assert_eq!(given.data(), expected.row(BATCH - 1), "{name}: the last row");
-    let mut others = vec![f32::NAN; (BATCH - 1) * full.row_len()];
-    others.extend(full.row(BATCH - 1));
-    let given = on_threads(2, &Tensor::new(full.shape(), others).unwrap(), operation);
-    assert_eq!(given.row(BATCH - 1), expected.row(BATCH - 1), "{name}: beside NaN");
+    for kept in [0, BATCH - 1] {
+        let mut others = vec![f32::NAN; full.len()];
+        others[kept * full.row_len()..][..full.row_len()].copy_from_slice(full.row(kept));
+        let given = on_threads(2, &Tensor::new(full.shape(), others).unwrap(), operation);
+        assert_eq!(given.row(kept), expected.row(kept), "{name}: row {kept} beside NaN");
+    }
 }
 
 fn on_threads(threads: usize, x: &Tensor, operation: &Operation) -> Tensor {

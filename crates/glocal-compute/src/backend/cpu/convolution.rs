@@ -1,10 +1,11 @@
 //! Convolutions over 1 to 3 axes and their input gradients.
 //!
-//! All ranks are computed as rank 3. A direction takes one of four ways, chosen by the layer's and the input's shape alone, the
-//! batch left out: *products* (`weight · windows`, a block of windows packed at a time), *Winograd* (3×3 at stride 1), *columns* (`weightᵀ · r`, added up where windows overlap; for the
-//! gradient of layers with few input channels) and *direct* loops (depthwise layers). The input gradient by products or
-//! direct loops is a convolution with stride 1 of `r`: one for each phase of the stride, with the kernel elements that
-//! meet this phase.
+//! All ranks are computed as rank 3. A direction takes one of four ways: *products* (`weight · windows`, a block of windows
+//! packed at a time), *Winograd* (3×3 at stride 1), *columns* (`weightᵀ · r`, added up where windows overlap; for the
+//! gradient of layers with few input channels) and *direct* loops (depthwise layers). The layer's and the input's shape
+//! choose it, the batch left out; and Winograd gives rows with outliers, or with huge values, to the other ways: each row is
+//! judged by its own values alone. The input gradient by products or direct loops is a convolution with stride 1 of `r`: one
+//! for each phase of the stride, with the kernel elements that meet this phase.
 
 mod columns;
 mod direct;
@@ -17,8 +18,6 @@ mod winograd;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::OnceLock;
-
-use rayon::prelude::*;
 
 use crate::backend::{Packed, PackedWeight, WeightChange};
 use crate::{ComputeError, ComputeErrorKind, ConvolutionGeometry, Tensor};
@@ -104,13 +103,17 @@ pub(super) fn forward(x: &Tensor, weight: &PackedWeight, bias: Option<&Tensor>) 
         return Ok(out);
     }
     let axes = layer.forward_axes(in_spatial, &out_spatial);
+    let untiled = |x: &[f32], out: &mut [f32]| {
+        let packed = parallel::made_once(&packed.forward, || ProductsForward::pack(layer));
+        packed.run(OPERATION, layer, &axes, x, bias, out)
+    };
     if layer.is_direct() {
         direct::forward(OPERATION, layer, &packed.direct, &axes, x.data(), bias, out.data_mut())?;
     } else if winograd::suits(layer, three_axes(&out_spatial, 1), layer.inputs, layer.outputs) {
-        packed.winograd.forward(layer).run(&axes, x.data(), bias, out.data_mut());
+        let tiled = |x: &[f32], out: &mut [f32]| packed.winograd.forward(layer).run(&axes, x, bias, out);
+        winograd::by_rows(x, &mut out, tiled, untiled)?;
     } else {
-        let packed = parallel::made_once(&packed.forward, || ProductsForward::pack(layer));
-        packed.run(OPERATION, layer, &axes, x.data(), bias, out.data_mut())?;
+        untiled(x.data(), out.data_mut())?;
     }
     Ok(out)
 }
@@ -158,17 +161,7 @@ pub(super) fn input_gradient(
         let axes = std::array::from_fn(|axis| layer.gradient_axis(axis, input, output));
         packed.winograd.gradient(layer).run(&axes, r, None, out);
     };
-    // Each row by itself, so that none is computed otherwise for what others hold.
-    let rows: Vec<&[f32]> = (0..batch).map(|row| r.row(row)).collect();
-    let level: Vec<bool> = rows.par_iter().map(|row| winograd::is_level(row)).collect();
-    if level.iter().all(|level| *level) {
-        tiled(r.data(), out.data_mut());
-        return Ok(out);
-    }
-    let row_len = out.row_len();
-    for ((row, level), out) in rows.into_iter().zip(level).zip(out.data_mut().chunks_mut(row_len)) {
-        if level { tiled(row, out) } else { untiled(row, out)? }
-    }
+    winograd::by_rows(r, &mut out, tiled, untiled)?;
     Ok(out)
 }
 

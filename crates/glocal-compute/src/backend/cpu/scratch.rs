@@ -37,13 +37,18 @@ impl Keep for Vec<f32> {
     }
 }
 
-/// The first `len` elements of a buffer, which is made longer if it must be.
+/// The first `len` elements of a buffer, which is made longer if it must be. What they hold is not defined: NaN in debug
+/// builds, so that tests meet whoever reads before writing.
 pub(super) fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if buffer.len() < len {
         buffer.clear();
         buffer.resize(len, 0.0);
     }
-    &mut buffer[..len]
+    let elements = &mut buffer[..len];
+    if cfg!(debug_assertions) {
+        elements.fill(f32::NAN);
+    }
+    elements
 }
 
 /// The same, from where a vector of any machine, and a line of its caches, may start.
@@ -69,6 +74,14 @@ mod tests {
             sized(buffer, KEPT_ELEMENTS + 1);
         });
         scratch.lend(|buffer| assert!(buffer.len() <= 3));
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    fn nothing_that_was_left_is_seen() {
+        let mut buffer = vec![1.0; 100];
+        assert!(sized(&mut buffer, 3).iter().all(|element| element.is_nan()));
+        assert!(aligned(&mut buffer, 50).iter().all(|element| element.is_nan()));
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::backend::cpu::parallel;
 
 use super::Layer;
 use blocks::{Grid, at_once};
-pub(super) use level::is_level;
+pub(super) use level::by_rows;
 use tiles::Tiled;
 
 /// The number of elements that a tile reads: 4×4.
@@ -42,6 +42,9 @@ const BLOCK_ELEMENTS: usize = 1 << 18;
 
 /// All weights are read for so many tiles at least.
 const LEAST_TILES: usize = 128;
+
+/// No more transformed elements and products than these are under way in a thread (64 MiB), if a few tiles have no more.
+const MOST_ELEMENTS: usize = 1 << 24;
 
 /// So many weights are read for twice as many tiles: they come from far.
 const MANY_WEIGHTS: usize = 1 << 21;
@@ -145,14 +148,18 @@ impl Winograd<'_> {
         });
     }
 
-    /// How many tiles are computed together, at least.
+    /// How many tiles are computed together, at least. Twice as many may be.
     fn least_tiles(&self) -> usize {
         let room = BLOCK_ELEMENTS / (POINTS * (self.channels_in + self.channels_out));
         let weights = POINTS * self.channels_in * self.channels_out;
-        room.max(if weights < MANY_WEIGHTS { LEAST_TILES } else { 2 * LEAST_TILES })
+        let most = MOST_ELEMENTS / (2 * POINTS * (self.channels_in + self.channels_out));
+        room.max(if weights < MANY_WEIGHTS { LEAST_TILES } else { 2 * LEAST_TILES }).min(most.max(1))
     }
 
     fn shape(&self) -> TileShape {
         self.weights.first().map_or_else(TileShape::of_this_machine, |panels| panels.shape)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,7 +31,11 @@ pub(in crate::backend::cpu) struct Squares<'a> {
 impl LeftPanels {
     /// Packs a row-major matrix in blocks that are `step` deep. `matrix` must hold exactly `rows · depth` elements.
     pub(in crate::backend::cpu) fn pack(matrix: &[f32], rows: usize, depth: usize, step: usize) -> Self {
-        let shape = TileShape::of_this_machine();
+        Self::pack_for(TileShape::of_this_machine(), matrix, rows, depth, step)
+    }
+
+    /// The same, for tiles of `shape`.
+    pub(super) fn pack_for(shape: TileShape, matrix: &[f32], rows: usize, depth: usize, step: usize) -> Self {
         let mut elements = vec![0.0; rows.next_multiple_of(shape.rows) * depth];
         let mut panels = elements.as_mut_slice();
         for start in (0..depth).step_by(step) {

@@ -6,6 +6,7 @@ use rten_simd::ops::BitOps;
 use rten_simd::{Isa, SimdOp};
 
 use super::tile::TileShape;
+use crate::backend::cpu::scratch::sized;
 
 /// Columns that stand side by side in memory, in every row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +51,7 @@ impl RightSource<'_> {
         let columns: usize = runs.iter().map(|run| run.len).sum();
         let rows = &self.rows[depth];
         let len = padded_columns(shape, columns) * rows.len();
-        if panels.len() < len {
-            panels.resize(len, 0.0);
-        }
+        let panels = sized(panels, len);
         let wide = shape.columns();
         let mut pieces = Vec::with_capacity(runs.len() + columns / wide + 1);
         let mut column = 0;
@@ -68,7 +67,7 @@ impl RightSource<'_> {
                 done += len;
             }
         }
-        Panels { source: self.elements, rows, pieces: &pieces, to: &mut panels[..len] }.dispatch();
+        Panels { source: self.elements, rows, pieces: &pieces, to: panels }.dispatch();
     }
 }
 

@@ -26,7 +26,7 @@ fn narrow_isa() -> Option<rten_simd::isa::GenericIsa> {
     None
 }
 
-/// The size of this machine's tiles.
+/// The size of a machine's tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::backend::cpu) struct TileShape {
     /// The number of rows.
@@ -40,8 +40,7 @@ pub(in crate::backend::cpu) struct TileShape {
 }
 
 impl TileShape {
-    /// The tiles of the instructions that are dispatched to: as many sums as the registers hold and as keep the
-    /// multipliers busy, few enough rows that most layers' channels are a multiple of them.
+    /// The tiles of the instructions that are dispatched to.
     pub(in crate::backend::cpu) fn of_this_machine() -> Self {
         struct Lanes;
         impl SimdOp for Lanes {
@@ -52,12 +51,14 @@ impl TileShape {
                 isa.f32().len()
             }
         }
-        let lanes = Lanes.dispatch();
-        let (rows, vectors) = match lanes {
-            16 => (8, 2),
-            8 => (4, 3),
-            _ => (8, 2),
-        };
+        Self::of(Lanes.dispatch())
+    }
+
+    /// The tiles of vectors of so many lanes: as many sums as the registers hold and as keep the multipliers busy, few enough
+    /// rows that most layers' channels are a multiple of them.
+    #[inline(always)]
+    pub(in crate::backend::cpu) fn of(lanes: usize) -> Self {
+        let (rows, vectors) = if lanes == 8 { (4, 3) } else { (8, 2) };
         let narrow = if lanes == 2 * NARROW && narrow_isa().is_some() { NARROW } else { lanes };
         Self { rows, vectors, lanes, narrow }
     }
@@ -125,9 +126,11 @@ impl<L: Left> SimdOp for Block<'_, '_, L> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        match isa.f32().len() {
-            8 => self.panels::<I, 4, 3>(isa),
-            _ => self.panels::<I, 8, 2>(isa),
+        let TileShape { rows, vectors, .. } = TileShape::of(isa.f32().len());
+        match (rows, vectors) {
+            (4, 3) => self.panels::<I, 4, 3>(isa),
+            (8, 2) => self.panels::<I, 8, 2>(isa),
+            _ => debug_assert!(false, "no tiles of {rows} rows and {vectors} vectors"),
         }
     }
 }
@@ -146,18 +149,18 @@ impl<L: Left> Block<'_, '_, L> {
         let right = rights.remainder();
         let columns = right.len().saturating_sub(self.gap) / self.depth;
         if lanes == 2 * NARROW && !columns.is_multiple_of(lanes) {
-            let Some(isa) = narrow_isa() else { return };
-            match columns / NARROW {
-                1 => self.column::<_, ROWS, 1>(isa, right, first),
-                3 => self.column::<_, ROWS, 3>(isa, right, first),
-                _ => {}
+            match (narrow_isa(), columns / NARROW) {
+                (Some(isa), 1) => self.column::<_, ROWS, 1>(isa, right, first),
+                (Some(isa), 3) => self.column::<_, ROWS, 3>(isa, right, first),
+                _ => debug_assert!(false, "no narrow vectors for {columns} columns"),
             }
             return;
         }
         match columns / lanes {
+            0 => {}
             1 => self.column::<I, ROWS, 1>(isa, right, first),
             2 => self.column::<I, ROWS, 2>(isa, right, first),
-            _ => {}
+            _ => debug_assert!(false, "{columns} columns are a whole panel or more"),
         }
     }
 

@@ -77,3 +77,37 @@ fn vector<I: Isa>(isa: I, from: &[f32], row: usize, odd: usize, to: &mut [f32], 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rten_simd::isa::GenericIsa;
+
+    use super::*;
+
+    const ROW: usize = 32;
+    const ODD: usize = 16;
+    const STRIDE: usize = 16;
+    const READ: usize = 3 * ROW + ODD + 1 + SLACK;
+    const WRITTEN: usize = (POINTS - 1) * STRIDE + SLACK;
+
+    fn transform(read: usize, written: usize) {
+        vector(GenericIsa::new(), &vec![0.0; read], ROW, ODD, &mut vec![f32::NAN; written], STRIDE);
+    }
+
+    #[test]
+    fn what_is_long_enough_is_transformed() {
+        transform(READ, WRITTEN);
+    }
+
+    #[test]
+    #[should_panic(expected = "assertion failed")]
+    fn too_few_elements_are_not_read() {
+        transform(READ - 1, WRITTEN);
+    }
+
+    #[test]
+    #[should_panic(expected = "assertion failed")]
+    fn too_little_room_is_not_written() {
+        transform(READ, WRITTEN - 1);
+    }
+}

@@ -112,3 +112,29 @@ fn store_pairs<I: Isa>(isa: I, [even, odd]: [I::F32; 2], to: &mut [f32]) {
         None => copy_short(&pairs[..to.len()], to),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rten_simd::isa::GenericIsa;
+
+    use super::*;
+
+    const STRIDE: usize = 32;
+    const READ: usize = (POINTS - 1) * STRIDE + SLACK;
+
+    fn transform(read: usize) {
+        let isa = GenericIsa::new();
+        vector(isa, &vec![0.0; read], STRIDE, isa.f32().zero());
+    }
+
+    #[test]
+    fn what_is_long_enough_is_transformed() {
+        transform(READ);
+    }
+
+    #[test]
+    #[should_panic(expected = "assertion failed")]
+    fn too_few_products_are_not_read() {
+        transform(READ - 1);
+    }
+}

@@ -1,0 +1,155 @@
+//! Our own products with each machine's vectors that can run here, beside plain loops.
+
+use rten_simd::ops::BitOps;
+use rten_simd::{Isa, SimdOp};
+
+use super::left::{DEPTH, LeftPanels};
+use super::right::{RightSource, Run, padded_columns};
+use super::tile::{Block, Finish, Left, Panels, TileShape, Turned};
+use crate::backend::cpu::machines::on_every_machine;
+
+fn numbers(count: usize) -> Vec<f32> {
+    (0..count).map(|index| (index * 7919 % 2017) as f32 / 1008.0 - 1.0).collect()
+}
+
+/// `panels` of `columns` columns, with `gap` elements after each.
+fn spread(panels: &[f32], shape: TileShape, columns: usize, gap: usize) -> Vec<f32> {
+    let depth = panels.len() / columns;
+    let panels = panels.chunks(depth * shape.columns());
+    panels.flat_map(|panel| panel.iter().copied().chain(std::iter::repeat_n(f32::NAN, gap))).collect()
+}
+
+/// A product whose columns lie in runs of these lengths, with spaces between them; all rows 1 element further apart than they need.
+#[derive(Clone, Copy)]
+struct Product<'a> {
+    rows: usize,
+    depth: usize,
+    runs: &'a [usize],
+    gap: usize,
+}
+
+impl SimdOp for Product<'_> {
+    type Output = ();
+
+    fn eval<I: Isa>(self, isa: I) {
+        let Self { rows, depth, runs, gap } = self;
+        let left = numbers(rows * depth);
+        let columns: usize = runs.iter().sum();
+        let pitch = columns + 3 * runs.len() + 1;
+        let source = numbers(depth * pitch + 10).split_off(11);
+        let starts: Vec<usize> = (0..depth).map(|row| row * pitch).collect();
+        let mut at = 0;
+        let runs: Vec<Run> = runs
+            .iter()
+            .map(|&len| {
+                let start = at + 3;
+                at = start + len;
+                Run { start, len }
+            })
+            .collect();
+        let packed = LeftPanels::pack_for(TileShape::of(isa.f32().len()), &left, rows, depth, DEPTH);
+        let padded = padded_columns(packed.shape, columns);
+        let mut sums = vec![f32::NAN; packed.panels() * packed.shape.rows * padded];
+        let mut out = vec![f32::NAN; rows * columns];
+        let bias = numbers(rows + 5).split_off(5);
+        let mut panels = Vec::new();
+        for start in (0..depth).step_by(DEPTH) {
+            let len = DEPTH.min(depth - start);
+            RightSource { elements: &source, rows: &starts }.pack(packed.shape, start..start + len, &runs, &mut panels);
+            let mut lines: Vec<&mut [f32]> = out.chunks_exact_mut(columns).collect();
+            let finish = (start + len == depth).then_some(Finish { rows: &mut lines, bias: Some(&bias) });
+            Block {
+                left: Panels(packed.block(start, len, 0, packed.panels())),
+                right: &spread(&panels[..padded * len], packed.shape, padded, gap),
+                gap,
+                depth: len,
+                sums: &mut sums,
+                add: start > 0,
+                finish,
+            }
+            .eval(isa);
+        }
+        let of_columns: Vec<usize> = runs.iter().flat_map(|run| run.start..run.start + run.len).collect();
+        for row in 0..rows {
+            for (column, from) in of_columns.iter().enumerate() {
+                let terms = (0..depth).map(|k| f64::from(left[row * depth + k]) * f64::from(source[starts[k] + from]));
+                let (sum, size) =
+                    terms.fold((f64::from(bias[row]), 1.0), |(sum, size), term| (sum + term, size + term.abs()));
+                // one rounding for each term, and for the bias
+                let tolerance = f64::from(f32::EPSILON) * (depth + 1) as f64 * size;
+                let given = f64::from(out[row * columns + column]);
+                let shape = packed.shape;
+                assert!((given - sum).abs() <= tolerance, "({row}, {column}) of {shape:?} is {given}, not {sum}");
+            }
+        }
+    }
+}
+
+#[test]
+fn products_of_panels_agree_with_plain_loops() {
+    for rows in [1, 3, 4, 8, 9, 17] {
+        for depth in [1, 2, DEPTH - 1, DEPTH, DEPTH + 1] {
+            for runs in [&[1][..], &[3, 5], &[16], &[48, 1], &[7, 7, 7, 7, 7], &[40, 9, 2]] {
+                for gap in [0, 16] {
+                    on_every_machine(Product { rows, depth, runs, gap });
+                }
+            }
+        }
+    }
+}
+
+const STEP: usize = 32;
+
+/// A matrix, used transposed and transposed before.
+#[derive(Clone, Copy)]
+struct Transposed {
+    rows: usize,
+    depth: usize,
+    columns: usize,
+    gap: usize,
+}
+
+impl Transposed {
+    /// The product of a left operand, `[depth, rows]`, whose block from a start and of a depth `left` gives.
+    fn product<I: Isa, L: Left>(self, isa: I, left: impl Fn(usize, usize) -> L) -> Vec<f32> {
+        let shape = TileShape::of(isa.f32().len());
+        let columns = padded_columns(shape, self.columns);
+        let right = numbers(self.rows * columns);
+        let mut sums = vec![f32::NAN; self.depth * columns];
+        for start in (0..self.rows).step_by(STEP) {
+            let len = STEP.min(self.rows - start);
+            let right = spread(&right[start * columns..][..len * columns], shape, columns, self.gap);
+            let (left, add) = (left(start, len), start > 0);
+            Block { left, right: &right, gap: self.gap, depth: len, sums: &mut sums, add, finish: None }.eval(isa);
+        }
+        sums
+    }
+}
+
+impl SimdOp for Transposed {
+    type Output = ();
+
+    fn eval<I: Isa>(self, isa: I) {
+        let Self { rows, depth, .. } = self;
+        let matrix = numbers(rows * depth);
+        let transposed: Vec<f32> = (0..rows * depth).map(|index| matrix[index % rows * depth + index / rows]).collect();
+        let shape = TileShape::of(isa.f32().len());
+        let packed = LeftPanels::pack_for(shape, &matrix, rows, depth, STEP);
+        let expected = LeftPanels::pack_for(shape, &transposed, depth, rows, STEP);
+        let turned = self.product(isa, |start, _| Turned { packed: &packed, start });
+        let plain = self.product(isa, |start, len| Panels(expected.block(start, len, 0, expected.panels())));
+        assert!(LeftPanels::turns(rows, depth, STEP) && turned.iter().all(|sum| !sum.is_nan()));
+        assert_eq!(turned, plain, "{rows} × {depth}, {} columns, {shape:?}", self.columns);
+    }
+}
+
+#[test]
+fn a_matrix_used_transposed_gives_what_its_transpose_gives() {
+    for (rows, depth) in [(8, 8), (8, 40), (64, 32), (72, 136)] {
+        for columns in [1, 8, 17, 24, 100] {
+            for gap in [0, 16] {
+                on_every_machine(Transposed { rows, depth, columns, gap });
+            }
+        }
+    }
+}
