@@ -4,6 +4,8 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::memory::many_zeros;
+
 /// Shorter buffers are not worth keeping (16 KiB).
 const LEAST_ELEMENTS: usize = 1 << 12;
 
@@ -28,7 +30,7 @@ struct Kept {
 impl Buffer {
     /// `len` elements of any value: to be overwritten, every one. They are NaN in debug builds, so that tests see it.
     pub(crate) fn unspecified(len: usize) -> Self {
-        let mut elements = taken(len).unwrap_or_else(|| vec![0.0; len]);
+        let mut elements = taken(len).unwrap_or_else(|| many_zeros(len));
         if cfg!(debug_assertions) {
             elements.fill(f32::NAN);
         }
@@ -38,11 +40,12 @@ impl Buffer {
     /// `len` elements of the same value.
     pub(crate) fn full(len: usize, value: f32) -> Self {
         Self(match taken(len) {
-            Some(mut elements) => {
+            None if value.to_bits() == 0 => many_zeros(len),
+            taken => {
+                let mut elements = taken.unwrap_or_else(|| many_zeros(len));
                 elements.fill(value);
                 elements
             }
-            None => vec![value; len],
         })
     }
 
@@ -73,13 +76,9 @@ impl DerefMut for Buffer {
 
 impl Clone for Buffer {
     fn clone(&self) -> Self {
-        match taken(self.len()) {
-            Some(mut elements) => {
-                elements.copy_from_slice(self);
-                Self(elements)
-            }
-            None => Self(self.0.clone()),
-        }
+        let mut elements = taken(self.len()).unwrap_or_else(|| many_zeros(self.len()));
+        elements.copy_from_slice(self);
+        Self(elements)
     }
 }
 

@@ -1,4 +1,4 @@
-//! How the process's allocator treats memory that was freed.
+//! How the system and the process's allocator treat memory.
 
 /// Tells the allocator to keep what is freed for what is asked for next, instead of handing it back to the system at once.
 ///
@@ -25,6 +25,26 @@ pub fn keep_freed_memory() {
             unsafe { libc::mallopt(parameter, value) };
         }
     }
+}
+
+/// Zeros, for which the system is asked for large pages where there are many: it then makes and looks up one page where it
+/// would 512.
+pub(crate) fn many_zeros(len: usize) -> Vec<f32> {
+    let elements = vec![0.0; len];
+    #[cfg(target_os = "linux")]
+    {
+        /// The size of a large page, on machines whose others have 4 KiB.
+        const LARGE_PAGE: usize = 2 << 20;
+        let bytes = elements.as_ptr_range();
+        let (start, end) =
+            (bytes.start.addr().next_multiple_of(LARGE_PAGE), bytes.end.addr() / LARGE_PAGE * LARGE_PAGE);
+        if start + LARGE_PAGE <= end {
+            let inside = bytes.start.with_addr(start).cast_mut().cast();
+            // SAFETY: these pages lie inside the buffer; the advice, which may be refused, changes nothing that they hold.
+            unsafe { libc::madvise(inside, end - start, libc::MADV_HUGEPAGE) };
+        }
+    }
+    elements
 }
 
 #[cfg(test)]
@@ -54,5 +74,15 @@ mod tests {
         assert_eq!(touched, ROUNDS * BYTES);
         let faults = page_faults() - before;
         assert!(faults < (BYTES / PAGE * 2) as u64, "{faults} page faults");
+    }
+
+    #[test]
+    fn buffers_of_any_size_hold_zeros_and_take_numbers() {
+        for len in [0, 1, 1 << 12, (1 << 19) - 1, 1 << 19, (3 << 19) + 7, 5 << 20] {
+            let mut elements = many_zeros(len);
+            assert!(elements.len() == len && elements.iter().all(|element| *element == 0.0));
+            elements.iter_mut().zip(0u32..).for_each(|(element, index)| *element = index as f32);
+            assert!(elements.iter().zip(0u32..).all(|(element, index)| *element == index as f32));
+        }
     }
 }

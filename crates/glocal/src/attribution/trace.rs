@@ -49,7 +49,11 @@ impl<'a> Trace<'a> {
     /// A pass for `request` alone: only the values are kept that rules read, and those of the layers that it names.
     ///
     /// Of methods that send down what they make of the samples themselves nothing is known here: they get all.
-    pub(crate) fn for_request(attributor: &'a Attributor, inputs: &Tensor, request: &Request) -> Result<Self, RunError> {
+    pub(crate) fn for_request(
+        attributor: &'a Attributor,
+        inputs: &Tensor,
+        request: &Request,
+    ) -> Result<Self, RunError> {
         if !matches!(request.method, Method::Plain | Method::TimesInput) {
             return Self::new(attributor, inputs, &request.cancel);
         }

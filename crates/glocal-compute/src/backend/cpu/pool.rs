@@ -66,7 +66,10 @@ impl Windows {
         let is_pairs = |axis: &Axis| axis.start == 0 && axis.step == 2 && axis.taps == [0, 1];
         // one plane; and no window that reaches past its end
         let is_inside = |axis: &Axis| 2 * axis.count <= axis.size;
-        deep.size == 1 && deep.taps == [0] && deep.start == 0 && [vertical, horizontal].into_iter().all(|axis| is_pairs(axis) && is_inside(axis))
+        deep.size == 1
+            && deep.taps == [0]
+            && deep.start == 0
+            && [vertical, horizontal].into_iter().all(|axis| is_pairs(axis) && is_inside(axis))
     }
 
     /// Calls `visit(line, from, inside, tap)` for each line of outputs and each tap of its windows, in row-major order

@@ -1,5 +1,7 @@
 //! The left operand of our own matrix products, packed once: weights.
 
+use crate::memory::many_zeros;
+
 use super::tile::TileShape;
 
 /// The depth that goes by, mostly, before sums are added to earlier ones: the panels of a tile then fit the first cache,
@@ -36,7 +38,7 @@ impl LeftPanels {
 
     /// The same, for tiles of `shape`.
     pub(super) fn pack_for(shape: TileShape, matrix: &[f32], rows: usize, depth: usize, step: usize) -> Self {
-        let mut elements = vec![0.0; rows.next_multiple_of(shape.rows) * depth];
+        let mut elements = many_zeros(rows.next_multiple_of(shape.rows) * depth);
         let mut panels = elements.as_mut_slice();
         for start in (0..depth).step_by(step) {
             let len = step.min(depth - start);
