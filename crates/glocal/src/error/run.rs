@@ -43,7 +43,7 @@ pub enum RunErrorKind {
     /// A rule does not hand down one share to each input of its node, with a row for each row of relevance.
     Shares {
         /// The layer or node.
-        node: String,
+        node: Box<str>,
         /// The shapes of the shares.
         expected: Box<[Vec<usize>]>,
         /// Those of what the rule handed down.
@@ -82,7 +82,7 @@ impl RunError {
     pub(crate) fn shares(node: &Node, rows: usize, expected: &[Vec<usize>], given: &[Tensor]) -> Self {
         let expected = expected.iter().map(|shape| [&[rows], shape.as_slice()].concat()).collect();
         let given = given.iter().map(|share| share.shape().to_vec()).collect();
-        Self { kind: RunErrorKind::Shares { node: node.display_name().to_owned(), expected, given }, cause: None }
+        Self { kind: RunErrorKind::Shares { node: node.display_name().into(), expected, given }, cause: None }
     }
 
     pub(crate) fn clusters(clusters: usize, vectors: usize, most: usize) -> Self {
