@@ -152,6 +152,7 @@ impl From<RunError> for Failure {
                 let hint = "`glocal inspect MODEL` shows the shape of the input".to_owned();
                 Self::call(error).hinted(Some(hint))
             }
+            RunErrorKind::Clusters { .. } => Self::call(error),
             _ => Self::work(error),
         }
     }

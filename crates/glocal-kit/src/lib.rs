@@ -15,3 +15,4 @@ pub mod region;
 pub mod report;
 pub mod scan;
 pub mod store;
+mod waiting;

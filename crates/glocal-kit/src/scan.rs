@@ -30,6 +30,7 @@ use crate::store::{
     Begun, CompositeManifest, DataManifest, FORMAT_VERSION, Finished, Found, LayerManifest, Manifest, ModelManifest,
     OptionsManifest, Origin, Sources, StoreError, StoreWriter,
 };
+use crate::waiting::{Ending, receive};
 use load::{Batch, Loader};
 
 /// How many batches are kept ready beside the one that is computed.
@@ -92,7 +93,8 @@ pub struct RunOptions {
     /// How long the scan runs between two checkpoints; more where a checkpoint takes long, so that they cost at most a
     /// twentieth of the time, and a hundredth of the time that the scan has run. Zero: after every batch. Default: 10 seconds.
     pub checkpoint_every: Duration,
-    /// The number of threads that compute and decode. Default: those of the current rayon pool.
+    /// The number of threads that compute and decode. Default: those of the current rayon pool compute, those of the global one
+    /// decode.
     pub threads: Option<NonZeroUsize>,
     /// Whether samples that cannot be used are passed over, and listed in the store; else the first ends the scan. They keep
     /// their numbers, so that others are not renumbered. Default: no.
@@ -178,7 +180,7 @@ pub fn run(
     let mut found = Found::new(References::for_scan(analysis.scan), analysis.options.vectors.is_some());
     thread::scope(|scope| {
         let (sender, batches) = sync_channel(BATCHES_AHEAD);
-        scope.spawn(move || loader.run(&sender));
+        let _ending = Ending(scope.spawn(move || loader.run(&sender)));
         let driver = Driver { analysis, pool: pool.as_ref(), progress, cancel, first: range.start };
         driver.run(batches, &mut writer, &mut found, state)
     })?;
@@ -213,7 +215,7 @@ impl Driver<'_> {
         let begun = Instant::now();
         let mut saved = begun;
         let mut pause = self.analysis.options.checkpoint_every;
-        for batch in batches {
+        while let Ok(batch) = receive(&batches) {
             let observed = batch.and_then(|batch| self.observe(&batch, found).map(|done| (done, batch.skipped)));
             match observed {
                 Ok((samples, skipped)) => {

@@ -71,7 +71,8 @@ pub trait Rule: fmt::Debug + Send + Sync {
     /// A few words that complete "the rule needs ...".
     fn accepts(&self, op: &dyn Op, inputs: &[&[usize]], output: &[usize]) -> Result<(), Cow<'static, str>>;
 
-    /// Which values [`prepare`](Self::prepare) reads; it may be given others without their rows, to save memory. Default: all.
+    /// Which values [`prepare`](Self::prepare) reads; it may be given others without their rows, to save memory: shares that
+    /// are made of those are refused for want of rows. Default: all.
     fn reads(&self) -> Reads {
         Reads::All
     }

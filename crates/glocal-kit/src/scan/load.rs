@@ -37,7 +37,7 @@ pub(super) struct Loader<'a> {
     samples: Range<usize>,
 }
 
-/// Runs `work` with the threads of `pool`, or else with those of the current pool.
+/// Runs `work` with the threads of `pool`, or else with those of the current pool, which is the global one outside of any.
 pub(super) fn within<T: Send>(pool: Option<&ThreadPool>, work: impl FnOnce() -> T + Send) -> T {
     match pool {
         Some(pool) => pool.install(work),
@@ -54,8 +54,8 @@ impl<'a> Loader<'a> {
     /// Sends batches until all samples are loaded, one fails, or nobody takes them any more.
     pub(super) fn run(&self, batches: &SyncSender<Result<Batch, ScanError>>) {
         let Range { start, end } = self.samples;
-        // How many samples one thread loads at once, which the first of them tells.
-        let mut at_once = None;
+        // How many samples one thread loads at once, which those before tell.
+        let mut at_once = 1;
         for first in (start..end).step_by(self.analysis.options.batch.get()) {
             let batch = first..end.min(first.saturating_add(self.analysis.options.batch.get()));
             let batch = self.batch(batch, &mut at_once);
@@ -66,7 +66,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn batch(&self, range: Range<usize>, at_once: &mut Option<usize>) -> Result<Batch, ScanError> {
+    fn batch(&self, range: Range<usize>, at_once: &mut usize) -> Result<Batch, ScanError> {
         let of = |sample| targets::of(self.analysis.options.targets, self.analysis.data, sample);
         let done = range.len() as u64;
         let (samples, targets): (Vec<usize>, Vec<Option<Vec<u32>>>) = range
@@ -75,26 +75,24 @@ impl<'a> Loader<'a> {
             .unzip();
         let expected = self.analysis.scan.attributor().model().input_shape();
         let Analysis { data: from, preprocess, .. } = *self.analysis;
-        let load = |sample: &usize| input(from, *sample, preprocess, expected);
-        let mut rows = Vec::with_capacity(samples.len());
-        let mut rest = samples.as_slice();
-        if let (None, Some((first, others))) = (&at_once, samples.split_first()) {
+        let load = |sample: &usize| {
             let begun = Instant::now();
-            rows.push(load(first));
-            *at_once = Some(((TASK.as_nanos() / begun.elapsed().as_nanos().max(1)) as usize).max(1));
-            rest = others;
-        }
-        match at_once.unwrap_or(1) {
+            (input(from, *sample, preprocess, expected), begun.elapsed())
+        };
+        let rows: Vec<(Result<Tensor, ScanError>, Duration)> = match *at_once {
             // The threads that compute are not disturbed.
-            at_once if rest.len() <= at_once => rows.extend(rest.iter().map(load)),
-            at_once => within(self.pool, || rows.par_extend(rest.par_iter().with_min_len(at_once).map(load))),
-        }
+            at_once if samples.len() <= at_once => samples.iter().map(load).collect(),
+            at_once => within(self.pool, || samples.par_iter().with_min_len(at_once).map(load).collect()),
+        };
         let mut data = Vec::with_capacity(samples.len() * expected.iter().product::<usize>());
         let (mut used, mut used_targets, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
+        // One that cannot be used, a missing file for one, says nothing of what others take.
+        let mut took = Duration::ZERO;
         // Of several samples that fail, the first is named, whichever failed first.
-        for ((sample, targets), row) in samples.into_iter().zip(targets).zip(rows) {
+        for ((sample, targets), (row, time)) in samples.into_iter().zip(targets).zip(rows) {
             match row {
                 Ok(row) => {
+                    took += time;
                     data.extend_from_slice(row.data());
                     used.push(SampleId(sample as u64));
                     used_targets.extend(targets);
@@ -104,6 +102,9 @@ impl<'a> Loader<'a> {
                     None => return Err(error),
                 },
             }
+        }
+        if let Some(nanoseconds) = took.as_nanos().checked_div(used.len() as u128) {
+            *at_once = ((TASK.as_nanos() / nanoseconds.max(1)) as usize).max(1);
         }
         let mut shape = vec![used.len()];
         shape.extend_from_slice(expected);

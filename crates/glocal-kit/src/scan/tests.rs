@@ -17,6 +17,7 @@ use super::*;
 use crate::data::{self, Content};
 use crate::store::{Store, StoreErrorKind};
 
+mod loading;
 mod shards;
 
 const SAMPLES: usize = 61;

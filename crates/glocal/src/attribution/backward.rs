@@ -1,10 +1,13 @@
 //! Relevance going down through a part of the graph.
 
+mod arrived;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use glocal_compute::backend::Zip;
-use glocal_compute::{Backend, ComputeError, Rows, Tensor};
+use glocal_compute::{Rows, Tensor};
+
+pub(crate) use arrived::Arrived;
 
 use crate::attribution::{Cancel, Trace};
 use crate::error::RunError;
@@ -14,9 +17,6 @@ use crate::op::{Patch, Propagate, Within};
 /// The multiply-adds of one call of a node, at most, unless a single row has more: between calls the wish to stop is heard. Two
 /// slow cores take half a second for it. A call for less copies its rows out of the batch and back.
 pub(crate) const UNINTERRUPTED: u64 = 8_000_000_000;
-
-/// From this share of a layer on, a patch of it is propagated as the whole: cutting activations to patches takes time, too.
-const WHOLE_FROM: (usize, usize) = (4, 5);
 
 /// Takes note of what becomes of relevance; the conservation report is one.
 ///
@@ -51,63 +51,6 @@ pub(crate) struct Descent<'a> {
     rows: Rows,
     /// What arrived so far, in sum, at nodes that handed nothing down yet: `[R, ...]` each.
     arriving: BTreeMap<NodeId, Arrived>,
-}
-
-/// Relevance at a node.
-pub(crate) struct Arrived {
-    /// `[R, ...]`, of the patch where there is one.
-    relevance: Tensor,
-    /// Outside of which there is none. All rows are then of one sample.
-    patch: Option<Patch>,
-}
-
-impl From<Tensor> for Arrived {
-    fn from(relevance: Tensor) -> Self {
-        Self { relevance, patch: None }
-    }
-}
-
-impl Arrived {
-    /// Relevance that is zero outside of a patch, whole if that is most of a sample of `shape`; all rows are of one sample.
-    pub(crate) fn within(
-        backend: &dyn Backend,
-        patch: Patch,
-        relevance: Tensor,
-        shape: &[usize],
-    ) -> Result<Self, ComputeError> {
-        let is_small = Self::is_small(&patch, shape);
-        let arrived = Self { relevance, patch: Some(patch) };
-        if is_small { Ok(arrived) } else { Ok(arrived.whole(backend, shape)?.into()) }
-    }
-
-    /// Whether a patch of a sample of `shape` is worth being propagated as one.
-    pub(crate) fn is_small(patch: &Patch, shape: &[usize]) -> bool {
-        let elements = |shape: &[usize]| shape.iter().product::<usize>();
-        elements(&patch.shape()) * WHOLE_FROM.1 < elements(shape) * WHOLE_FROM.0
-    }
-
-    /// All of it, `[R, shape...]`.
-    pub(crate) fn whole(&self, backend: &dyn Backend, shape: &[usize]) -> Result<Tensor, ComputeError> {
-        match &self.patch {
-            Some(patch) => patch.spread(backend, &self.relevance, shape),
-            None => Ok(self.relevance.clone()),
-        }
-    }
-
-    /// The sum of two.
-    fn plus(self, other: Self, backend: &dyn Backend, shape: &[usize]) -> Result<Self, ComputeError> {
-        let (Some(a), Some(b)) = (&self.patch, &other.patch) else {
-            let sum = backend.zip(&self.whole(backend, shape)?, &other.whole(backend, shape)?, Zip::Add)?;
-            return Ok(sum.into());
-        };
-        let patch = a.joined(b);
-        let inside = |arrived: &Self, own: &Patch| match *own == patch {
-            true => Ok(arrived.relevance.clone()),
-            false => own.inside(&patch).spread(backend, &arrived.relevance, &patch.shape()),
-        };
-        let sum = backend.zip(&inside(&self, a)?, &inside(&other, b)?, Zip::Add)?;
-        Self::within(backend, patch, sum, shape)
-    }
 }
 
 impl<'a> Descent<'a> {
@@ -174,15 +117,17 @@ impl<'a> Descent<'a> {
         let shares: Vec<Arrived> = match within {
             Some(Within { rule, inputs }) => {
                 let rows = Rows::shared(self.rows.len());
-                let shares = self.shares(node, rule.as_ref(), &arrived.relevance, &rows)?;
-                let shares = shares.into_iter().zip(inputs).zip(&node.inputs).map(|((share, patch), input)| {
-                    Arrived::within(backend, patch, share, &graph.node(*input).shape).map_err(failed)
+                let shares = self.shares(node, rule.as_ref(), (&arrived.relevance, &rows), &inputs)?;
+                let mut patches = inputs.into_iter();
+                let shares = shares.into_iter().zip(&node.inputs).map(|(share, input)| match patches.next() {
+                    Some(patch) => Arrived::within(backend, patch, share, &graph.node(*input).shape).map_err(failed),
+                    None => Ok(share.into()),
                 });
                 shares.collect::<Result<_, _>>()?
             }
             None => {
                 let relevance = arrived.whole(backend, &node.shape).map_err(failed)?;
-                let shares = self.shares(node, prepared, &relevance, &self.rows)?;
+                let shares = self.shares(node, prepared, (&relevance, &self.rows), &[])?;
                 if let Some(ledger) = self.ledger {
                     let followed = |(input, share): (&NodeId, _)| (share, region[input.index()]);
                     let shares: Vec<(&Tensor, bool)> = node.inputs.iter().zip(&shares).map(followed).collect();
@@ -201,35 +146,50 @@ impl<'a> Descent<'a> {
         Ok(())
     }
 
-    /// What the inputs of a node get, some rows at a time where they are much work.
+    /// What the inputs of a node get of relevance, within the `patches` of the first of them: some rows at a time where they are
+    /// much work.
     fn shares(
         &self,
         node: &Node,
         prepared: &dyn Propagate,
-        relevance: &Tensor,
-        rows: &Rows,
+        (relevance, rows): (&Tensor, &Rows),
+        patches: &[Patch],
     ) -> Result<Vec<Tensor>, RunError> {
         let model = self.trace.attributor().model();
-        let failed = |cause| RunError::node(node, cause);
+        let whole = node.inputs.iter().map(|input| model.graph().node(*input).shape.clone());
+        let expected: Vec<Vec<usize>> =
+            whole.enumerate().map(|(index, shape)| patches.get(index).map_or(shape, Patch::shape)).collect();
+        let propagate = |relevance: &Tensor, rows: &Rows| {
+            let shares = prepared.propagate(model.backend(), relevance, rows);
+            let shares = shares.map_err(|cause| RunError::node(node, cause))?;
+            let fits = |(share, shape): (&Tensor, &Vec<usize>)| {
+                share.batch() == relevance.batch() && share.sample_shape() == shape
+            };
+            // What a rule makes of values that it says it does not read would be cut off, or broadcast to nothing.
+            if shares.len() == expected.len() && shares.iter().zip(&expected).all(fits) {
+                Ok(shares)
+            } else {
+                Err(RunError::shares(node, relevance.batch(), &expected, &shares))
+            }
+        };
         let count = relevance.batch();
         let at_once = rows_uninterrupted(model.graph().multiply_adds(node));
         if count <= at_once {
-            return prepared.propagate(model.backend(), relevance, rows).map_err(failed);
+            return propagate(relevance, rows);
         }
-        let mut parts: Vec<(Vec<usize>, Vec<f32>)> = Vec::new();
+        let mut parts = vec![Vec::new(); expected.len()];
         for first in (0..count).step_by(at_once) {
             self.cancel.check()?;
             let some = first..(first + at_once).min(count);
             let rows = Rows::new(&rows.samples()[some.clone()]);
-            let shares = prepared.propagate(model.backend(), &rows_of(relevance, some)?, &rows).map_err(failed)?;
-            parts.resize_with(shares.len(), Default::default);
-            for ((shape, data), share) in parts.iter_mut().zip(shares) {
+            for (data, share) in parts.iter_mut().zip(propagate(&rows_of(relevance, some)?, &rows)?) {
                 data.reserve_exact(if first == 0 { share.row_len() * count } else { 0 });
                 data.extend_from_slice(share.data());
-                *shape = [&[count], share.sample_shape()].concat();
             }
         }
-        parts.into_iter().map(|(shape, data)| Ok(Tensor::new(shape, data)?)).collect()
+        let whole =
+            |(data, shape): (Vec<f32>, Vec<usize>)| Ok(Tensor::new([&[count], shape.as_slice()].concat(), data)?);
+        parts.into_iter().zip(expected).map(whole).collect()
     }
 }
 

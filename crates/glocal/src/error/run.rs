@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use glocal_compute::ComputeError;
+use glocal_compute::{ComputeError, Tensor};
 
 use crate::model::Node;
 
@@ -40,6 +40,24 @@ pub enum RunErrorKind {
         /// Its ONNX op.
         op_type: String,
     },
+    /// A rule does not hand down one share to each input of its node, with a row for each row of relevance.
+    Shares {
+        /// The layer or node.
+        node: Box<str>,
+        /// The shapes of the shares.
+        expected: Box<[Vec<usize>]>,
+        /// Those of what the rule handed down.
+        given: Box<[Vec<usize>]>,
+    },
+    /// More clusters were asked for of so many vectors than memory is given to.
+    Clusters {
+        /// The number of clusters.
+        clusters: usize,
+        /// The number of vectors.
+        vectors: usize,
+        /// The most clusters that so many vectors may have.
+        most: usize,
+    },
     /// A tensor could not be made.
     Tensor,
     /// The caller cancelled the work.
@@ -59,6 +77,16 @@ impl RunError {
     pub(crate) fn node(node: &Node, cause: ComputeError) -> Self {
         let kind = RunErrorKind::Node { node: node.display_name().to_owned(), op_type: node.op_type.clone() };
         Self { kind, cause: Some(cause) }
+    }
+
+    pub(crate) fn shares(node: &Node, rows: usize, expected: &[Vec<usize>], given: &[Tensor]) -> Self {
+        let expected = expected.iter().map(|shape| [&[rows], shape.as_slice()].concat()).collect();
+        let given = given.iter().map(|share| share.shape().to_vec()).collect();
+        Self { kind: RunErrorKind::Shares { node: node.display_name().into(), expected, given }, cause: None }
+    }
+
+    pub(crate) fn clusters(clusters: usize, vectors: usize, most: usize) -> Self {
+        Self { kind: RunErrorKind::Clusters { clusters, vectors, most }, cause: None }
     }
 
     pub(crate) fn cancelled() -> Self {
@@ -87,6 +115,15 @@ impl fmt::Display for RunError {
                 write!(f, "the values of layer {layer} must have shape {expected:?}, they have {given:?}")
             }
             RunErrorKind::Node { node, op_type } => write!(f, "layer {node} ({op_type}) failed"),
+            RunErrorKind::Shares { node, expected, given } => write!(
+                f,
+                "the rule of layer {node} must hand down shares of shapes {expected:?}, they have {given:?}; a rule is given values \
+                 without rows where its `reads` does not name them"
+            ),
+            RunErrorKind::Clusters { clusters, vectors, most } => write!(
+                f,
+                "{clusters} clusters of {vectors} vectors take too much memory; ask for at most {most}, or give fewer vectors"
+            ),
             RunErrorKind::Tensor => write!(f, "a tensor operation failed"),
             RunErrorKind::Cancelled => write!(f, "cancelled"),
         }

@@ -14,8 +14,8 @@ impl Model {
 
     /// The same, of which only the values stay that `keeps` says, and that of `last`. `see` is shown each as soon as it is there.
     ///
-    /// What is not kept goes with the last node that takes it, and leaves a tensor without rows: who asks for it later gets
-    /// an error, never numbers.
+    /// What is not kept goes with the last node that takes it, and leaves a tensor without rows: a share of relevance that a
+    /// rule makes of it has none either, which is an error where it is handed down.
     pub(crate) fn run_keeping(
         &self,
         inputs: &Tensor,

@@ -28,6 +28,9 @@ const TOLERANCE: f64 = 1e-5;
 /// Or after so many steps.
 const STEPS: usize = 500;
 
+/// The most parts, of every cluster in every vector, that a fit holds: 1 GiB of them.
+const PARTS: usize = (1 << 30) / size_of::<f64>();
+
 /// The criterion asks for at least so many samples for each cluster.
 const SAMPLES_OF_CLUSTER: usize = 10;
 
@@ -88,11 +91,17 @@ pub(super) fn fit(rows: &[&[f32]], options: &PrototypeOptions, cancel: &Cancel) 
     if rows.is_empty() {
         return Ok(None);
     }
-    let prior = Prior::of(rows);
     let most = match options.clusters {
-        Clusters::Count(count) => return fit_count(rows, count.get(), &prior, options.seed, cancel).map(Some),
+        Clusters::Count(count) => count.get().min(rows.len()),
         Clusters::Criterion { most } => most.get().min(rows.len() / SAMPLES_OF_CLUSTER).max(1),
     };
+    if most > 1 && most > PARTS / rows.len() {
+        return Err(RunError::clusters(most, rows.len(), (PARTS / rows.len()).max(1)));
+    }
+    let prior = Prior::of(rows);
+    if let Clusters::Count(count) = options.clusters {
+        return fit_count(rows, count.get(), &prior, options.seed, cancel).map(Some);
+    }
     let counts = (1..=most).into_par_iter();
     let fits = counts.map(|count| {
         let mixture = fit_count(rows, count, &prior, options.seed, cancel)?;
@@ -118,7 +127,7 @@ pub(super) fn fit_count(
     seed: u64,
     cancel: &Cancel,
 ) -> Result<Mixture, RunError> {
-    let (of, found) = start::clusters(rows, count.min(rows.len()), seed);
+    let (of, found) = start::clusters(rows, count.min(rows.len()), seed, cancel)?;
     let parts: Vec<f64> =
         of.iter().flat_map(|&cluster| (0..found).map(move |other| f64::from(u8::from(cluster == other)))).collect();
     let mut mixture = Mixture::maximization(rows, &parts, found, prior);

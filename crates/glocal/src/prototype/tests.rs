@@ -8,6 +8,7 @@ use super::fit::{criterion, fit_count};
 use super::mixture::{Mixture, Prior};
 use super::*;
 use crate::attribution::Cancel;
+use crate::error::RunErrorKind;
 use crate::random::Sequence;
 use crate::search::SampleId;
 
@@ -193,7 +194,21 @@ fn results_depend_on_the_seed_and_not_on_threads() {
 fn a_cancelled_fit_is_an_error() {
     let cancel = Cancel::default();
     cancel.cancel();
-    assert!(around(&MEANS, 0.1, 5, 12).fit(&PrototypeOptions::default(), &cancel).is_err());
+    let vectors = around(&MEANS, 0.1, 5, 12);
+    assert!(vectors.fit(&PrototypeOptions::default(), &cancel).is_err());
+    // Where it starts takes as long as the fit itself.
+    assert!(start::clusters(&vectors.rows(), 1, 0, &cancel).is_err());
+}
+
+#[test]
+fn more_clusters_than_there_is_memory_for_are_refused() {
+    let mut vectors = ClassVectors::new(0, 1);
+    (0..12_000).for_each(|sample| vectors.push(SampleId(sample), &[sample as f32]));
+    let error = vectors.fit(&exactly(1 << 40), &Cancel::default()).unwrap_err();
+    assert_eq!(error.kind(), &RunErrorKind::Clusters { clusters: 12_000, vectors: 12_000, most: 11_184 });
+    let most = Clusters::Criterion { most: NonZeroUsize::MAX };
+    let few = around(&MEANS, 0.1, 5, 12);
+    assert!(few.fit(&PrototypeOptions { clusters: most, seed: 0 }, &Cancel::default()).is_ok());
 }
 
 /// All numbers of the result, and of judgements of some vectors.

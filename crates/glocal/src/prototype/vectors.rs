@@ -62,7 +62,7 @@ impl ClassVectors {
     /// Fits prototypes; `None` without any vector.
     ///
     /// # Errors
-    /// When cancelled.
+    /// When cancelled, or when so many clusters of so many vectors would take more than 1 GiB.
     pub fn fit(&self, options: &PrototypeOptions, cancel: &Cancel) -> Result<Option<ClassPrototypes>, RunError> {
         ClassPrototypes::fit(self, options, cancel)
     }

@@ -6,7 +6,7 @@ use glocal_compute::backend::Map;
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
 use crate::op::{Op, OpKind, Patch, Propagate, Within, single};
-use crate::rule::Rule;
+use crate::rule::{Reads, Rule};
 
 /// `R_in = R⁺`.
 ///
@@ -47,6 +47,10 @@ impl Rule for DeconvNet {
         needs_relu(op)
     }
 
+    fn reads(&self) -> Reads {
+        Reads::Nothing
+    }
+
     fn prepare(
         &self,
         _: &dyn Backend,
@@ -65,6 +69,10 @@ impl Rule for GuidedBackprop {
 
     fn accepts(&self, op: &dyn Op, _: &[&[usize]], _: &[usize]) -> Result<(), Cow<'static, str>> {
         needs_relu(op)
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::Inputs
     }
 
     fn prepare(
@@ -86,6 +94,10 @@ impl Rule for BetaSmooth {
 
     fn accepts(&self, op: &dyn Op, _: &[&[usize]], _: &[usize]) -> Result<(), Cow<'static, str>> {
         needs_relu(op)
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::Inputs
     }
 
     fn prepare(

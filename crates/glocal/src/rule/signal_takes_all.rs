@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
 use crate::op::{Budget, Op, OpKind, Propagate};
-use crate::rule::Rule;
+use crate::rule::{Reads, Rule};
 
 /// `R_signal = R`, `R_gate = 0`.
 ///
@@ -27,6 +27,10 @@ impl Rule for SignalTakesAll {
             return Err("a product of two activations, element by element".into());
         }
         if self.signal < 2 { Ok(()) } else { Err("a signal that is factor 0 or 1".into()) }
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::Nothing
     }
 
     fn prepare(

@@ -3,6 +3,10 @@
 //! Such a rule is a few [`Branch`]es, each a denominator `z = Σᵢ signᵢ·f(xᵢ; Wᵢ, bᵢ)` over its [`Term`]s, and hands down
 //! `coefficient · Σᵢ signᵢ·xᵢ·fᵀ(R / s(z); Wᵢ)`, where `xᵢ` is a part of the input and `Wᵢ`, `bᵢ` parts of the
 //! parameters. The rules themselves are tables of these.
+//!
+//! A term whose part of the input is zero in the whole batch is left out, which changes nothing as long as the ratio `R / s(z)` is
+//! finite: where that is infinite or NaN, its product with zero is NaN beside a sample that has such a part, and missing
+//! beside others.
 
 use glocal_compute::backend::{Map, Zip};
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
@@ -95,7 +99,7 @@ struct Parts<'a> {
     negative: Option<Tensor>,
 }
 
-/// Which signs a tensor's elements do not have; a NaN has both.
+/// Which signs a tensor's elements do not have; a NaN has both, and so has a tensor without rows, of which nothing is known.
 #[derive(Clone, Copy)]
 struct Signs {
     none_positive: bool,
@@ -104,7 +108,8 @@ struct Signs {
 
 impl Signs {
     fn of(x: &Tensor) -> Self {
-        let start = Self { none_positive: true, none_negative: true };
+        let known = x.batch() > 0;
+        let start = Self { none_positive: known, none_negative: known };
         let both = |a: Self, b: Self| Self {
             none_positive: a.none_positive & b.none_positive,
             none_negative: a.none_negative & b.none_negative,

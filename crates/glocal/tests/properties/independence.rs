@@ -1,8 +1,11 @@
 //! A sample's result is the same, bit for bit, whatever stands beside it in the batch.
 
-use glocal::attribution::{Cancel, Condition, Pairing, Request, Scope};
+use std::collections::BTreeSet;
+
+use glocal::attribution::{Attributor, Cancel, Condition, Pairing, Request, Scope};
 use glocal::canonizer::canonize;
-use glocal::concept::Selection;
+use glocal::composite::{Preset, PresetParameters};
+use glocal::concept::{Channel, Selection};
 use glocal::search::{Observation, SampleId, Scan, ScanOptions};
 use glocal_compute::Tensor;
 use proptest::prelude::*;
@@ -116,20 +119,44 @@ fn observed(scan: &Scan, x: &Tensor, samples: &[usize], targets: &[Vec<u32>]) ->
     observations
 }
 
+/// Together in a pool of one thread, which takes all of a batch at once; and as attributions are, which keep what a scan drops.
 #[test]
 fn observations_do_not_depend_on_the_batch() {
-    for name in ["vgg_tiny", "resnet_tiny", "inception_tiny", "conv1d_tiny"] {
-        let attributor = attributor(merged(name), "epsilon-plus-flat");
+    let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let parameters = PresetParameters { low: Some(-3.0), high: Some(3.0), ..PresetParameters::default() };
+    let names_of_models = ["vgg_tiny", "resnet_tiny", "inception_tiny", "conv1d_tiny"];
+    for (name, preset) in names_of_models.into_iter().flat_map(|name| Preset::ALL.map(|preset| (name, preset))) {
+        let attributor = Attributor::new(merged(name), preset.composite(&parameters).unwrap()).unwrap();
         let layers: Vec<String> = names(attributor.model()).into_iter().skip(1).collect();
         let scan = Scan::new(attributor, &layers, ScanOptions::default()).unwrap();
         let x = inputs(name);
         for targets in [Vec::new(), vec![vec![0], vec![2, 1], vec![3]]] {
-            let together = observed(&scan, &x, &[0, 1, 2], &targets);
+            let together = one_thread.install(|| observed(&scan, &x, &[0, 1, 2], &targets));
             let mut apart: Vec<Observation> =
                 [[2], [0], [1]].iter().flat_map(|sample| observed(&scan, &x, sample, &targets)).collect();
             apart.sort_by_key(|seen| (seen.layer, seen.sample, seen.target));
             assert!(!together.is_empty());
-            assert_eq!(together, apart, "{name}");
+            assert_eq!(together, apart, "{name}, {preset:?}");
+            assert_as_attributed(&scan, &x, &layers, &together);
+        }
+    }
+}
+
+/// Compares the scores of relevance with those of attributions.
+fn assert_as_attributed(scan: &Scan, x: &Tensor, layers: &[String], observations: &[Observation]) {
+    for sample in 0..x.batch() {
+        let of_sample = || observations.iter().filter(|seen| seen.sample == SampleId(sample as u64));
+        let targets: BTreeSet<u32> = of_sample().map(|seen| seen.target).collect();
+        let conditions = targets.iter().map(|target| Condition::class(*target as usize)).collect();
+        let request = Request { conditions, record: layers.to_vec(), ..Request::default() };
+        let attributed = scan.attributor().attribute(&support::rows(x, &[sample]), &request).unwrap();
+        for (target, item) in targets.iter().zip(&attributed.items) {
+            for seen in of_sample().filter(|seen| seen.target == *target) {
+                let relevance = item.layers[&layers[seen.layer]].data();
+                let scored = scan.options().relevance.apply(&Channel, relevance, scan.sites().nth(seen.layer).unwrap());
+                let scored: Vec<(f32, u32)> = scored.iter().map(|scored| (scored.score, scored.peak as u32)).collect();
+                assert_eq!(seen.relevance, scored, "sample {sample}, target {target}, {}", layers[seen.layer]);
+            }
         }
     }
 }

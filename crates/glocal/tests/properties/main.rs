@@ -27,6 +27,7 @@ mod planning;
 #[path = "../dense/random.rs"]
 #[allow(dead_code, reason = "shared with the dense tests, which use more of it")]
 mod random;
+mod reading;
 mod refusal;
 mod rerunning;
 mod scope;

@@ -2,8 +2,7 @@
 //! does not depend on the number of threads.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use bytes::Bytes;
 use parquet::column::writer::{ColumnCloseResult, ColumnWriter, get_column_writer, get_typed_column_writer_mut};
@@ -12,10 +11,10 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::properties::WriterPropertiesPtr;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
-use rayon::Yield;
 
 use super::{Column, Values};
 use crate::guarded::guarded;
+use crate::waiting::receive;
 
 /// A column chunk as it lies in a file, and what the file says of it.
 pub(super) struct Encoded {
@@ -41,9 +40,6 @@ const HELD: usize = 1 << 27;
 
 /// The fewest values that are worth another thread.
 const VALUES_AT_ONCE: usize = 1 << 10;
-
-/// How long to wait for a column before looking for other work again.
-const PATIENCE: Duration = Duration::from_millis(1);
 
 impl Queue {
     /// Whether there is room for a row group of `columns`: it need not wait for those before.
@@ -88,24 +84,8 @@ fn begin(column: Column, of: ColumnDescPtr, properties: WriterPropertiesPtr) -> 
     result
 }
 
-/// Waits for a column. A thread of the pool does other work meanwhile, maybe just this: where it is the only one, nobody else
-/// would.
 fn wait(column: &Receiver<Result<Encoded>>) -> Result<Encoded> {
-    let lost = || ParquetError::General("a column was lost while it was encoded".to_owned());
-    loop {
-        match column.try_recv() {
-            Ok(encoded) => return encoded,
-            Err(TryRecvError::Disconnected) => return Err(lost()),
-            Err(TryRecvError::Empty) => {}
-        }
-        if rayon::yield_now() != Some(Yield::Executed) {
-            match column.recv_timeout(PATIENCE) {
-                Ok(encoded) => return encoded,
-                Err(RecvTimeoutError::Disconnected) => return Err(lost()),
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-        }
-    }
+    receive(column).map_err(|_| ParquetError::General("a column was lost while it was encoded".to_owned()))?
 }
 
 fn encode(column: &Column, of: ColumnDescPtr, properties: WriterPropertiesPtr) -> Result<Encoded> {
