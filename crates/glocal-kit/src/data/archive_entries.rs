@@ -2,7 +2,6 @@
 //!
 //! Extended names are read here and not by the library, which would take as much memory for one as an archive claims.
 
-use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -10,6 +9,7 @@ use tar::{EntryType, PaxExtensions};
 
 use super::error::{DataError, DataErrorKind};
 use super::fault::ArchiveFault;
+use super::regular::open_file;
 
 /// The greatest size of an extended header.
 const HEADER_LIMIT: u64 = 1 << 20;
@@ -38,14 +38,14 @@ pub(super) fn entries(path: &Path) -> Result<Vec<Entry>, DataError> {
         let expected = "headers of 512 bytes with their checksums";
         DataError::caused(path, DataErrorKind::Archive(ArchiveFault::Malformed { expected }), error)
     };
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = open_file(path).map_err(failed)?;
     let file_size = file.metadata().map_err(failed)?.len();
     let mut magic = [0; 4];
     let read = file.read(&mut magic).map_err(failed)?;
     if read == magic.len() && COMPRESSED.iter().any(|known| magic.starts_with(known)) {
         return Err(fault(ArchiveFault::Compressed));
     }
-    let mut archive = tar::Archive::new(BufReader::new(File::open(path).map_err(failed)?));
+    let mut archive = tar::Archive::new(BufReader::new(open_file(path).map_err(failed)?));
     let mut found = Vec::new();
     let mut long_name: Option<String> = None;
     let mut end = 0;

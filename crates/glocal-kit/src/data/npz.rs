@@ -1,6 +1,5 @@
 //! NumPy's `.npz`: a zip archive of `.npy` files, stored or deflated.
 
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -9,6 +8,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::error::{ArrayFormat, DataError, DataErrorKind};
 use super::npy;
+use super::regular::open_file;
 use super::stored_array::{Bytes, MEMORY_LIMIT, StoredArray};
 
 /// The arrays of the archive at `path` that `wanted` chooses from the names of all. Stored arrays stay on disk,
@@ -17,8 +17,8 @@ pub(super) fn read(
     path: &Path,
     wanted: impl Fn(&[String]) -> Result<Vec<String>, DataError>,
 ) -> Result<Vec<StoredArray>, DataError> {
-    let file = File::open(path).map_err(|error| DataError::read(path, error))?;
-    let shared = Arc::new(Mutex::new(File::open(path).map_err(|error| DataError::read(path, error))?));
+    let file = open_file(path).map_err(|error| DataError::read(path, error))?;
+    let shared = Arc::new(Mutex::new(open_file(path).map_err(|error| DataError::read(path, error))?));
     let malformed = |error: zip::result::ZipError| {
         let expected = "a zip archive of .npy files";
         DataError::caused(path, DataErrorKind::Malformed { format: ArrayFormat::Npz, expected }, error)

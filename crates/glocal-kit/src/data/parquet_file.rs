@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::error::{DataError, DataErrorKind};
 use super::parquet_fault::ParquetFault;
+use super::regular::open_file;
 use crate::guarded::guarded;
 
 /// Deflate cannot make data larger than this many times its own size; the other kinds of compression make less of it.
@@ -51,7 +52,7 @@ pub(super) enum FileLabels {
 
 impl<'a> ParquetFile<'a> {
     pub(super) fn open(path: &'a Path) -> Result<Self, DataError> {
-        let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+        let file = open_file(path).map_err(|error| DataError::read(path, error))?;
         let size = file.metadata().map_err(|error| DataError::read(path, error))?.len();
         let reader = guarded(|| SerializedFileReader::new(file)).map_err(|error| damaged(path, error))?;
         Ok(Self { path, size, reader })

@@ -1,6 +1,5 @@
 //! The rows of a CSV file of labels: which cell is the file and which its labels.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use csv::{ReaderBuilder, StringRecord};
 
 use super::error::{DataError, DataErrorKind};
 use super::fault::TableFault;
+use super::regular::open_file;
 
 /// What the column of files, or of samples, may be called, in lower case.
 pub(super) const FILE_COLUMNS: &[&str] = &[
@@ -54,7 +54,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Row>, DataError> {
         let line = error.position().map_or(0, csv::Position::line);
         DataError::caused(path, DataErrorKind::Table(TableFault::Syntax { line }), error)
     };
-    let file = File::open(path).map_err(failed)?;
+    let file = open_file(path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?.len();
     if size > TABLE_LIMIT {
         return Err(DataError::new(path, DataErrorKind::FileTooLarge { size, limit: TABLE_LIMIT }));

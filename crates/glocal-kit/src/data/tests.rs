@@ -543,3 +543,16 @@ fn huge_dimensions_in_a_header_allocate_nothing() {
     let ppm = load_image(&write(&folder, "huge.ppm", b"P6\n4000000000 4000000000\n255\n")).unwrap_err();
     assert!(matches!(ppm.kind(), DataErrorKind::ImageTooLarge { .. } | DataErrorKind::Image), "{ppm}");
 }
+
+/// Whoever opened one would wait for what is never written.
+#[cfg(unix)]
+#[test]
+fn pipes_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.npy", "a.npz", "a.safetensors", "a.csv", "a.parquet", "a.tar", "a-idx3-ubyte", "a.png"] {
+        let path = folder.path().join(name);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let error = if name == "a.png" { load_image(&path).unwrap_err() } else { open(&path).err().unwrap() };
+        assert_eq!(error.kind(), &DataErrorKind::Read, "{name}");
+    }
+}
