@@ -429,6 +429,10 @@ fn archives_that_lie_are_refused() {
         let text = npz(&[("x.npy", b"text".to_vec())], method);
         assert!(matches!(kind(open(&write(&folder, "a.npz", &text))), DataErrorKind::Malformed { .. }));
     }
+    // A byte that only the checksum knows of.
+    let mut damaged = npz(&[("x.npy", zeros)], CompressionMethod::Stored);
+    damaged[50_000] = 1;
+    assert_eq!(kind(open(&write(&folder, "a.npz", &damaged))), DataErrorKind::Read);
     for bytes in [&b""[..], b"text", &[0xff; 100]] {
         assert!(matches!(kind(open(&write(&folder, "a.npz", bytes))), DataErrorKind::Malformed { .. }));
         assert!(matches!(kind(open(&write(&folder, "a.safetensors", bytes))), DataErrorKind::Malformed { .. }));
