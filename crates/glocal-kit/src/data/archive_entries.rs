@@ -14,6 +14,9 @@ use super::regular::open_file;
 /// The greatest size of an extended header.
 const HEADER_LIMIT: u64 = 1 << 20;
 
+/// How many bytes of zeros an archive may end with: `tar` fills up to blocks of its own, of 10 KiB or as it is told.
+const END_LIMIT: u64 = 1 << 20;
+
 /// The size of a header, and of what content is filled up to multiples of.
 const BLOCK: usize = 512;
 
@@ -95,11 +98,14 @@ pub(super) fn entries(path: &Path) -> Result<Vec<Entry>, DataError> {
             _ => long_name = None,
         }
     }
-    // Else an archive that was cut between two entries would be one of fewer samples.
-    let mut last = [1; BLOCK];
-    let ended = file.seek(SeekFrom::Start(end)).and_then(|_| file.read_exact(&mut last)).is_ok() && last == [0; BLOCK];
+    // Else an archive that was cut between two entries, or of which a part was not written yet, would be one of fewer samples.
+    let mut rest = Vec::new();
+    file.seek(SeekFrom::Start(end)).map_err(failed)?;
+    file.take(END_LIMIT + 1).read_to_end(&mut rest).map_err(failed)?;
+    let ended = rest.len() >= BLOCK && rest.len() as u64 <= END_LIMIT && rest.iter().all(|byte| *byte == 0);
     if file_size > 0 && !ended {
-        let expected = "a block of zeros at its end; it is truncated, so fetch it again";
+        let expected =
+            "a block of zeros at its end, and no more than 1 MiB of them; it is not whole, so fetch it again";
         return Err(fault(ArchiveFault::Malformed { expected }));
     }
     Ok(found)
