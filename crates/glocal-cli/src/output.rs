@@ -9,6 +9,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An output could not be written.
 #[derive(Debug)]
@@ -111,7 +112,8 @@ impl OutputFile {
         let path = &self.temporary.0;
         write(path).map_err(failed)?;
         // On the disk before it is under its name, so that a crash leaves the old file or the whole new one.
-        File::open(path).and_then(|file| file.sync_all()).map_err(failed)?;
+        // Not every system lets a handle do so that only reads.
+        File::options().append(true).open(path).and_then(|file| file.sync_all()).map_err(failed)?;
         fs::rename(path, &self.target).map_err(failed)?;
         self.folders.keep();
         Ok(())
@@ -165,8 +167,10 @@ struct Temporary(PathBuf);
 
 impl Temporary {
     fn beside(target: &Path) -> Result<Self, OutputError> {
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let path = parent(target).join(format!(".{name}.{}.partial", std::process::id()));
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        // Short, as the target's own name may be as long as names can be.
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = parent(target).join(format!(".glocal.{}-{number}.partial", std::process::id()));
         File::create(&path).map_err(|cause| OutputError::new(target, OutputErrorKind::NotWritable(cause)))?;
         Ok(Self(path))
     }
@@ -212,8 +216,8 @@ fn parent(path: &Path) -> &Path {
 
 /// `text` as part of a file name: letters, digits and `.,-=@` stay, any run of other characters becomes one `_`.
 pub fn file_name_part(text: &str) -> String {
-    /// Keeps whole names well under the 255 bytes that file systems allow.
-    const LONGEST: usize = 60;
+    /// In bytes: two of these and something more stay under the 255 that file systems allow.
+    const LONGEST: usize = 90;
     let mut name = String::new();
     for character in text.chars() {
         if character.is_alphanumeric() || ".,-=@".contains(character) {
@@ -223,13 +227,13 @@ pub fn file_name_part(text: &str) -> String {
         }
     }
     let name = name.trim_matches(['_', '.']);
-    let count = name.chars().count();
-    if count <= LONGEST {
+    if name.len() <= LONGEST {
         return name.to_owned();
     }
     // Both ends tell names apart.
     let (head, tail) = (LONGEST / 2, LONGEST - LONGEST / 2 - 1);
-    name.chars().take(head).chain(['_']).chain(name.chars().skip(count - tail)).collect()
+    let (head, tail) = (name.floor_char_boundary(head), name.ceil_char_boundary(name.len() - tail));
+    format!("{}_{}", &name[..head], &name[tail..])
 }
 
 /// Whether a file's name ends in one of `extensions`, in capitals or not.
@@ -264,6 +268,17 @@ mod tests {
     }
 
     #[test]
+    fn names_may_be_as_long_as_file_systems_allow() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("x".repeat(255));
+        let (first, second) = (OutputFile::prepare(&target).unwrap(), OutputFile::prepare(&target).unwrap());
+        first.write(b"first").unwrap();
+        second.write(b"second").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"second");
+        assert_eq!(names(folder.path()).len(), 1);
+    }
+
+    #[test]
     fn what_is_not_written_leaves_nothing_behind() {
         let folder = tempfile::tempdir().unwrap();
         drop(OutputFile::prepare(&folder.path().join("a/b/file.txt")).unwrap());
@@ -291,7 +306,9 @@ mod tests {
         assert_eq!(file_name_part("target=46; features.40=50,51"), "target=46_features.40=50,51");
         assert_eq!(file_name_part("../../etc/passwd"), "etc_passwd");
         let long = |end: &str| file_name_part(&format!("{}{end}", "x".repeat(300)));
-        assert_eq!((long("a").len(), long("a") == long("b")), (60, false));
+        assert_eq!((long("a").len(), long("a") == long("b")), (90, false));
+        let wide = file_name_part(&"𠀀猫".repeat(90));
+        assert!((80..=90).contains(&wide.len()), "{wide}");
     }
 
     /// Different names may become the same name of a file.

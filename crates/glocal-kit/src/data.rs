@@ -24,13 +24,13 @@ mod npz;
 mod parquet_fault;
 mod parquet_file;
 mod parquet_set;
+mod regular;
 mod rows;
 mod safetensors_file;
 mod shards;
 mod stored_array;
 mod table;
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -160,8 +160,9 @@ pub fn open(path: &Path) -> Result<Box<dyn DataSet>, DataError> {
         return Err(DataError::new(path, DataErrorKind::SingleImage));
     }
     let mut magic = [0; 2];
-    let read =
-        File::open(path).and_then(|mut file| file.read(&mut magic)).map_err(|error| DataError::read(path, error))?;
+    let read = regular::open_file(path)
+        .and_then(|mut file| file.read(&mut magic))
+        .map_err(|error| DataError::read(path, error))?;
     if read == 2 && idx::is_magic(magic) {
         return Ok(Box::new(idx::open(path)?));
     }

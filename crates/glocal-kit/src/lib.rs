@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod explain;
 mod guarded;
 pub mod loading;
+mod pages;
 pub mod picture;
 pub mod preprocess;
 pub mod prototypes;

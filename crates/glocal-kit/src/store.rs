@@ -347,7 +347,11 @@ fn read_manifest(folder: &Path) -> Result<Option<Manifest>, StoreError> {
     if given != FORMAT_VERSION {
         return Err(StoreError::new(path, StoreErrorKind::Version { given, expected: FORMAT_VERSION }));
     }
-    file::read_json(&path, "a manifest").map(Some)
+    let manifest: Manifest = file::read_json(&path, "a manifest")?;
+    if !manifest.has_ranges() {
+        return Err(StoreError::malformed(path, "ranges of the data set's samples, in order, that do not touch"));
+    }
+    Ok(Some(manifest))
 }
 
 /// Checks that a store was made as `given` says, and of the same samples if these are to be `equal`.

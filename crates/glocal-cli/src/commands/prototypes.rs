@@ -166,7 +166,11 @@ impl Prototypes {
                 pictures.insert(*class, folder.write(&name, &encode_png(&sheet.draw()?)?)?);
             }
         }
-        session.print(|| words.classes_text(&fitted, &pictures), || words.classes_document(&fitted, &pictures))
+        let left_out: Vec<u32> = vectors.into_keys().filter(|class| !fitted.contains_key(class)).collect();
+        session.print(
+            || words.classes_text(&fitted, &left_out, &pictures),
+            || words.classes_document(&fitted, &left_out, &pictures),
+        )
     }
 
     fn stored(&self, store: Store) -> Result<Stored, Failure> {

@@ -4,7 +4,6 @@
 //! Archives are read once for an index of where the images are; nothing in them is believed without a look at the file.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +14,7 @@ use super::fingerprint::{Fingerprint, Hasher};
 use super::image_file::{self, IMAGE_EXTENSIONS, decode_image};
 use super::labels::{LabelTexts, Labels};
 use super::member_label::read_label;
+use super::regular::open_file;
 use super::{Content, DataSet, shards};
 
 /// The samples of one archive or of several.
@@ -79,7 +79,7 @@ fn index(path: &Path, shard: usize, samples: &mut Vec<Sample>, texts: &mut Label
         // Entries of other kinds are counted where they are met.
         None => *skipped += ["cls", "json"].iter().filter(|label| group.extensions.contains(**label)).count(),
     };
-    let mut file = File::open(path).map_err(|error| DataError::read(path, error))?;
+    let mut file = open_file(path).map_err(|error| DataError::read(path, error))?;
     for entry in entries(path)? {
         let Entry { name, start, size } = entry;
         let Some((key, extension)) = split(&name) else {
@@ -150,7 +150,7 @@ impl Archive {
         let path = self.shards.get(sample.shard).map(PathBuf::as_path).unwrap_or(Path::new(""));
         let failed = |error| DataError::read(path, error);
         // Opened each time: there may be more shards than a process may hold open.
-        let mut file = File::open(path).map_err(failed)?;
+        let mut file = open_file(path).map_err(failed)?;
         file.seek(SeekFrom::Start(sample.start)).map_err(failed)?;
         let mut bytes = Vec::new();
         file.take(size).read_to_end(&mut bytes).map_err(failed)?;

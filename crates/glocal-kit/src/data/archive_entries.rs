@@ -2,7 +2,6 @@
 //!
 //! Extended names are read here and not by the library, which would take as much memory for one as an archive claims.
 
-use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -10,9 +9,13 @@ use tar::{EntryType, PaxExtensions};
 
 use super::error::{DataError, DataErrorKind};
 use super::fault::ArchiveFault;
+use super::regular::open_file;
 
 /// The greatest size of an extended header.
 const HEADER_LIMIT: u64 = 1 << 20;
+
+/// How many bytes of zeros an archive may end with: `tar` fills up to blocks of its own, of 10 KiB or as it is told.
+const END_LIMIT: u64 = 1 << 20;
 
 /// The size of a header, and of what content is filled up to multiples of.
 const BLOCK: usize = 512;
@@ -38,14 +41,14 @@ pub(super) fn entries(path: &Path) -> Result<Vec<Entry>, DataError> {
         let expected = "headers of 512 bytes with their checksums";
         DataError::caused(path, DataErrorKind::Archive(ArchiveFault::Malformed { expected }), error)
     };
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = open_file(path).map_err(failed)?;
     let file_size = file.metadata().map_err(failed)?.len();
     let mut magic = [0; 4];
     let read = file.read(&mut magic).map_err(failed)?;
     if read == magic.len() && COMPRESSED.iter().any(|known| magic.starts_with(known)) {
         return Err(fault(ArchiveFault::Compressed));
     }
-    let mut archive = tar::Archive::new(BufReader::new(File::open(path).map_err(failed)?));
+    let mut archive = tar::Archive::new(BufReader::new(open_file(path).map_err(failed)?));
     let mut found = Vec::new();
     let mut long_name: Option<String> = None;
     let mut end = 0;
@@ -95,11 +98,14 @@ pub(super) fn entries(path: &Path) -> Result<Vec<Entry>, DataError> {
             _ => long_name = None,
         }
     }
-    // Else an archive that was cut between two entries would be one of fewer samples.
-    let mut last = [1; BLOCK];
-    let ended = file.seek(SeekFrom::Start(end)).and_then(|_| file.read_exact(&mut last)).is_ok() && last == [0; BLOCK];
+    // Else an archive that was cut between two entries, or of which a part was not written yet, would be one of fewer samples.
+    let mut rest = Vec::new();
+    file.seek(SeekFrom::Start(end)).map_err(failed)?;
+    file.take(END_LIMIT + 1).read_to_end(&mut rest).map_err(failed)?;
+    let ended = rest.len() >= BLOCK && rest.len() as u64 <= END_LIMIT && rest.iter().all(|byte| *byte == 0);
     if file_size > 0 && !ended {
-        let expected = "a block of zeros at its end; it is truncated, so fetch it again";
+        let expected =
+            "a block of zeros at its end, and no more than 1 MiB of them; it is not whole, so fetch it again";
         return Err(fault(ArchiveFault::Malformed { expected }));
     }
     Ok(found)

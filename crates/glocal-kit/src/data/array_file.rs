@@ -1,12 +1,12 @@
 //! Files of arrays (`.npy`, `.npz`, `.safetensors`): which of their arrays are the samples and which the labels.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use glocal_compute::Tensor;
 
 use super::error::{ArrayFormat, DataError, DataErrorKind};
+use super::regular::open_file;
 use super::stored_array::{Bytes, StoredArray};
 use super::{npy, npz, safetensors_file};
 
@@ -139,7 +139,7 @@ fn choose(path: &Path, names: &[String]) -> Result<Vec<String>, DataError> {
 }
 
 fn open_npy(path: &Path) -> Result<StoredArray, DataError> {
-    let mut file = File::open(path).map_err(|error| DataError::read(path, error))?;
+    let mut file = open_file(path).map_err(|error| DataError::read(path, error))?;
     let size = file.metadata().map_err(|error| DataError::read(path, error))?.len();
     let (layout, start) = npy::read_header(&mut file, "the array", path)?;
     StoredArray::new(path, layout, Bytes::File { file: Arc::new(Mutex::new(file)), start }, size.saturating_sub(start))

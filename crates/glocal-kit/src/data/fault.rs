@@ -8,7 +8,7 @@ use super::rows::{FILE_COLUMNS, LABEL_COLUMNS};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TableFault {
-    /// It is no CSV file in UTF-8, or its rows differ in length; the source says where.
+    /// It is no CSV file in UTF-8, its rows differ in length, or a cell goes on in another line, as without its closing quote.
     Syntax {
         /// The line.
         line: u64,
@@ -125,7 +125,7 @@ impl fmt::Display for TableFault {
             Self::Syntax { line } => write!(
                 f,
                 "line {line}: is no row of a CSV file; expected UTF-8 and as many cells in every row, with quotes (\") around cells \
-                 that hold separators"
+                 that hold separators, closed in the same line"
             ),
             Self::Columns { header } => write!(
                 f,

@@ -1,9 +1,10 @@
 //! What identifies a data set, so that results are never continued or compared with other data.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+
+use super::regular::open_file;
 
 /// A BLAKE3 hash of a data set; equal data gives equal fingerprints on every machine. Displayed as 64 hexadecimal
 /// digits.
@@ -70,14 +71,14 @@ impl Hasher {
     /// The content of the file at `path`.
     pub(super) fn file(&mut self, path: &Path) -> std::io::Result<()> {
         let mut content = blake3::Hasher::new();
-        content.update_reader(File::open(path)?)?;
+        content.update_reader(open_file(path)?)?;
         self.0.update(content.finalize().as_bytes());
         Ok(())
     }
 
     /// The first and the last MiB of the file at `path`.
     pub(super) fn ends(&mut self, path: &Path) -> std::io::Result<()> {
-        let mut file = File::open(path)?;
+        let mut file = open_file(path)?;
         let size = file.metadata()?.len();
         for start in [0, size.saturating_sub(END_BYTES)] {
             let mut bytes = Vec::new();

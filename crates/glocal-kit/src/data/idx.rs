@@ -1,7 +1,6 @@
 //! The IDX format of MNIST and its relatives: an images file and a labels file beside it, raw or gzipped.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -11,6 +10,7 @@ use flate2::read::MultiGzDecoder;
 use super::array_set::{ArraySet, RowKind};
 use super::element::{ByteOrder, ElementType};
 use super::error::{ArrayFormat, DataError, DataErrorKind};
+use super::regular::open_file;
 use super::stored_array::{Bytes, Layout, MEMORY_LIMIT, StoredArray};
 
 /// The type code of unsigned bytes, the only one in use for images and labels.
@@ -91,7 +91,7 @@ fn labels_beside(path: &Path) -> Option<PathBuf> {
 /// The array of the IDX file at `path`.
 fn read(path: &Path) -> Result<StoredArray, DataError> {
     let failed = |error| DataError::read(path, error);
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = open_file(path).map_err(failed)?;
     let file_size = file.metadata().map_err(failed)?.len();
     let mut magic = [0; 2];
     file.read_exact(&mut magic).map_err(|error| header_error(path, error))?;

@@ -1,12 +1,12 @@
 //! Image files of any kind, decoded to 8-bit grey or RGB.
 
-use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage};
 
 use super::error::{DataError, DataErrorKind};
+use super::regular::open_file;
 
 /// The extensions by which image files are recognised in a folder, in lower case.
 pub const IMAGE_EXTENSIONS: &[&str] =
@@ -42,11 +42,8 @@ pub(super) fn has_image_extension(path: &Path) -> bool {
 /// When the file cannot be read, is no such image or a damaged one, is larger than 1 GiB, encoded or decoded, or claims to be
 /// far larger than its bytes could make it.
 pub fn load_image(path: &Path) -> Result<DynamicImage, DataError> {
-    let mut file = File::open(path).map_err(|error| DataError::read(path, error))?;
+    let mut file = open_file(path).map_err(|error| DataError::read(path, error))?;
     let metadata = file.metadata().map_err(|error| DataError::read(path, error))?;
-    if !metadata.is_file() {
-        return Err(DataError::new(path, DataErrorKind::Image));
-    }
     if metadata.len() > LIMIT {
         return Err(DataError::new(path, DataErrorKind::FileTooLarge { size: metadata.len(), limit: LIMIT }));
     }

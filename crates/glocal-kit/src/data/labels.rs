@@ -20,7 +20,11 @@ pub(super) struct Labels {
 /// Labels as they are read, before it is known whether they are indices or names.
 #[derive(Debug, Default)]
 pub(super) struct LabelTexts {
-    texts: Vec<String>,
+    /// Each text once, with the number of others that came before it: samples are many, and texts may be long.
+    known: BTreeMap<String, usize>,
+    /// The texts of all samples, by these numbers.
+    texts: Vec<usize>,
+    /// Where the texts of each sample end.
     ends: Vec<usize>,
 }
 
@@ -51,7 +55,10 @@ impl LabelTexts {
 
     /// The labels of the next sample.
     pub(super) fn push(&mut self, labels: impl IntoIterator<Item = String>) {
-        self.texts.extend(labels);
+        for label in labels {
+            let next = self.known.len();
+            self.texts.push(*self.known.entry(label).or_insert(next));
+        }
         self.ends.push(self.texts.len());
     }
 
@@ -61,21 +68,27 @@ impl LabelTexts {
     /// # Errors
     /// When some are numbers and others not, as nobody can say then what the numbers mean.
     pub(super) fn resolve(self) -> Result<Labels, Mixed> {
-        let Self { texts, ends } = self;
-        let numbers: Vec<Option<u32>> = texts.iter().map(|text| text.parse().ok()).collect();
-        let sample = |label: usize| ends.partition_point(|end| *end <= label);
+        let Self { known, texts, ends } = self;
+        // In the order in which they came.
+        let mut distinct: Vec<(&str, usize)> = known.iter().map(|(text, number)| (text.as_str(), *number)).collect();
+        distinct.sort_by_key(|(_, number)| *number);
+        let numbers: Vec<Option<u32>> = distinct.iter().map(|(text, _)| text.parse().ok()).collect();
+        let first = |wanted: usize| {
+            let label = texts.iter().position(|text| *text == wanted).unwrap_or_default();
+            (distinct[wanted].0.to_owned(), ends.partition_point(|end| *end <= label))
+        };
         let Some(name) = numbers.iter().position(Option::is_none) else {
-            return Ok(Labels { indices: numbers.into_iter().flatten().collect(), ends, names: None });
+            let indices = texts.iter().filter_map(|text| numbers[*text]).collect();
+            return Ok(Labels { indices, ends, names: None });
         };
         if let Some(index) = numbers.iter().position(Option::is_some) {
-            let (index_sample, name_sample) = (sample(index), sample(name));
-            return Err(Mixed { index: texts[index].clone(), index_sample, name: texts[name].clone(), name_sample });
+            let ((index, index_sample), (name, name_sample)) = (first(index), first(name));
+            return Err(Mixed { index, index_sample, name, name_sample });
         }
-        let mut classes: BTreeMap<&str, u32> = texts.iter().map(|text| (text.as_str(), 0)).collect();
-        classes.values_mut().zip(0..).for_each(|(class, index)| *class = index);
-        let indices = texts.iter().filter_map(|text| classes.get(text.as_str()).copied()).collect();
-        let names = classes.keys().map(|name| (*name).to_owned()).collect();
-        Ok(Labels { indices, ends, names: Some(names) })
+        let mut classes = vec![0; distinct.len()];
+        known.values().zip(0..).for_each(|(number, class)| classes[*number] = class);
+        let indices = texts.iter().map(|text| classes[*text]).collect();
+        Ok(Labels { indices, ends, names: Some(known.into_keys().collect()) })
     }
 }
 
@@ -131,5 +144,28 @@ impl Labels {
             hasher.number(labels.len() as u64);
             labels.iter().for_each(|label| hasher.number((*label).into()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_kept_once() {
+        let mut texts = LabelTexts::default();
+        (0..1000).for_each(|sample| texts.push_cell(["dog; cat", "cat"][sample % 2]));
+        assert_eq!(texts.known.len(), 2);
+        let labels = texts.resolve().unwrap();
+        assert_eq!([labels.of(0), labels.of(999)], [&[1, 0][..], &[0]]);
+        assert_eq!(labels.names().unwrap(), ["cat", "dog"]);
+    }
+
+    #[test]
+    fn the_first_of_either_kind_is_named() {
+        let mut texts = LabelTexts::default();
+        ["7;7", "9", "b;a", "a"].into_iter().for_each(|cell| texts.push_cell(cell));
+        let Mixed { index, index_sample, name, name_sample } = texts.resolve().unwrap_err();
+        assert_eq!((index.as_str(), index_sample, name.as_str(), name_sample), ("7", 0, "b", 2));
     }
 }

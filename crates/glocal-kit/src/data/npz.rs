@@ -1,7 +1,6 @@
 //! NumPy's `.npz`: a zip archive of `.npy` files, stored or deflated.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -9,6 +8,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::error::{ArrayFormat, DataError, DataErrorKind};
 use super::npy;
+use super::regular::open_file;
 use super::stored_array::{Bytes, MEMORY_LIMIT, StoredArray};
 
 /// The arrays of the archive at `path` that `wanted` chooses from the names of all. Stored arrays stay on disk,
@@ -17,13 +17,14 @@ pub(super) fn read(
     path: &Path,
     wanted: impl Fn(&[String]) -> Result<Vec<String>, DataError>,
 ) -> Result<Vec<StoredArray>, DataError> {
-    let file = File::open(path).map_err(|error| DataError::read(path, error))?;
-    let shared = Arc::new(Mutex::new(File::open(path).map_err(|error| DataError::read(path, error))?));
+    let failed = |error| DataError::read(path, error);
+    let file = open_file(path).map_err(failed)?;
+    let shared = Arc::new(Mutex::new(open_file(path).map_err(failed)?));
     let malformed = |error: zip::result::ZipError| {
         let expected = "a zip archive of .npy files";
         DataError::caused(path, DataErrorKind::Malformed { format: ArrayFormat::Npz, expected }, error)
     };
-    let file_size = file.metadata().map_err(|error| DataError::read(path, error))?.len();
+    let file_size = file.metadata().map_err(failed)?.len();
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(malformed)?;
     let mut names = Vec::new();
     for entry in archive.file_names() {
@@ -43,7 +44,11 @@ pub(super) fn read(
         let array = match start {
             Some(start) => {
                 let file = Bytes::File { file: Arc::clone(&shared), start: start + header };
-                StoredArray::new(path, layout, file, available.min(file_size.saturating_sub(start + header)))?
+                let available = available.min(file_size.saturating_sub(start + header));
+                let array = StoredArray::new(path, layout, file, available)?;
+                // The rows are read past the archive, so that its checksum is verified here.
+                io::copy(&mut entry, &mut io::sink()).map_err(failed)?;
+                array
             }
             None if declared > MEMORY_LIMIT => {
                 return Err(DataError::new(path, DataErrorKind::ArrayTooLarge { size: declared, limit: MEMORY_LIMIT }));
@@ -51,7 +56,7 @@ pub(super) fn read(
             None => {
                 let mut bytes = Vec::new();
                 // One byte more has the checksum at the end verified.
-                entry.take(declared + 1).read_to_end(&mut bytes).map_err(|error| DataError::read(path, error))?;
+                entry.take(declared + 1).read_to_end(&mut bytes).map_err(failed)?;
                 let available = bytes.len() as u64;
                 StoredArray::new(path, layout, Bytes::Memory(bytes), available)?
             }

@@ -7,13 +7,16 @@ use parquet::basic::{Compression, ConvertedType, Repetition, Type};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
 use serde_json::Value;
 
 use super::error::{DataError, DataErrorKind};
 use super::parquet_fault::ParquetFault;
+use super::regular::open_file;
 use crate::guarded::guarded;
+use crate::pages::column_reader;
 
 /// Deflate cannot make data larger than this many times its own size; the other kinds of compression make less of it.
 const COMPRESSION_RATIO: i64 = 1032;
@@ -51,7 +54,7 @@ pub(super) enum FileLabels {
 
 impl<'a> ParquetFile<'a> {
     pub(super) fn open(path: &'a Path) -> Result<Self, DataError> {
-        let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+        let file = open_file(path).map_err(|error| DataError::read(path, error))?;
         let size = file.metadata().map_err(|error| DataError::read(path, error))?.len();
         let reader = guarded(|| SerializedFileReader::new(file)).map_err(|error| damaged(path, error))?;
         Ok(Self { path, size, reader })
@@ -99,30 +102,37 @@ impl<'a> ParquetFile<'a> {
     /// The number of rows of each row group, and the number of bytes of its images once decompressed. What the file says is
     /// checked against its size.
     pub(super) fn groups(&self, images: &str) -> Result<Vec<(usize, u64)>, DataError> {
-        let column = self.column(images)?;
         let mut groups = Vec::new();
         let mut left = self.size;
         for group in self.reader.metadata().row_groups() {
-            let expected = "row groups that lie within it, and no more rows than bytes";
-            let malformed = || self.fault(ParquetFault::Malformed { expected });
-            let rows = u64::try_from(group.num_rows()).map_err(|_| malformed())?;
+            let (rows, bytes) = self.chunk(group, images)?;
             // A row that holds an image takes more than a byte.
-            left = left.checked_sub(rows).ok_or_else(malformed)?;
-            let chunk = group.columns().get(column).ok_or_else(malformed)?;
-            let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
-            let (packed, bytes) = (chunk.compressed_size(), chunk.uncompressed_size());
-            let end = start.checked_add(packed).and_then(|end| u64::try_from(end).ok());
-            let fits = start >= 0 && packed >= 0 && end.is_some_and(|end| end <= self.size);
-            if !fits || bytes < 0 || bytes / COMPRESSION_RATIO > packed || chunk.num_values() != group.num_rows() {
-                return Err(malformed());
-            }
-            if !is_read(chunk.compression()) {
-                let (column, given) = (images.to_owned(), format!("{:?}", chunk.compression()));
-                return Err(self.fault(ParquetFault::Compression { column, given }));
-            }
-            groups.push((rows as usize, bytes as u64));
+            left = left.checked_sub(rows as u64).ok_or_else(|| self.misplaced())?;
+            groups.push((rows, bytes));
         }
         Ok(groups)
+    }
+
+    /// The number of rows of a row group, and the number of bytes of a column once decompressed.
+    fn chunk(&self, group: &RowGroupMetaData, column: &str) -> Result<(usize, u64), DataError> {
+        let rows = usize::try_from(group.num_rows()).map_err(|_| self.misplaced())?;
+        let chunk = group.columns().get(self.column(column)?).ok_or_else(|| self.misplaced())?;
+        let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+        let (packed, bytes) = (chunk.compressed_size(), chunk.uncompressed_size());
+        let end = start.checked_add(packed).and_then(|end| u64::try_from(end).ok());
+        let fits = start >= 0 && packed >= 0 && end.is_some_and(|end| end <= self.size);
+        if !fits || bytes < 0 || bytes / COMPRESSION_RATIO > packed || chunk.num_values() != group.num_rows() {
+            return Err(self.misplaced());
+        }
+        if !is_read(chunk.compression()) {
+            let (column, given) = (column.to_owned(), format!("{:?}", chunk.compression()));
+            return Err(self.fault(ParquetFault::Compression { column, given }));
+        }
+        Ok((rows, bytes as u64))
+    }
+
+    fn misplaced(&self) -> DataError {
+        self.fault(ParquetFault::Malformed { expected: "row groups that lie within it, and no more rows than bytes" })
     }
 
     /// The encoded images of some rows of a row group; `None` where a row holds none.
@@ -133,12 +143,16 @@ impl<'a> ParquetFile<'a> {
         rows: std::ops::Range<usize>,
     ) -> Result<Vec<Option<ByteArray>>, DataError> {
         let column = self.column(images)?;
-        let read = || match self.reader.get_row_group(group)?.get_column_reader(column)? {
-            ColumnReader::ByteArrayColumnReader(mut reader) => {
-                reader.skip_records(rows.start)?;
-                values(reader, self.level(column), rows.len())
+        let read = || {
+            let group = self.reader.get_row_group(group)?;
+            let all = usize::try_from(group.metadata().num_rows())?;
+            match column_reader(group.as_ref(), column, all)? {
+                ColumnReader::ByteArrayColumnReader(mut reader) => {
+                    reader.skip_records(rows.start)?;
+                    values(reader, self.level(column), rows.len())
+                }
+                _ => Err(ParquetError::General("images of another type than bytes".to_owned())),
             }
-            _ => Err(ParquetError::General("images of another type than bytes".to_owned())),
         };
         let found = guarded(read).map_err(|error| damaged(self.path, error))?;
         if found.len() == rows.len() {
@@ -151,18 +165,12 @@ impl<'a> ParquetFile<'a> {
     pub(super) fn labels(&self, labels: &str) -> Result<FileLabels, DataError> {
         let column = self.column(labels)?;
         let level = self.level(column);
-        let (mut indices, mut names, mut rows) = (Vec::new(), Vec::new(), 0);
-        for index in 0..self.reader.metadata().num_row_groups() {
-            let group = self.reader.metadata().row_group(index);
-            rows += usize::try_from(group.num_rows()).unwrap_or_default();
-            let compression = group.columns().get(column).map(|chunk| chunk.compression());
-            if let Some(given) = compression.filter(|compression| !is_read(*compression)) {
-                let (column, given) = (labels.to_owned(), format!("{given:?}"));
-                return Err(self.fault(ParquetFault::Compression { column, given }));
-            }
-            let rows = group.num_rows() as usize;
+        let (mut indices, mut names, mut all) = (Vec::new(), Vec::new(), 0_usize);
+        for (index, group) in self.reader.metadata().row_groups().iter().enumerate() {
+            let (rows, _) = self.chunk(group, labels)?;
+            all = all.saturating_add(rows);
             let read = || {
-                match self.reader.get_row_group(index)?.get_column_reader(column)? {
+                match column_reader(self.reader.get_row_group(index)?.as_ref(), column, rows)? {
                     ColumnReader::Int32ColumnReader(reader) => {
                         indices.extend(values(reader, level, rows)?.into_iter().map(|label| label.map(i64::from)));
                     }
@@ -176,7 +184,7 @@ impl<'a> ParquetFile<'a> {
                 return Err(self.fault(ParquetFault::LabelType { column: labels.to_owned() }));
             }
         }
-        if indices.len() + names.len() != rows {
+        if indices.len() + names.len() != all {
             return Err(self.fault(ParquetFault::Malformed { expected: "as many labels as rows" }));
         }
         Ok(if names.is_empty() { FileLabels::Indices(indices) } else { FileLabels::Names(names) })

@@ -1,6 +1,5 @@
 //! The rows of a CSV file of labels: which cell is the file and which its labels.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use csv::{ReaderBuilder, StringRecord};
 
 use super::error::{DataError, DataErrorKind};
 use super::fault::TableFault;
+use super::regular::open_file;
 
 /// What the column of files, or of samples, may be called, in lower case.
 pub(super) const FILE_COLUMNS: &[&str] = &[
@@ -54,18 +54,22 @@ pub(super) fn read(path: &Path) -> Result<Vec<Row>, DataError> {
         let line = error.position().map_or(0, csv::Position::line);
         DataError::caused(path, DataErrorKind::Table(TableFault::Syntax { line }), error)
     };
-    let file = File::open(path).map_err(failed)?;
+    let file = open_file(path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?.len();
     if size > TABLE_LIMIT {
         return Err(DataError::new(path, DataErrorKind::FileTooLarge { size, limit: TABLE_LIMIT }));
     }
     let mut source = BufReader::new(file);
     let delimiter = delimiter(&mut source).map_err(failed)?;
-    // A row of another length than the others is an error, as a missing quote makes such rows.
-    let mut reader = ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(source.take(TABLE_LIMIT));
+    // A row of another length than the others is an error, as a missing quote makes such rows. One that is missing in the last
+    // cell of a row makes all that follows a part of that cell, to which the line end is added.
+    let source = source.take(TABLE_LIMIT).chain(b"\n".as_slice());
+    let mut reader = ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(source);
+    let unquoted = |line| DataError::new(path, DataErrorKind::Table(TableFault::Syntax { line }));
     let mut record = StringRecord::new();
     let mut columns: Option<(usize, usize)> = None;
     let mut rows = Vec::new();
+    let mut open = None;
     while reader.read_record(&mut record).map_err(malformed)? {
         let (file, label) = match columns {
             Some(columns) => columns,
@@ -81,11 +85,18 @@ pub(super) fn read(path: &Path) -> Result<Vec<Row>, DataError> {
                 found
             }
         };
-        let cell = |column: usize| record.get(column).unwrap_or_default().trim().to_owned();
         let line = record.position().map_or(0, csv::Position::line);
-        rows.push(Row { line, file: cell(file), label: cell(label) });
+        let cell = |column: usize| record.get(column).unwrap_or_default();
+        if [file, label].into_iter().any(|column| cell(column).contains(['\n', '\r'])) {
+            return Err(unquoted(line));
+        }
+        open = record.iter().next_back().is_some_and(|last| last.ends_with('\n')).then_some(line);
+        rows.push(Row { line, file: cell(file).trim().to_owned(), label: cell(label).trim().to_owned() });
     }
-    Ok(rows)
+    match open {
+        Some(line) => Err(unquoted(line)),
+        None => Ok(rows),
+    }
 }
 
 /// Skips a byte order mark, and tells by the first line what separates the cells: `,`, or else a tab, or else `;`.

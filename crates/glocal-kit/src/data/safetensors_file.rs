@@ -1,6 +1,5 @@
 //! The safetensors format: a JSON header, then the elements.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -10,6 +9,7 @@ use safetensors::tensor::Metadata;
 
 use super::element::{ByteOrder, ElementType};
 use super::error::{ArrayFormat, DataError, DataErrorKind};
+use super::regular::open_file;
 use super::stored_array::{Bytes, Layout, StoredArray};
 
 /// The greatest length of a header, as the format has it.
@@ -20,7 +20,7 @@ pub(super) fn read(
     path: &Path,
     wanted: impl Fn(&[String]) -> Result<Vec<String>, DataError>,
 ) -> Result<Vec<StoredArray>, DataError> {
-    let mut file = File::open(path).map_err(|error| DataError::read(path, error))?;
+    let mut file = open_file(path).map_err(|error| DataError::read(path, error))?;
     let file_size = file.metadata().map_err(|error| DataError::read(path, error))?.len();
     let expected = "a header length, a JSON header of that length and the elements";
     let malformed = || DataError::malformed(path, ArrayFormat::Safetensors, expected);

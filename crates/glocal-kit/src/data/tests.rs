@@ -429,6 +429,10 @@ fn archives_that_lie_are_refused() {
         let text = npz(&[("x.npy", b"text".to_vec())], method);
         assert!(matches!(kind(open(&write(&folder, "a.npz", &text))), DataErrorKind::Malformed { .. }));
     }
+    // A byte that only the checksum knows of.
+    let mut damaged = npz(&[("x.npy", zeros)], CompressionMethod::Stored);
+    damaged[50_000] = 1;
+    assert_eq!(kind(open(&write(&folder, "a.npz", &damaged))), DataErrorKind::Read);
     for bytes in [&b""[..], b"text", &[0xff; 100]] {
         assert!(matches!(kind(open(&write(&folder, "a.npz", bytes))), DataErrorKind::Malformed { .. }));
         assert!(matches!(kind(open(&write(&folder, "a.safetensors", bytes))), DataErrorKind::Malformed { .. }));
@@ -542,4 +546,17 @@ fn huge_dimensions_in_a_header_allocate_nothing() {
     assert_eq!(error.kind(), &DataErrorKind::ImageTooLarge { width: 100_000, height: 100_000, limit: 1 << 30 });
     let ppm = load_image(&write(&folder, "huge.ppm", b"P6\n4000000000 4000000000\n255\n")).unwrap_err();
     assert!(matches!(ppm.kind(), DataErrorKind::ImageTooLarge { .. } | DataErrorKind::Image), "{ppm}");
+}
+
+/// Whoever opened one would wait for what is never written.
+#[cfg(unix)]
+#[test]
+fn pipes_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.npy", "a.npz", "a.safetensors", "a.csv", "a.parquet", "a.tar", "a-idx3-ubyte", "a.png"] {
+        let path = folder.path().join(name);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let error = if name == "a.png" { load_image(&path).unwrap_err() } else { open(&path).err().unwrap() };
+        assert_eq!(error.kind(), &DataErrorKind::Read, "{name}");
+    }
 }

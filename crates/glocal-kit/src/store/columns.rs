@@ -17,16 +17,20 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
-use parquet::schema::types::{ColumnPath, SchemaDescriptor};
+use parquet::schema::types::{ColumnDescPtr, ColumnPath, SchemaDescriptor};
 
 use encode::{Encoded, Queue};
 
 use super::file::{Table, open_checked};
 use super::{StoreError, StoreErrorKind};
 use crate::guarded::guarded;
+use crate::pages::column_reader;
 
 /// The greatest number of rows of a row group; a reader skips the groups that it does not need.
 pub(super) const GROUP_ROWS: usize = 1 << 16;
+
+/// The greatest number of values of a column of lists in a row group: writers begin another one at an eighth of it.
+const GROUP_VALUES: usize = 1 << 24;
 
 /// How many records are decoded at once.
 const RECORDS_AT_ONCE: usize = 1 << 13;
@@ -267,7 +271,12 @@ impl TableReader {
         let rows = rows.ok_or_else(|| StoreError::malformed(&self.path, "at most 65,536 rows in a row group"))?;
         let read = || -> Result<Vec<Column>> {
             let group = self.reader.get_row_group(index)?;
-            (0..group.num_columns()).map(|column| read_column(group.get_column_reader(column)?, rows)).collect()
+            let columns = self.reader.metadata().file_metadata().schema_descr().columns().iter().enumerate();
+            let read = |(column, descriptor): (usize, &ColumnDescPtr)| {
+                let values = if descriptor.max_rep_level() == 0 { rows } else { GROUP_VALUES };
+                read_column(column_reader(group.as_ref(), column, values)?, rows)
+            };
+            columns.map(read).collect()
         };
         let columns = guarded(read).map_err(|error| damaged(&self.path, error))?;
         let complete = columns.iter().all(|column| {

@@ -220,7 +220,14 @@ impl Manifest {
 
     /// The number of samples that the store covers.
     pub fn covered_samples(&self) -> u64 {
-        self.covered.iter().map(|[first, end]| end.saturating_sub(*first)).sum()
+        let sizes = self.covered.iter().map(|[first, end]| end.saturating_sub(*first));
+        sizes.fold(0, u64::saturating_add)
+    }
+
+    /// Whether the ranges are of samples of the data set, in order, and do not touch.
+    pub(super) fn has_ranges(&self) -> bool {
+        let within = |[first, end]: &[u64; 2]| first < end && *end <= self.data.samples;
+        self.covered.iter().all(within) && self.covered.windows(2).all(|pair| pair[0][1] < pair[1][0])
     }
 
     /// In what a store made as `given` says would differ from this one; descriptions for people do not count, nor does it

@@ -71,7 +71,7 @@ pub fn merge(stores: &[PathBuf], output: &Path) -> Result<Merged, StoreError> {
     written.push((samples_table::FORMAT.file.to_owned(), samples(&inputs, first, output)?));
     let sources: Sources = file::read_json(&first.folder.join(SOURCES), "the paths of the model and the data")?;
     write_json(output, SOURCES, &sources)?;
-    let scored = inputs.iter().map(|input| input.manifest.scored).sum();
+    let scored = inputs.iter().map(|input| input.manifest.scored).fold(0, u64::saturating_add);
     complete(output, manifest, scored, written)?;
     Ok(Merged { covered, total, already_complete: false })
 }

@@ -61,7 +61,7 @@ impl Part {
         let content = Content {
             format: FORMAT_VERSION,
             samples: [range.start, range.end],
-            level: parts.iter().map(|part| part.content.level + 1).max().unwrap_or(0),
+            level: parts.iter().map(|part| part.content.level.saturating_add(1)).max().unwrap_or(0),
             scored: scored(parts, found),
             skipped: skipped(parts, found),
             tables: Written::new(),
@@ -114,12 +114,14 @@ impl Part {
 
 /// How many samples of all of these had a target.
 pub(super) fn scored(parts: &[Part], found: Option<&Found>) -> u64 {
-    parts.iter().map(|part| part.content.scored).sum::<u64>() + found.map_or(0, |found| found.references.samples())
+    let found = found.map(|found| found.references.samples());
+    parts.iter().map(|part| part.content.scored).chain(found).fold(0, u64::saturating_add)
 }
 
 /// How many samples of all of these were passed over.
 pub(super) fn skipped(parts: &[Part], found: Option<&Found>) -> u64 {
-    parts.iter().map(|part| part.content.skipped).sum::<u64>() + found.map_or(0, |found| found.skipped.len() as u64)
+    let found = found.map(|found| found.skipped.len() as u64);
+    parts.iter().map(|part| part.content.skipped).chain(found).fold(0, u64::saturating_add)
 }
 
 /// The samples of the part of that name.

@@ -94,7 +94,7 @@ pub(super) fn write(
 /// How many scores of all of these were NaN.
 pub(super) fn not_a_number(parts: &[Tables], found: Option<&Found>) -> u64 {
     let all = parts.iter().map(|part| part.layers.as_slice()).chain(found.map(|found| found.references.layers()));
-    all.flatten().flat_map(|layer| &layer.concepts).map(|concept| concept.not_a_number).sum()
+    all.flatten().flat_map(|layer| &layer.concepts).map(|concept| concept.not_a_number).fold(0, u64::saturating_add)
 }
 
 type Filled = Result<u64, Box<dyn std::error::Error + Send + Sync>>;
@@ -117,8 +117,8 @@ fn concepts(manifest: &Manifest, parts: &[Tables], found: Option<&Found>) -> Vec
     for part in all.chain(found.map(|found| found.references.layers())) {
         for (layer, part) in layers.iter_mut().zip(part) {
             for (concept, part) in layer.concepts.iter_mut().zip(&part.concepts) {
-                concept.active += part.active;
-                concept.not_a_number += part.not_a_number;
+                concept.active = concept.active.saturating_add(part.active);
+                concept.not_a_number = concept.not_a_number.saturating_add(part.not_a_number);
                 concept.statistics.merge(&part.statistics);
             }
         }

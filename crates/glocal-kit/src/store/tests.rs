@@ -307,6 +307,9 @@ fn tables_that_do_not_fit_the_manifest_are_refused() {
     assert!(damaged(change(&|manifest| manifest.layers.swap(0, 1))));
     assert!(damaged(change(&|manifest| manifest.options.top_k = 2)));
     assert!(damaged(change(&|manifest| manifest.tables.clear())));
+    for covered in [&[[0, 4]][..], &[[2, 2]], &[[2, 1]], &[[2, 3], [0, 1]], &[[0, 1], [1, 2]], &[[0, u64::MAX]; 2]] {
+        assert!(damaged(change(&|manifest| manifest.covered = covered.to_vec())), "{covered:?}");
+    }
     assert!(damaged(change(&|manifest| manifest.tables.get_mut("samples.parquet").unwrap().rows += 1)));
     let error = change(&|manifest| manifest.complete = false);
     assert_eq!(error.kind(), &StoreErrorKind::Incomplete { done: 0, total: 3 });

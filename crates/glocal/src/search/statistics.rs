@@ -83,7 +83,7 @@ impl Moments {
     }
 
     fn merge(&mut self, other: &Self) {
-        self.count += other.count;
+        self.count = self.count.saturating_add(other.count);
         self.sum.merge(&other.sum);
         self.squares.merge(&other.squares);
     }

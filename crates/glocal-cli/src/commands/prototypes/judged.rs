@@ -7,7 +7,7 @@ use glocal::prototype::{Judgement, largest};
 use glocal_kit::loading::InputFiles;
 use glocal_kit::picture::{ColorMap, encode_png};
 use glocal_kit::preprocess::Preprocess;
-use glocal_kit::prototypes::{Probe, Prober, check_vectors, read_vectors};
+use glocal_kit::prototypes::{Probe, Prober, PrototypesError, PrototypesErrorKind, check_vectors, read_vectors};
 use glocal_kit::store::Store;
 
 use super::draw::Pen;
@@ -30,8 +30,8 @@ pub struct Judged {
     pub relevance: Vec<f32>,
     /// `None` where the store has no sample of the class, or the vector cannot be judged.
     pub judgement: Option<Judgement>,
-    /// The least p-value that the class can give.
-    least: f64,
+    /// The least p-value that the class can give; `None` where it has no prototypes.
+    least: Option<f64>,
     /// Where its picture is.
     pub picture: Option<PathBuf>,
 }
@@ -46,12 +46,18 @@ impl Judged {
     /// Whether it is called an outlier; `None` where that cannot be told.
     pub fn is_outlier(&self) -> Option<bool> {
         let p_value = self.judgement.as_ref()?.p_value?;
-        (self.least <= OUTLIER).then_some(p_value <= OUTLIER)
+        (self.least? <= OUTLIER).then_some(p_value <= OUTLIER)
     }
 
     /// The p-value, and a word on it.
     pub fn verdict(&self) -> (String, &'static str) {
-        let Some(judgement) = &self.judgement else { return ("-".to_owned(), "no samples of this class") };
+        let Some(judgement) = &self.judgement else {
+            let word = match self.least {
+                Some(_) => "its relevance is empty or no number",
+                None => "no usable samples of this class",
+            };
+            return ("-".to_owned(), word);
+        };
         let p_value = judgement.p_value.map_or_else(|| "-".to_owned(), |p_value| format!("{p_value:.4}"));
         let word = match self.is_outlier() {
             Some(true) => "outlier",
@@ -87,7 +93,8 @@ impl Prototypes {
             probes.extend(prober.probe(&inputs.batch, &session.cancel)?);
         }
         let classes: BTreeSet<u32> = probes.iter().map(|probe| probe.predicted).collect();
-        let fitted = self.fit(&read_vectors(&stored.store, &self.layer, Some(&classes), MEMORY)?, session)?;
+        let vectors = read_vectors(&stored.store, &self.layer, Some(&classes), MEMORY).map_err(too_many)?;
+        let fitted = self.fit(&vectors, session)?;
         let mut judged: Vec<Judged> =
             probes.into_iter().enumerate().map(|(index, probe)| judge(files.name(index), probe, &fitted)).collect();
         if let Some(folder) = &mut folder {
@@ -103,6 +110,17 @@ impl Prototypes {
     }
 }
 
+/// The failure to read the vectors of the classes that were predicted, which nobody chose.
+fn too_many(error: PrototypesError) -> Failure {
+    match error.kind() {
+        PrototypesErrorKind::Memory { .. } => {
+            let hint = "give fewer inputs at a time, which are of fewer classes";
+            Failure::call(error).hinted(Some(hint.to_owned()))
+        }
+        _ => error.into(),
+    }
+}
+
 fn judge(name: &str, probe: Probe, fitted: &Fitted) -> Judged {
     let Probe { predicted, relevance } = probe;
     let prototypes = fitted.get(&predicted);
@@ -110,8 +128,38 @@ fn judge(name: &str, probe: Probe, fitted: &Fitted) -> Judged {
         name: name.to_owned(),
         predicted,
         judgement: prototypes.and_then(|prototypes| prototypes.judge(&relevance)),
-        least: prototypes.map_or(1.0, least),
+        least: prototypes.map(least),
         relevance,
         picture: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An input that cannot be judged is no fault of the class.
+    #[test]
+    fn what_cannot_be_judged_is_said_of_whom_it_is_true() {
+        let judged = |least| Judged {
+            name: "a.png".to_owned(),
+            predicted: 0,
+            relevance: Vec::new(),
+            judgement: None,
+            least,
+            picture: None,
+        };
+        assert_eq!(judged(Some(0.01)).verdict().1, "its relevance is empty or no number");
+        assert_eq!(judged(None).verdict().1, "no usable samples of this class");
+        assert_eq!((judged(Some(0.01)).is_outlier(), judged(None).is_outlier()), (None, None));
+    }
+
+    /// Those of `--class`, which goes with no inputs, are not for these.
+    #[test]
+    fn the_hint_can_be_followed() {
+        let (needed, largest, given) = (3, 2, 1);
+        let failure = too_many(PrototypesErrorKind::Memory { needed, largest, given }.into());
+        let text = format!("{failure:?}");
+        assert!(text.contains("fewer inputs") && !text.contains("--class"), "{text}");
     }
 }

@@ -46,8 +46,8 @@ impl Words<'_> {
         class_name(self.names, class as usize)
     }
 
-    /// The prototypes of classes, for people.
-    pub fn classes_text(&self, fitted: &Fitted, pictures: &Pictures) -> String {
+    /// The prototypes of classes, and those `left_out` as they have no vector that can be used, for people.
+    pub fn classes_text(&self, fitted: &Fitted, left_out: &[u32], pictures: &Pictures) -> String {
         let header = [
             ("prototype", Align::Right),
             ("share", Align::Right),
@@ -88,6 +88,10 @@ impl Words<'_> {
             }
             text.push('\n');
         }
+        if !left_out.is_empty() {
+            let names: Vec<String> = left_out.iter().map(|class| printable(&self.class(*class))).collect();
+            text += &format!("left out, as all their vectors are empty or no numbers: {}\n", names.join(", "));
+        }
         text.trim_end().to_owned()
     }
 
@@ -97,7 +101,7 @@ impl Words<'_> {
     }
 
     /// The same for machines.
-    pub fn classes_document(&self, fitted: &Fitted, pictures: &Pictures) -> Value {
+    pub fn classes_document(&self, fitted: &Fitted, left_out: &[u32], pictures: &Pictures) -> Value {
         let class = |(class, prototypes): (&u32, &ClassPrototypes)| {
             let prototype = |(index, prototype)| self.prototype_document(index, prototype);
             json!({
@@ -110,7 +114,8 @@ impl Words<'_> {
                 "picture": pictures.get(class).map(|path| path.to_string_lossy()),
             })
         };
-        json!({ "layer": self.layer, "classes": fitted.iter().map(class).collect::<Vec<_>>() })
+        let classes: Vec<Value> = fitted.iter().map(class).collect();
+        json!({ "layer": self.layer, "classes": classes, "left_out": left_out })
     }
 
     fn prototype_document(&self, index: usize, prototype: &Prototype) -> Value {
@@ -224,4 +229,18 @@ pub fn too_few(prototypes: &ClassPrototypes) -> Option<String> {
     let fewest = (1.0 / OUTLIER).round() as usize - 1;
     (prototypes.samples() < fewest)
         .then(|| format!("too few samples to tell outliers by: at least {fewest} are needed for one in twenty"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_without_prototypes_are_named() {
+        let words = Words { layer: "conv", names: None, samples: &[], shares: true, concepts: 1 };
+        let text = words.classes_text(&Fitted::new(), &[5, 7], &Pictures::new());
+        assert_eq!(text, "left out, as all their vectors are empty or no numbers: class 5, class 7");
+        assert_eq!(words.classes_document(&Fitted::new(), &[5], &Pictures::new())["left_out"], json!([5]));
+        assert_eq!(words.classes_text(&Fitted::new(), &[], &Pictures::new()), "");
+    }
 }

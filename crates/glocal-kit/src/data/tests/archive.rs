@@ -112,6 +112,14 @@ fn archives_of_samples_that_lie_are_refused() {
     for len in [700, 1024, 1100, 2048] {
         assert!(matches!(refused(&good[..len]), ArchiveFault::Malformed { .. }), "{len}");
     }
+    // What was not written yet, in full or up to the last entry, and what follows the end.
+    let holes = [&good[..1024], &vec![0; good.len() - 1024][..], &good[..]].concat();
+    let ahead = [&good[..], &vec![0; 1 << 20][..]].concat();
+    let joined = [&good[..], &good[..]].concat();
+    for bytes in [&holes, &ahead, &joined] {
+        assert!(matches!(refused(bytes), ArchiveFault::Malformed { .. }), "{}", bytes.len());
+    }
+    assert!(open(&write(&folder, "a.tar", &[&good[..], &[0; 10_240]].concat())).is_ok());
     assert!(matches!(refused(&good[..540]), ArchiveFault::CutOff { actual: 28, .. }));
     assert!(matches!(refused(&tar(&[("a.txt", b"1")])), ArchiveFault::Empty));
     let twice = [("a.png", &image[..]), ("b.png", &image), ("a.cls", b"1")];

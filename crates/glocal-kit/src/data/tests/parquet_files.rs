@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use parquet::basic::{Compression, GzipLevel};
+use parquet::basic::{Compression, Encoding, GzipLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
+use parquet::schema::types::ColumnPath;
 
 use super::*;
 
@@ -28,11 +29,12 @@ fn parquet(
     features: Option<&str>,
 ) -> Vec<u8> {
     let metadata = features.map(|text| vec![KeyValue::new("huggingface".to_owned(), text.to_owned())]);
-    let properties = WriterProperties::builder()
-        .set_compression(compression)
-        .set_data_page_size_limit(256)
-        .set_write_batch_size(2)
-        .set_key_value_metadata(metadata);
+    written(samples, rows, WriterProperties::builder().set_compression(compression).set_key_value_metadata(metadata))
+}
+
+/// The same, written in another way.
+fn written(samples: &[(Option<Vec<u8>>, i64)], rows: usize, properties: WriterPropertiesBuilder) -> Vec<u8> {
+    let properties = properties.set_data_page_size_limit(256).set_write_batch_size(2);
     let schema = Arc::new(parse_message_type(SCHEMA).unwrap());
     let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties.build())).unwrap();
     for samples in samples.chunks(rows) {
@@ -88,6 +90,21 @@ fn rows_are_found_in_any_order() {
         assert_eq!(set.class_names().unwrap(), ["ant", "bee", "cow"]);
         assert_eq!(set.describe(), "40 images in 3 classes, in 1 Parquet file");
         assert_eq!(set.load(40).unwrap_err().kind(), &DataErrorKind::Index { index: 40, len: 40 });
+    }
+}
+
+/// As other writers have them.
+#[test]
+fn lengths_that_stand_together_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: Vec<_> = (0..40).map(|red| ((red % 5 > 0).then(|| png(red)), i64::from(red))).collect();
+    for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+        let properties = WriterProperties::builder().set_writer_version(version).set_dictionary_enabled(false);
+        let column = ColumnPath::from(vec!["image".to_owned(), "bytes".to_owned()]);
+        let properties = properties.set_column_encoding(column, Encoding::DELTA_LENGTH_BYTE_ARRAY);
+        let bytes = written(&rows, 15, properties);
+        let set = open(&write(&folder, "a.parquet", &bytes)).unwrap();
+        (0..40).filter(|index| index % 5 > 0).for_each(|index| assert_eq!(red(set.as_ref(), index), index as u8));
     }
 }
 

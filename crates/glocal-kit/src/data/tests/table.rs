@@ -124,3 +124,22 @@ fn lists_that_lie_are_refused_with_their_lines() {
     let long = format!("file,label\n{}.png,1\n", "a/".repeat(5_000));
     assert!(matches!(refused(long.as_bytes()), TableFault::Missing { line: 2, .. }));
 }
+
+/// Else the rest of the table would be a label, or a part of what is not read.
+#[test]
+fn a_quote_that_is_not_closed_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    images(&folder, &["a.png", "b.png", "c.png"]);
+    for (text, line) in [
+        ("file,label\na.png,\"cat\nb.png,dog\nc.png,cat\n", 2),
+        ("file,label\na.png,cat\nb.png,\"dog\nc.png,cat", 3),
+        ("label,file\ncat,a.png\ndog,\"b.png\rcat,c.png\r", 3),
+        ("file,label,note\na.png,cat,\"nice\nb.png,dog,\nc.png,cat,\n", 2),
+        ("file,label,note\na.png,cat,\nb.png,dog,\"nice\nc.png,cat,", 3),
+    ] {
+        let refused = fault(open(&write(&folder, "labels.csv", text.as_bytes())));
+        assert_eq!(refused, TableFault::Syntax { line }, "{text}");
+    }
+    let notes = "file,label,note\na.png,cat,\"of\ntwo lines\"\nb.png,dog,\"of\ntwo lines\"";
+    assert_eq!(open(&write(&folder, "labels.csv", notes.as_bytes())).unwrap().len(), 2);
+}
