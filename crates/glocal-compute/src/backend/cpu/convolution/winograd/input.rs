@@ -56,6 +56,13 @@ impl SimdOp for ToPoints<'_> {
     }
 }
 
+/// `Bᵀ` times a column. (A function, and no closure: what is not inlined knows nothing of the machine's vectors.)
+#[inline(always)]
+fn step<I: Isa>(isa: I, [a, b, c, d]: [I::F32; 4]) -> [I::F32; 4] {
+    let ops = isa.f32();
+    [ops.sub(a, c), ops.add(b, c), ops.sub(c, b), ops.sub(b, d)]
+}
+
 /// The transform of a vector of tiles.
 #[inline(always)]
 fn vector<I: Isa>(isa: I, from: &[f32], row: usize, odd: usize, to: &mut [f32], stride: usize) {
@@ -68,10 +75,13 @@ fn vector<I: Isa>(isa: I, from: &[f32], row: usize, odd: usize, to: &mut [f32], 
             *value = unsafe { ops.load_ptr(from.as_ptr().add(index * row + at)) };
         }
     }
-    let step = |[a, b, c, d]: [I::F32; 4]| [ops.sub(a, c), ops.add(b, c), ops.sub(c, b), ops.sub(b, d)];
-    let columns: [[I::F32; 4]; 4] = std::array::from_fn(|column| step(points.map(|row| row[column])));
+    let mut columns = [[ops.zero(); 4]; 4];
+    for (index, column) in columns.iter_mut().enumerate() {
+        *column = step(isa, [points[0][index], points[1][index], points[2][index], points[3][index]]);
+    }
     for index in 0..4 {
-        for (column, value) in step(columns.map(|column| column[index])).into_iter().enumerate() {
+        let row = [columns[0][index], columns[1][index], columns[2][index], columns[3][index]];
+        for (column, value) in step(isa, row).into_iter().enumerate() {
             // SAFETY: at most 15 strides and a vector, which the assertion above holds `to` to.
             unsafe { ops.store_ptr(value, to.as_mut_ptr().add((4 * index + column) * stride)) };
         }

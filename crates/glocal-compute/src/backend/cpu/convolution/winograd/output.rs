@@ -84,14 +84,23 @@ fn vector<I: Isa>(isa: I, products: &[f32], stride: usize, bias: I::F32) -> [[I:
     assert!(ops.len() <= SLACK && products.len() >= (POINTS - 1) * stride + SLACK);
     let (mut above, mut below) = ([ops.zero(); 4], [ops.zero(); 4]);
     for (column, (above, below)) in above.iter_mut().zip(&mut below).enumerate() {
-        // SAFETY: at most 15 strides and a vector, which the assertion above holds `products` to.
-        let load = |row: usize| unsafe { ops.load_ptr(products.as_ptr().add((4 * row + column) * stride)) };
-        let [a, b, c, d] = [0, 1, 2, 3].map(load);
+        let mut points = [ops.zero(); 4];
+        for (row, point) in points.iter_mut().enumerate() {
+            // SAFETY: at most 15 strides and a vector, which the assertion above holds `products` to.
+            *point = unsafe { ops.load_ptr(products.as_ptr().add((4 * row + column) * stride)) };
+        }
+        let [a, b, c, d] = points;
         *above = ops.add(ops.add(a, b), c);
         *below = ops.sub(ops.sub(b, c), d);
     }
-    [above, below]
-        .map(|[a, b, c, d]| [ops.add(ops.add(ops.add(a, b), c), bias), ops.add(ops.sub(ops.sub(b, c), d), bias)])
+    [pair(isa, above, bias), pair(isa, below, bias)]
+}
+
+/// Of one line the even and the odd elements.
+#[inline(always)]
+fn pair<I: Isa>(isa: I, [a, b, c, d]: [I::F32; 4], bias: I::F32) -> [I::F32; 2] {
+    let ops = isa.f32();
+    [ops.add(ops.add(ops.add(a, b), c), bias), ops.add(ops.sub(ops.sub(b, c), d), bias)]
 }
 
 /// Stores elements by turns, as many as `to` takes.
