@@ -9,8 +9,8 @@ use crate::memory::many_zeros;
 /// Shorter buffers are not worth keeping (16 KiB).
 const LEAST_ELEMENTS: usize = 1 << 12;
 
-/// All that is kept together has at most this many elements (256 MiB).
-const KEPT_ELEMENTS: usize = 1 << 26;
+/// All that is kept together has at most this many elements (160 MiB).
+const KEPT_ELEMENTS: usize = 5 << 23;
 
 /// At most this many buffers are kept.
 const KEPT_BUFFERS: usize = 512;

@@ -1,5 +1,8 @@
 //! How the system and the process's allocator treat memory.
 
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+use std::num::NonZeroUsize;
+
 /// Tells the allocator to keep what is freed for what is asked for next, instead of handing it back to the system at once.
 ///
 /// Layer after layer, relevance and activations are buffers of megabytes that live shortly. Handed back and asked for anew,
@@ -18,9 +21,17 @@ pub fn keep_freed_memory() {
         const KEPT: libc::c_int = 64 << 20;
         /// So much is asked of the system at once.
         const STEP: libc::c_int = 16 << 20;
-        for (parameter, value) in
-            [(libc::M_MMAP_THRESHOLD, KEPT_BLOCK), (libc::M_TRIM_THRESHOLD, KEPT), (libc::M_TOP_PAD, STEP)]
-        {
+        /// So many threads share a heap: what one has freed is then there for the others.
+        const THREADS: usize = 8;
+        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let heaps = libc::c_int::try_from(threads.div_ceil(THREADS)).unwrap_or(libc::c_int::MAX);
+        let settings = [
+            (libc::M_MMAP_THRESHOLD, KEPT_BLOCK),
+            (libc::M_TRIM_THRESHOLD, KEPT),
+            (libc::M_TOP_PAD, STEP),
+            (libc::M_ARENA_MAX, heaps),
+        ];
+        for (parameter, value) in settings {
             // SAFETY: mallopt takes plain numbers, locks the allocator itself, and changes no memory that is in use.
             unsafe { libc::mallopt(parameter, value) };
         }

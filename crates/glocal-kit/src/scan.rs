@@ -188,6 +188,8 @@ pub fn run(
     if skipped > 0 && writer.scored(&found) == 0 {
         return Err(ScanErrorKind::NothingUsable { skipped }.into());
     }
+    // Writing takes memory of its own, and no tensors: both at once would be the most that a scan needs.
+    glocal_compute::release_kept_memory();
     let finished = load::within(pool.as_ref(), || writer.finish(&found, analysis.data));
     let Finished { skipped, not_a_number } = finished?;
     Ok(Report { samples: total, resumed, already_complete: false, not_a_number, skipped })
@@ -248,7 +250,6 @@ impl Driver<'_> {
 
     /// Saves what was found up to `state`.
     fn save(&self, writer: &mut StoreWriter, found: &mut Found, state: Progress) -> Result<(), StoreError> {
-        // Writing takes memory of its own, and no tensors: both at once would be the most that a scan needs.
         glocal_compute::release_kept_memory();
         let end = self.first + state.done;
         load::within(self.pool, || writer.save(found, end))
