@@ -9,13 +9,17 @@ use crate::memory::many_zeros;
 /// Shorter buffers are not worth keeping (16 KiB).
 const LEAST_ELEMENTS: usize = 1 << 12;
 
-/// All that is kept together has at most this many elements (160 MiB).
-const KEPT_ELEMENTS: usize = 5 << 23;
+/// All that is kept together has at most this many elements (256 MiB).
+const KEPT_ELEMENTS: usize = 1 << 26;
 
 /// At most this many buffers are kept.
 const KEPT_BUFFERS: usize = 512;
 
-static KEPT: Mutex<Kept> = Mutex::new(Kept { buffers: Vec::new(), elements: 0 });
+/// A buffer that nobody took while so many elements came after it goes (512 MiB): it is of a size that was wanted once, as
+/// parts of images are.
+const KEPT_FOR: u64 = 1 << 27;
+
+static KEPT: Mutex<Kept> = Mutex::new(Kept { buffers: Vec::new(), elements: 0, came: 0 });
 
 /// Elements that one owner holds.
 pub(crate) struct Buffer(Vec<f32>);
@@ -23,8 +27,17 @@ pub(crate) struct Buffer(Vec<f32>);
 /// Buffers without an owner, oldest first. Elements are numbers of some earlier owner.
 #[derive(Default)]
 struct Kept {
-    buffers: Vec<Vec<f32>>,
+    buffers: Vec<Waiting>,
     elements: usize,
+    /// How many elements ever came.
+    came: u64,
+}
+
+/// A buffer without an owner.
+struct Waiting {
+    buffer: Vec<f32>,
+    /// How many elements had come when it did.
+    since: u64,
 }
 
 impl Buffer {
@@ -116,24 +129,29 @@ pub fn release_kept_memory() {
 impl Kept {
     /// The shortest buffer that holds `len` elements, unless much of it would be unused.
     fn take(&mut self, len: usize) -> Option<Vec<f32>> {
-        let fits = |buffer: &Vec<f32>| (len..=len + len / 8).contains(&buffer.capacity());
-        let candidates = self.buffers.iter().enumerate().filter(|(_, buffer)| fits(buffer));
-        let (index, _) = candidates.min_by_key(|(_, buffer)| buffer.capacity())?;
-        let mut buffer = self.buffers.remove(index);
+        let fits = |waiting: &Waiting| (len..=len + len / 8).contains(&waiting.buffer.capacity());
+        let candidates = self.buffers.iter().enumerate().filter(|(_, waiting)| fits(waiting));
+        let (index, _) = candidates.min_by_key(|(_, waiting)| waiting.buffer.capacity())?;
+        let Waiting { mut buffer, .. } = self.buffers.remove(index);
         self.elements -= buffer.capacity();
         buffer.resize(len, 0.0);
         Some(buffer)
     }
 
     fn keep(&mut self, buffer: Vec<f32>) {
-        if buffer.capacity() > KEPT_ELEMENTS {
+        let len = buffer.capacity();
+        if len > KEPT_ELEMENTS {
             return;
         }
-        self.elements += buffer.capacity();
-        self.buffers.push(buffer);
+        self.elements += len;
+        self.came += len as u64;
+        self.buffers.push(Waiting { buffer, since: self.came });
         let mut gone = 0;
-        while self.elements > KEPT_ELEMENTS || self.buffers.len() - gone > KEPT_BUFFERS {
-            self.elements -= self.buffers[gone].capacity();
+        while self.elements > KEPT_ELEMENTS
+            || self.buffers.len() - gone > KEPT_BUFFERS
+            || self.came - self.buffers[gone].since > KEPT_FOR
+        {
+            self.elements -= self.buffers[gone].buffer.capacity();
             gone += 1;
         }
         self.buffers.drain(..gone);
@@ -146,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded_and_fits() {
-        let mut kept = Kept { buffers: Vec::new(), elements: 0 };
+        let mut kept = Kept::default();
         kept.keep(vec![1.0; 100]);
         kept.keep(vec![2.0; 90]);
         assert!(kept.take(101).is_none() && kept.take(50).is_none());
@@ -162,6 +180,21 @@ mod tests {
         assert_eq!((kept.buffers.len(), kept.elements), (1, KEPT_ELEMENTS), "the oldest go first");
         kept.keep(vec![0.0; KEPT_ELEMENTS + 1]);
         assert_eq!(kept.buffers.len(), 1);
+    }
+
+    #[test]
+    fn what_nobody_takes_goes() {
+        let mut kept = Kept::default();
+        kept.keep(vec![0.0; 10]);
+        let mut came = 0;
+        while came <= KEPT_FOR {
+            assert_eq!(kept.buffers.len(), 1, "after {came} elements");
+            kept.keep(vec![0.0; 1 << 20]);
+            came += 1 << 20;
+            // which is wanted again and again
+            assert!(kept.take(1 << 20).is_some());
+        }
+        assert_eq!((kept.buffers.len(), kept.elements), (0, 0));
     }
 
     #[test]

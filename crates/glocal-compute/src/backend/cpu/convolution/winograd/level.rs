@@ -20,7 +20,8 @@ const MEDIAN_OF: usize = 512;
 ///
 /// A tile's transform adds its elements up and subtracts them again, so that an element is off by roundings of the largest of
 /// its tile. Relevance divided by a denominator that is next to nothing is such an element, by which others would be
-/// lost; and where weights of one sign only are left, so would sums that it has no part in. Nor may sums of a tile pass what is finite where plain products do not.
+/// lost; and where weights of one sign only are left, so would sums that it has no part in. Nor may sums of a tile pass
+/// what is finite where plain products do not.
 fn is_level(values: &[f32]) -> bool {
     let exponent = |value: f32| value.to_bits() << 1 >> 24;
     let mut counts = [0usize; 256];
