@@ -26,7 +26,7 @@ fn is_level(values: &[f32]) -> bool {
     let exponent = |value: f32| value.to_bits() << 1 >> 24;
     let mut counts = [0usize; 256];
     // Odd, so that not all come from one column of an image: borders may be zero, or like nothing else.
-    let apart = values.len() / MEDIAN_OF | 1;
+    let apart = (values.len() / MEDIAN_OF) | 1;
     for value in values.iter().step_by(apart).filter(|value| **value != 0.0) {
         counts[exponent(*value) as usize] += 1;
     }
