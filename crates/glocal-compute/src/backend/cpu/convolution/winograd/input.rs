@@ -79,9 +79,10 @@ fn vector<I: Isa>(isa: I, from: &[f32], row: usize, odd: usize, to: &mut [f32], 
     for (index, column) in columns.iter_mut().enumerate() {
         *column = step(isa, [points[0][index], points[1][index], points[2][index], points[3][index]]);
     }
-    for index in 0..4 {
-        let row = [columns[0][index], columns[1][index], columns[2][index], columns[3][index]];
-        for (column, value) in step(isa, row).into_iter().enumerate() {
+    let [a, b, c, d] = columns;
+    let rows = a.into_iter().zip(b).zip(c).zip(d);
+    for (index, (((a, b), c), d)) in rows.enumerate() {
+        for (column, value) in step(isa, [a, b, c, d]).into_iter().enumerate() {
             // SAFETY: at most 15 strides and a vector, which the assertion above holds `to` to.
             unsafe { ops.store_ptr(value, to.as_mut_ptr().add((4 * index + column) * stride)) };
         }
