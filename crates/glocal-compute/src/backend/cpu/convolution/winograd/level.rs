@@ -65,7 +65,7 @@ pub(in super::super) fn by_rows(
 
 #[cfg(test)]
 mod tests {
-    use super::is_level;
+    use super::{MEDIAN_OF, is_level};
 
     #[test]
     fn what_stands_far_above_the_others_is_seen_wherever_it_is() {
