@@ -6,7 +6,7 @@
 //!
 //! Every node is run forward, its rule prepared and relevance propagated, each timed by itself (medians of ROUNDS, default 5), with the
 //! composite `epsilon-plus-flat`. Beside the times stand the multiply-adds that the definition needs, those that the kernels
-//! execute (Winograd's are four of nine), and the bytes that must be read and written at least, each tensor once. The least time
+//! execute (Winograd's are four of nine where all tiles are whole), and the bytes that must be read and written at least, each tensor once. The least time
 //! of a node is the longer of what its multiply-adds take at the machine's peak and its bytes at its bandwidth, both
 //! measured first. Prints a table in Markdown.
 
@@ -90,8 +90,8 @@ impl Group {
             && is_one(&geometry.strides)
             && is_one(&geometry.dilations)
             && geometry.group == 1
-            && weight[0].min(weight[1]) >= 32
-            && input[1..].iter().all(|&size| size >= 14)
+            && weight[0].min(weight[1]) >= 8
+            && input[1..].iter().all(|&size| size >= 6)
         {
             Self::Winograd
         } else {
@@ -111,9 +111,14 @@ impl Group {
         }
     }
 
-    /// How many of the multiply-adds are executed.
-    fn executed(self) -> f64 {
-        if self == Self::Winograd { 4.0 / 9.0 } else { 1.0 }
+    /// How many of a node's multiply-adds are executed: by Winograd 16 for each tile of 2×2, whole or not, instead of 9 an element.
+    fn executed(self, node: &Node) -> f64 {
+        match (self, node.shape.as_slice()) {
+            (Self::Winograd, &[_, height, width]) => {
+                (16 * height.div_ceil(2) * width.div_ceil(2)) as f64 / (9 * height * width) as f64
+            }
+            _ => 1.0,
+        }
     }
 }
 
@@ -166,11 +171,11 @@ fn work(
     let (graph, backend) = (model.graph(), model.backend());
     let batch = inputs.batch() as f64;
     let elements = |id: NodeId| batch * graph.node(id).shape.iter().product::<usize>() as f64;
-    let mut add = |phase: Phase, group: Group, time: f64, defined: f64, floats: f64| {
+    let mut add = |phase: Phase, (group, node): (Group, &Node), time: f64, defined: f64, floats: f64| {
         *seconds.entry((phase, group)).or_default() += time;
         if counts {
             let cost = costs.entry((phase, group)).or_default();
-            let (executed, bytes) = (defined * group.executed(), floats * 4.0);
+            let (executed, bytes) = (defined * group.executed(node), floats * 4.0);
             cost.defined += defined;
             cost.executed += executed;
             cost.bytes += bytes;
@@ -190,7 +195,7 @@ fn work(
         let time = begun.elapsed().as_secs_f64();
         let group = Group::of(node, &graph.node(node.inputs[0]).shape);
         let read: f64 = node.inputs.iter().map(|input| elements(*input)).sum();
-        add(Phase::Forward, group, time, batch * multiply_adds(node), read + elements(id) + parameters(node));
+        add(Phase::Forward, (group, node), time, batch * multiply_adds(node), read + elements(id) + parameters(node));
         values.push(value);
     }
 
@@ -219,7 +224,7 @@ fn work(
             (Reads::All, true) => (0.0, 2.0 * written),
             (Reads::All, false) => (0.0, read + written),
         };
-        add(Phase::Denominators, group, time, defined, floats);
+        add(Phase::Denominators, (group, node), time, defined, floats);
 
         let begun = Instant::now();
         let shares = prepared.propagate(backend, &relevance, &rows)?;
@@ -229,7 +234,7 @@ fn work(
             (_, true) => (products, 2.0 * written + 2.0 * read + weights),
             (_, false) => (0.0, read + written),
         };
-        add(Phase::Relevance, group, time, defined, floats);
+        add(Phase::Relevance, (group, node), time, defined, floats);
         for (input, share) in node.inputs.iter().zip(shares) {
             let sum = match arriving.remove(input) {
                 None => share,
