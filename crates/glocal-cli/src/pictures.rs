@@ -41,13 +41,14 @@ impl Pictures {
             return Err(Misuse::NoPictures { shape: heatmap.shape().to_vec() }.into());
         };
         let heatmap = Heatmap::new(heatmap.data(), width, height)?;
-        let mut drawn = vec![("heatmap", heatmap.draw(&self.heatmap))];
-        if let Some(view) = view {
-            drawn.push(("overlay", overlay(view, &heatmap, &self.overlay)?));
-        }
-        let mut files = Vec::new();
-        for (kind, picture) in drawn {
-            files.push(self.write(&format!("{name}__{kind}"), &enlarge_to(&picture, VISIBLE)?)?);
+        let drawn = || Ok(encode_png(&enlarge_to(&heatmap.draw(&self.heatmap), VISIBLE)?)?);
+        let over = |view| Ok(encode_png(&enlarge_to(&overlay(view, &heatmap, &self.overlay)?, VISIBLE)?)?);
+        let (drawn, over) = rayon::join(drawn, || view.map(over).transpose());
+        let (drawn, over): (Result<_, Failure>, Result<_, Failure>) = (drawn, over);
+        let (drawn, over) = (drawn?, over?);
+        let mut files = vec![self.folder.write(&format!("{name}__heatmap.png"), &drawn)?];
+        if let Some(over) = over {
+            files.push(self.folder.write(&format!("{name}__overlay.png"), &over)?);
         }
         Ok(files)
     }

@@ -6,6 +6,7 @@ mod input;
 
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -63,24 +64,38 @@ impl ModelHash {
     /// # Errors
     /// When a file cannot be read.
     pub fn of_files(path: &Path, external: &[PathBuf]) -> Result<Self, LoadError> {
-        let hash = |path: &Path| {
-            let mut hasher = blake3::Hasher::new();
-            let hashed = File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
-            hashed.map_err(|cause| LoadError::new(path, LoadErrorKind::Read(cause)))?;
-            Ok(hasher.finalize())
-        };
-        let own = hash(path)?;
+        hash_of(path)?.with(external)
+    }
+
+    /// Of a model whose own file has this hash, with weights in these files beside it.
+    fn with(self, external: &[PathBuf]) -> Result<Self, LoadError> {
         if external.is_empty() {
-            return Ok(Self(*own.as_bytes()));
+            return Ok(self);
         }
         // The model's own bytes name the files.
         let mut all = blake3::Hasher::new();
-        all.update(own.as_bytes());
+        all.update(&self.0);
         for file in external {
-            all.update(hash(file)?.as_bytes());
+            all.update(&hash_of(file)?.0);
         }
         Ok(Self(*all.finalize().as_bytes()))
     }
+}
+
+/// The hash of one file's bytes.
+fn hash_of(path: &Path) -> Result<ModelHash, LoadError> {
+    let mut hasher = blake3::Hasher::new();
+    let hashed = regular_file(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+    hashed.map_err(|cause| LoadError::new(path, LoadErrorKind::Read(cause)))?;
+    Ok(ModelHash(*hasher.finalize().as_bytes()))
+}
+
+/// Opens a file, unless it is something that need not end, or would be waited for.
+fn regular_file(path: &Path) -> io::Result<File> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no regular file"));
+    }
+    File::open(path)
 }
 
 impl fmt::Display for ModelHash {
@@ -94,8 +109,9 @@ impl fmt::Display for ModelHash {
 /// # Errors
 /// When the file cannot be read, is no ONNX model or a damaged one, or uses what is not supported.
 pub fn load_model(path: &Path, options: &LoadOptions, backend: Arc<dyn Backend>) -> Result<LoadedModel, LoadError> {
-    let onnx = glocal_onnx::Model::read(path).map_err(|cause| LoadError::new(path, LoadErrorKind::Onnx(cause)))?;
-    let hash = ModelHash::of_files(path, &onnx.external_files)?;
+    let (onnx, own) = rayon::join(|| glocal_onnx::Model::read(path), || hash_of(path));
+    let onnx = onnx.map_err(|cause| LoadError::new(path, LoadErrorKind::Onnx(cause)))?;
+    let hash = own?.with(&onnx.external_files)?;
     let opset = onnx.opset_version("").unwrap_or(0);
     let producer = format!("{} {}", onnx.producer_name, onnx.producer_version).trim().to_owned();
     let import = ImportOptions { input_shape: options.input_shape.clone(), output: options.output.clone() };

@@ -93,6 +93,15 @@ impl Attributor {
         Trace::new(self, inputs, cancel)
     }
 
+    /// Runs the model on a batch of inputs `[N, ...]` and keeps what relevance needs that `request` asks for, and no more: the trace
+    /// is for this request alone, and other values are empty, `[0, ...]`.
+    ///
+    /// # Errors
+    /// When the samples do not have the model's input shape, or the work was cancelled.
+    pub fn trace_for(&self, inputs: &Tensor, request: &Request) -> Result<Trace<'_>, RunError> {
+        Trace::for_request(self, inputs, request)
+    }
+
     /// How many samples to trace together so that they take about half of the memory that the weights leave of so many bytes;
     /// at least 1.
     pub fn samples_within(&self, bytes: usize) -> usize {
@@ -113,6 +122,6 @@ impl Attributor {
     /// # Errors
     /// When the request does not fit the model, or was cancelled.
     pub fn attribute(&self, inputs: &Tensor, request: &Request) -> Result<Attributions, RequestError> {
-        Trace::for_request(self, inputs, request)?.attribute(request)
+        self.trace_for(inputs, request)?.attribute(request)
     }
 }

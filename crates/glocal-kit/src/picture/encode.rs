@@ -1,6 +1,6 @@
 //! PNG files, in the smallest of three forms that keeps every pixel: gray, a palette, or full color.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use image::RgbImage;
 use png::{BitDepth, ColorType, Encoder, EncodingError, Filter};
@@ -49,8 +49,10 @@ fn write(image: &RgbImage, color: ColorType, palette: Option<Vec<u8>>, data: &[u
 /// The palette, in the order of its colors, and each pixel's position in it; `None` for more colors than fit, or where
 /// a palette does not pay.
 fn indexed(image: &RgbImage) -> Option<(Vec<u8>, Vec<u8>)> {
-    let mut positions: BTreeMap<Color, u8> = BTreeMap::new();
-    for pixel in image.pixels() {
+    let mut positions: HashMap<Color, u8> = HashMap::new();
+    // Neighbours often are of one color.
+    let mut last = None;
+    for pixel in image.pixels().filter(|pixel| last.replace(pixel.0) != Some(pixel.0)) {
         positions.insert(pixel.0, 0);
         if positions.len() > PALETTE {
             return None;
@@ -59,12 +61,13 @@ fn indexed(image: &RgbImage) -> Option<(Vec<u8>, Vec<u8>)> {
     if image.len() / 3 < PALETTE_PAYS {
         return None;
     }
-    for (position, place) in (0..=u8::MAX).zip(positions.values_mut()) {
-        *place = position;
+    let mut colors: Vec<Color> = positions.keys().copied().collect();
+    colors.sort_unstable();
+    for (position, color) in (0..=u8::MAX).zip(&colors) {
+        positions.insert(*color, position);
     }
-    let palette = positions.keys().flatten().copied().collect();
     let data = image.pixels().filter_map(|pixel| positions.get(&pixel.0).copied()).collect();
-    Some((palette, data))
+    Some((colors.concat(), data))
 }
 
 #[cfg(test)]

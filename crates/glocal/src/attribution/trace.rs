@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use glocal_compute::{Rows, Tensor};
 
+use crate::attribution::execute::goes_down_once;
 use crate::attribution::{Attribution, Attributions, Attributor, Cancel, Method, Progress, Request, Stream};
 use crate::concept::Site;
 use crate::error::{RequestError, RunError};
@@ -46,7 +47,8 @@ impl<'a> Trace<'a> {
         Ok(Self { attributor, values, prepared: Some(prepared) })
     }
 
-    /// A pass for `request` alone: only the values are kept that rules read, and those of the layers that it names.
+    /// A pass for `request` alone: only the values are kept that rules read, and those of the layers that it names; and what
+    /// rules prepare only where more relevance than this comes down.
     ///
     /// Of methods that send down what they make of the samples themselves nothing is known here: they get all.
     pub(crate) fn for_request(
@@ -66,8 +68,9 @@ impl<'a> Trace<'a> {
         kept.insert(graph.input());
         let keeps = |id| kept.contains(&id);
         let values = model.run_keeping(inputs, model.explained(), keeps, |_, _| Ok(()), &request.cancel)?;
-        let prepared = values.iter().map(|_| OnceLock::new()).collect();
-        Ok(Self { attributor, values, prepared: Some(prepared) })
+        let again = !goes_down_once(model, request, inputs.batch());
+        let prepared = again.then(|| values.iter().map(|_| OnceLock::new()).collect());
+        Ok(Self { attributor, values, prepared })
     }
 
     /// A pass for relevance that goes down once, through `region`: only the values are kept that rules read there, and

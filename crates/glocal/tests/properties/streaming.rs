@@ -98,3 +98,29 @@ fn cancelling_ends_a_stream_with_one_error() {
     assert!(attributor.trace_until(&x, &request.cancel).is_err());
     assert!(is_cancelled(&attributor.attribute(&x, &request).unwrap_err()));
 }
+
+#[test]
+fn a_trace_for_a_request_answers_it_as_any_trace_does() {
+    let attributor = attributor(merged("resnet_tiny"), "epsilon-plus");
+    let x = inputs("resnet_tiny");
+    let whole = attributor.trace(&x).unwrap();
+    let record = vec!["layer1.0.conv2".to_owned(), "layer2.0.conv1".to_owned()];
+    let (class, conditions) = (Condition::class(1), conditions());
+    let through = class.clone().through("layer1.0.conv2", Selection::channels([0, 2]));
+    let twice = conditions[0].clone().through("layer1.0.conv2", Selection::channels([1]));
+    // One condition is prepared for once, if all samples go together; the others for more.
+    for conditions in [vec![class.clone()], vec![through], vec![twice], conditions, vec![class.clone(), class]] {
+        for (scope, rows_at_once) in [(Scope::Isolated, 100), (Scope::Isolated, 1), (Scope::Whole, 100)] {
+            let (conditions, record) = (conditions.clone(), record.clone());
+            let request = Request { conditions, scope, record, rows_at_once, ..Request::default() };
+            let expected = whole.attribute(&request).unwrap();
+            let answered = attributor.trace_for(&x, &request).unwrap().attribute(&request).unwrap();
+            assert_eq!(answered.prediction, expected.prediction);
+            assert_eq!(answered.activations, expected.activations);
+            assert_eq!(answered.items.len(), expected.items.len());
+            for (a, b) in answered.items.iter().zip(&expected.items) {
+                assert_eq!(difference(a, b), None, "{:?}, {scope:?}, {rows_at_once}", request.conditions);
+            }
+        }
+    }
+}

@@ -222,9 +222,14 @@ impl Plan {
         (progress, session): (&Progress, &Session),
     ) -> Result<(), Failure> {
         let inputs = self.files.load(samples.clone())?;
-        let trace = self.attributor.trace_until(&inputs.batch, &self.request.cancel)?;
+        let request = self.request_of(&samples);
+        let trace = match &conservation {
+            None => self.attributor.trace_for(&inputs.batch, &request)?,
+            // The report takes each condition once more.
+            Some(_) => self.attributor.trace_until(&inputs.batch, &request.cancel)?,
+        };
         summary.predictions.extend(Predictions::of(&self.loaded.model, trace.prediction(), self.classes.as_ref()));
-        let (first, request) = (samples.start, self.request_of(&samples));
+        let first = samples.start;
         let first_condition = if self.request.pairing == Pairing::Zip { first } else { 0 };
         let first_row = if self.request.pairing == Pairing::Zip { first } else { first * self.conditions.len() };
         let mut stream = trace.stream(&request)?;

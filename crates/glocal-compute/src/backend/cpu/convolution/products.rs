@@ -1,9 +1,10 @@
 //! Convolutions as matrix products of packed weights and an image's windows, one for each image and group.
 
 use crate::ComputeError;
+use crate::backend::WeightChange;
 use crate::backend::cpu::axis::Axis;
-use crate::backend::cpu::gemm::left::{DEPTH, LeftPanels};
-use crate::backend::cpu::parallel;
+use crate::backend::cpu::gemm::left::{DEPTH, LeftPanels, Unpacked};
+use crate::backend::cpu::{elementwise, parallel};
 
 use super::Layer;
 use super::phase::{Phase, Phases};
@@ -24,9 +25,10 @@ pub(super) struct ProductsGradient {
 impl ProductsForward {
     pub(super) fn pack(layer: &Layer) -> Self {
         let (rows, depth) = (layer.outputs, layer.inputs * layer.taps());
-        let elements = layer.elements();
-        let groups = elements.chunks_exact(rows * depth);
-        Self { weights: groups.map(|group| LeftPanels::pack(group, rows, depth, DEPTH)).collect() }
+        let columns: Vec<usize> = (0..depth).collect();
+        let groups = layer.weight.data().chunks_exact(rows * depth);
+        let matrices = groups.map(|elements| Unpacked { elements, rows, apart: depth, columns: &columns });
+        Self { weights: matrices.map(|matrix| packed(matrix, layer.change)).collect() }
     }
 
     pub(super) fn run(
@@ -62,6 +64,15 @@ impl ProductsForward {
     }
 }
 
+fn packed(matrix: Unpacked<'_>, change: WeightChange) -> LeftPanels {
+    match change {
+        WeightChange::None => LeftPanels::pack_changed(matrix, DEPTH, |weight| weight),
+        WeightChange::Positive => LeftPanels::pack_changed(matrix, DEPTH, elementwise::positive),
+        WeightChange::Negative => LeftPanels::pack_changed(matrix, DEPTH, elementwise::negative),
+        WeightChange::Square => LeftPanels::pack_changed(matrix, DEPTH, |weight| weight * weight),
+    }
+}
+
 /// How many images of a layer are computed together. Groups have weights of their own.
 fn images_at_once(layer: &Layer, unroll: &Unroll, batch: usize) -> usize {
     if layer.geometry.group == 1 { unroll.images_at_once(batch) } else { 1 }
@@ -71,25 +82,14 @@ impl ProductsGradient {
     pub(super) fn pack(layer: &Layer) -> Self {
         let phases = layer.phases();
         let (inputs, outputs, taps) = (layer.inputs, layer.outputs, layer.taps());
-        let elements = layer.elements();
+        let weight = layer.weight.data();
         let pack_phase = |combination: Phases<'_>| {
             let kernel = combination.kernel(layer.kernel);
-            let mut transposed = vec![0.0; inputs * outputs * kernel.len()];
-            let groups = elements.chunks_exact(outputs * inputs * taps);
-            groups
-                .map(|group| {
-                    let mut rows = transposed.chunks_exact_mut(kernel.len());
-                    for input in 0..inputs {
-                        for (output, row) in (0..outputs).zip(&mut rows) {
-                            let weights = &group[(output * inputs + input) * taps..][..taps];
-                            for (to, &element) in row.iter_mut().zip(&kernel) {
-                                *to = weights[element];
-                            }
-                        }
-                    }
-                    LeftPanels::pack(&transposed, inputs, outputs * kernel.len(), DEPTH)
-                })
-                .collect()
+            let of_output = |output: usize| kernel.iter().map(move |&element| output * inputs * taps + element);
+            let columns: Vec<usize> = (0..outputs).flat_map(of_output).collect();
+            let groups = weight.chunks_exact(outputs * inputs * taps);
+            let matrices = groups.map(|elements| Unpacked { elements, rows: inputs, apart: taps, columns: &columns });
+            matrices.map(|matrix| packed(matrix, layer.change)).collect()
         };
         let weights = Phases::all(&phases).map(pack_phase).collect();
         Self { phases, weights }

@@ -1,5 +1,6 @@
 //! The left operand of our own matrix products, packed once: weights.
 
+use crate::backend::cpu::parallel;
 use crate::memory::many_zeros;
 
 use super::tile::TileShape;
@@ -30,6 +31,17 @@ pub(in crate::backend::cpu) struct Squares<'a> {
     pub(in crate::backend::cpu) ahead: isize,
 }
 
+/// A matrix that is to be packed, as it lies in memory.
+#[derive(Clone, Copy)]
+pub(in crate::backend::cpu) struct Unpacked<'a> {
+    pub(in crate::backend::cpu) elements: &'a [f32],
+    pub(in crate::backend::cpu) rows: usize,
+    /// From an element to the one in the next row.
+    pub(in crate::backend::cpu) apart: usize,
+    /// Where the elements of the first row are.
+    pub(in crate::backend::cpu) columns: &'a [usize],
+}
+
 impl LeftPanels {
     /// Packs a row-major matrix in blocks that are `step` deep. `matrix` must hold exactly `rows · depth` elements.
     pub(in crate::backend::cpu) fn pack(matrix: &[f32], rows: usize, depth: usize, step: usize) -> Self {
@@ -38,19 +50,46 @@ impl LeftPanels {
 
     /// The same, for tiles of `shape`.
     pub(super) fn pack_for(shape: TileShape, matrix: &[f32], rows: usize, depth: usize, step: usize) -> Self {
-        let mut elements = many_zeros(rows.next_multiple_of(shape.rows) * depth);
-        let mut panels = elements.as_mut_slice();
-        for start in (0..depth).step_by(step) {
-            let len = step.min(depth - start);
-            for first in (0..rows).step_by(shape.rows) {
-                let Some(panel) = panels.split_off_mut(..len * shape.rows) else { break };
-                for row in first..rows.min(first + shape.rows) {
-                    let from = &matrix[row * depth + start..][..len];
-                    let to = panel.iter_mut().skip(row - first).step_by(shape.rows);
-                    to.zip(from).for_each(|(to, from)| *to = *from);
+        let columns: Vec<usize> = (0..depth).collect();
+        let matrix = Unpacked { elements: matrix, rows, apart: depth, columns: &columns };
+        Self::pack_changed_for(shape, matrix, step, |element| element)
+    }
+
+    /// Packs a matrix, each element of which is changed on the way, in blocks that are `step` deep.
+    pub(in crate::backend::cpu) fn pack_changed(
+        matrix: Unpacked<'_>,
+        step: usize,
+        change: impl Fn(f32) -> f32 + Copy + Sync,
+    ) -> Self {
+        Self::pack_changed_for(TileShape::of_this_machine(), matrix, step, change)
+    }
+
+    fn pack_changed_for(
+        shape: TileShape,
+        matrix: Unpacked<'_>,
+        step: usize,
+        change: impl Fn(f32) -> f32 + Copy + Sync,
+    ) -> Self {
+        let Unpacked { elements: from, rows, apart, columns } = matrix;
+        let (tall, depth) = (shape.rows, columns.len());
+        let height = rows.next_multiple_of(tall);
+        let mut elements = many_zeros(height * depth);
+        parallel::for_blocks(&mut elements, height * step, height * step, |index, block| {
+            let columns = &columns[index * step..][..block.len() / height];
+            for (first, panel) in (0..rows).step_by(tall).zip(block.chunks_exact_mut(columns.len() * tall)) {
+                let (from, present) = (&from[first * apart..], tall.min(rows - first));
+                for (&column, to) in columns.iter().zip(panel.chunks_exact_mut(tall)) {
+                    let to = &mut to[..present];
+                    // Rows that lie side by side are the columns of a matrix that is used transposed.
+                    if apart == 1 {
+                        to.iter_mut().zip(&from[column..]).for_each(|(to, from)| *to = change(*from));
+                    } else {
+                        let from = from[column..].iter().step_by(apart);
+                        to.iter_mut().zip(from).for_each(|(to, from)| *to = change(*from));
+                    }
                 }
             }
-        }
+        });
         Self { shape, rows, depth, step, elements }
     }
 
