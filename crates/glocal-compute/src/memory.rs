@@ -1,10 +1,10 @@
 //! How the system and the process's allocator treat memory.
 
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
 mod heap;
 
 /// The size of a large page, on machines whose others have 4 KiB.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 const LARGE_PAGE: usize = 2 << 20;
 
 /// Tells the allocator to keep what is freed for what is asked for next, instead of handing it back to the system at once, and
@@ -19,7 +19,7 @@ const LARGE_PAGE: usize = 2 << 20;
 /// allocator of glibc, which keeps blocks of up to 4 MiB then, and none elsewhere. Larger ones are those of tensors, which are kept
 /// here anyway: in the allocator's heaps they would leave gaps that nothing fits into.
 pub fn keep_freed_memory() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
     heap::set_up();
 }
 
@@ -27,9 +27,9 @@ pub fn keep_freed_memory() {
 /// would 512.
 pub(crate) fn many_zeros(len: usize) -> Vec<f32> {
     let elements = vec![0.0; len];
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
     heap::ask_for_large_pages();
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(miri)))]
     {
         let bytes = elements.as_ptr_range();
         let (start, end) =
@@ -44,7 +44,7 @@ pub(crate) fn many_zeros(len: usize) -> Vec<f32> {
 }
 
 #[cfg(test)]
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
 mod tests {
     use super::*;
 
