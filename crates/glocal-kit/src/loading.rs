@@ -6,9 +6,10 @@ mod input;
 
 use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use glocal::canonizer;
 use glocal::model::{ImportOptions, Model, Node};
@@ -64,7 +65,7 @@ impl ModelHash {
     /// # Errors
     /// When a file cannot be read.
     pub fn of_files(path: &Path, external: &[PathBuf]) -> Result<Self, LoadError> {
-        hash_of(path)?.with(external)
+        hash_of(path, &AtomicBool::new(false))?.with(external)
     }
 
     /// Of a model whose own file has this hash, with weights in these files beside it.
@@ -76,18 +77,30 @@ impl ModelHash {
         let mut all = blake3::Hasher::new();
         all.update(&self.0);
         for file in external {
-            all.update(&hash_of(file)?.0);
+            all.update(&hash_of(file, &AtomicBool::new(false))?.0);
         }
         Ok(Self(*all.finalize().as_bytes()))
     }
 }
 
-/// The hash of one file's bytes.
-fn hash_of(path: &Path) -> Result<ModelHash, LoadError> {
+/// The hash of one file's bytes; of some of them when it becomes `unwanted`.
+fn hash_of(path: &Path, unwanted: &AtomicBool) -> Result<ModelHash, LoadError> {
     let mut hasher = blake3::Hasher::new();
-    let hashed = regular_file(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+    let hashed = regular_file(path).and_then(|file| hasher.update_reader(Wanted { file, unwanted }).map(|_| ()));
     hashed.map_err(|cause| LoadError::new(path, LoadErrorKind::Read(cause)))?;
     Ok(ModelHash(*hasher.finalize().as_bytes()))
+}
+
+/// A file that ends when it is `unwanted`.
+struct Wanted<'a> {
+    file: File,
+    unwanted: &'a AtomicBool,
+}
+
+impl Read for Wanted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.unwanted.load(Ordering::Relaxed) { Ok(0) } else { self.file.read(buffer) }
+    }
 }
 
 /// Opens a file, unless it is something that need not end, or would be waited for.
@@ -109,7 +122,9 @@ impl fmt::Display for ModelHash {
 /// # Errors
 /// When the file cannot be read, is no ONNX model or a damaged one, or uses what is not supported.
 pub fn load_model(path: &Path, options: &LoadOptions, backend: Arc<dyn Backend>) -> Result<LoadedModel, LoadError> {
-    let (onnx, own) = rayon::join(|| glocal_onnx::Model::read(path), || hash_of(path));
+    let refused = AtomicBool::new(false);
+    let read = || glocal_onnx::Model::read(path).inspect_err(|_| refused.store(true, Ordering::Relaxed));
+    let (onnx, own) = rayon::join(read, || hash_of(path, &refused));
     let onnx = onnx.map_err(|cause| LoadError::new(path, LoadErrorKind::Onnx(cause)))?;
     let hash = own?.with(&onnx.external_files)?;
     let opset = onnx.opset_version("").unwrap_or(0);

@@ -23,7 +23,7 @@ use glocal_compute::Tensor;
 
 use crate::attribution::{Attribution, Ledger, Request, Trace};
 use crate::error::RequestError;
-use crate::model::{Graph, Model, NodeId};
+use crate::model::{Graph, NodeId};
 use crate::rule::terms::total;
 
 pub(crate) use cost::explain;
@@ -212,13 +212,6 @@ impl<'a> Execution<'a> {
         let activation = |(name, node): &(&str, NodeId)| ((*name).to_owned(), self.base.value(*node).clone());
         self.plan.record.iter().map(activation).collect()
     }
-}
-
-/// Whether relevance goes down through each layer at most once to answer `request` for so many samples: there is one condition, and
-/// all samples go together. Of a request that does not fit the model nothing is said.
-pub(super) fn goes_down_once(model: &Model, request: &Request, samples: usize) -> bool {
-    let fits = || Plan::new(model, request).is_ok_and(|plan| samples <= plan.rows_at_once(request, samples));
-    request.conditions.len() == 1 && fits()
 }
 
 /// The nodes on any way from `start` down to one of `ends`.

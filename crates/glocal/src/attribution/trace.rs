@@ -6,7 +6,6 @@ use std::sync::OnceLock;
 
 use glocal_compute::{Rows, Tensor};
 
-use crate::attribution::execute::goes_down_once;
 use crate::attribution::{Attribution, Attributions, Attributor, Cancel, Method, Progress, Request, Stream};
 use crate::concept::Site;
 use crate::error::{RequestError, RunError};
@@ -14,7 +13,8 @@ use crate::model::NodeId;
 use crate::op::Propagate;
 use crate::rule::Reads;
 
-/// The values of all nodes for a batch of inputs, and the prepared rules, each made when first needed.
+/// The values of all nodes for a batch of inputs, and the prepared rules, each made when first needed. One for a request
+/// alone ([`Attributor::trace_for`]) has the values that this request needs; others are empty, `[0, ...]`.
 #[derive(Debug)]
 pub struct Trace<'a> {
     attributor: &'a Attributor,
@@ -48,7 +48,7 @@ impl<'a> Trace<'a> {
     }
 
     /// A pass for `request` alone: only the values are kept that rules read, and those of the layers that it names; and what
-    /// rules prepare only where more relevance than this comes down.
+    /// rules prepare, unless there is one result.
     ///
     /// Of methods that send down what they make of the samples themselves nothing is known here: they get all.
     pub(crate) fn for_request(
@@ -68,8 +68,9 @@ impl<'a> Trace<'a> {
         kept.insert(graph.input());
         let keeps = |id| kept.contains(&id);
         let values = model.run_keeping(inputs, model.explained(), keeps, |_, _| Ok(()), &request.cancel)?;
-        let again = !goes_down_once(model, request, inputs.batch());
-        let prepared = again.then(|| values.iter().map(|_| OnceLock::new()).collect());
+        // Of several results each may go down alone, over the same layers.
+        let several = request.conditions.len() > 1 || inputs.batch() > 1;
+        let prepared = several.then(|| values.iter().map(|_| OnceLock::new()).collect());
         Ok(Self { attributor, values, prepared })
     }
 

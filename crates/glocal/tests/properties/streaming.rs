@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use glocal::attribution::{Condition, Method, Pairing, Progress, Request, Scope};
 use glocal::concept::Selection;
 use glocal::error::{RequestError, RequestErrorKind, RunErrorKind};
+use glocal_compute::Tensor;
 
 use crate::{attributor, difference, inputs, merged};
 
@@ -103,18 +104,20 @@ fn cancelling_ends_a_stream_with_one_error() {
 fn a_trace_for_a_request_answers_it_as_any_trace_does() {
     let attributor = attributor(merged("resnet_tiny"), "epsilon-plus");
     let x = inputs("resnet_tiny");
-    let whole = attributor.trace(&x).unwrap();
     let record = vec!["layer1.0.conv2".to_owned(), "layer2.0.conv1".to_owned()];
     let (class, conditions) = (Condition::class(1), conditions());
     let through = class.clone().through("layer1.0.conv2", Selection::channels([0, 2]));
     let twice = conditions[0].clone().through("layer1.0.conv2", Selection::channels([1]));
-    // One condition is prepared for once, if all samples go together; the others for more.
+    // For one sample and condition nothing is prepared for a second descent.
+    let one = Tensor::new([&[1], x.sample_shape()].concat(), x.row(0).to_vec()).unwrap();
     for conditions in [vec![class.clone()], vec![through], vec![twice], conditions, vec![class.clone(), class]] {
-        for (scope, rows_at_once) in [(Scope::Isolated, 100), (Scope::Isolated, 1), (Scope::Whole, 100)] {
+        for (x, scope, rows_at_once) in
+            [(&one, Scope::Isolated, 100), (&one, Scope::Whole, 1), (&x, Scope::Isolated, 1), (&x, Scope::Whole, 100)]
+        {
             let (conditions, record) = (conditions.clone(), record.clone());
             let request = Request { conditions, scope, record, rows_at_once, ..Request::default() };
-            let expected = whole.attribute(&request).unwrap();
-            let answered = attributor.trace_for(&x, &request).unwrap().attribute(&request).unwrap();
+            let expected = attributor.trace(x).unwrap().attribute(&request).unwrap();
+            let answered = attributor.trace_for(x, &request).unwrap().attribute(&request).unwrap();
             assert_eq!(answered.prediction, expected.prediction);
             assert_eq!(answered.activations, expected.activations);
             assert_eq!(answered.items.len(), expected.items.len());
