@@ -1,36 +1,51 @@
 //! How the system and the process's allocator treat memory.
 
 #[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
-mod heap;
+use std::num::NonZeroUsize;
 
-/// The size of a large page, on machines whose others have 4 KiB.
-#[cfg(all(target_os = "linux", not(miri)))]
-const LARGE_PAGE: usize = 2 << 20;
-
-/// Tells the allocator to keep what is freed for what is asked for next, instead of handing it back to the system at once, and
-/// the system to make its heap of large pages where it has them.
+/// Tells the allocator to keep what is freed for what is asked for next, instead of handing it back to the system at once.
 ///
 /// Layer after layer, relevance and activations are buffers of megabytes that live shortly. Handed back and asked for anew,
 /// every page of them is cleared by the system once more, which takes up to half of the time of small networks. What the
-/// process holds at most stays about the same; between two tasks it holds on to it. Of one heatmap alone, making pages of
-/// 4 KiB takes as long as everything else.
+/// process holds at most stays about the same; between two tasks it holds on to it.
 ///
 /// For programs, to be called once at their start; libraries should leave such settings to the program. It has an effect with the
 /// allocator of glibc, which keeps blocks of up to 4 MiB then, and none elsewhere. Larger ones are those of tensors, which are kept
 /// here anyway: in the allocator's heaps they would leave gaps that nothing fits into.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
-    heap::set_up();
+    {
+        /// The largest block that is kept.
+        const KEPT_BLOCK: libc::c_int = 4 << 20;
+        /// More at the end of the heap is handed back.
+        const KEPT: libc::c_int = 64 << 20;
+        /// So much is asked of the system at once.
+        const STEP: libc::c_int = 16 << 20;
+        /// So many threads share a heap: what one has freed is then there for the others.
+        const THREADS: usize = 8;
+        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let heaps = libc::c_int::try_from(threads.div_ceil(THREADS)).unwrap_or(libc::c_int::MAX);
+        let settings = [
+            (libc::M_MMAP_THRESHOLD, KEPT_BLOCK),
+            (libc::M_TRIM_THRESHOLD, KEPT),
+            (libc::M_TOP_PAD, STEP),
+            (libc::M_ARENA_MAX, heaps),
+        ];
+        for (parameter, value) in settings {
+            // SAFETY: mallopt takes plain numbers, locks the allocator itself, and changes no memory that is in use.
+            unsafe { libc::mallopt(parameter, value) };
+        }
+    }
 }
 
 /// Zeros, for which the system is asked for large pages where there are many: it then makes and looks up one page where it
 /// would 512.
 pub(crate) fn many_zeros(len: usize) -> Vec<f32> {
     let elements = vec![0.0; len];
-    #[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
-    heap::ask_for_large_pages();
     #[cfg(all(target_os = "linux", not(miri)))]
     {
+        /// The size of a large page, on machines whose others have 4 KiB.
+        const LARGE_PAGE: usize = 2 << 20;
         let bytes = elements.as_ptr_range();
         let (start, end) =
             (bytes.start.addr().next_multiple_of(LARGE_PAGE), bytes.end.addr() / LARGE_PAGE * LARGE_PAGE);
