@@ -64,6 +64,7 @@ impl ProductsForward {
     }
 }
 
+/// The weights, changed while they are packed.
 fn packed(matrix: Unpacked<'_>, change: WeightChange) -> LeftPanels {
     match change {
         WeightChange::None => LeftPanels::pack_changed(matrix, DEPTH, |weight| weight),

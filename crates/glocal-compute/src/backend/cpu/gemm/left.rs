@@ -34,6 +34,7 @@ pub(in crate::backend::cpu) struct Squares<'a> {
 /// A matrix that is to be packed, as it lies in memory.
 #[derive(Clone, Copy)]
 pub(in crate::backend::cpu) struct Unpacked<'a> {
+    /// Those of the matrix, and maybe others between them.
     pub(in crate::backend::cpu) elements: &'a [f32],
     pub(in crate::backend::cpu) rows: usize,
     /// From an element to the one in the next row.
