@@ -5,6 +5,7 @@
 //! the batches, the number of threads, or how often the scan was stopped, killed and started again.
 
 mod error;
+mod gathered;
 pub(crate) mod load;
 mod shard;
 pub(crate) mod targets;
@@ -31,6 +32,7 @@ use crate::store::{
     OptionsManifest, Origin, Sources, StoreError, StoreWriter,
 };
 use crate::waiting::{Ending, receive};
+use gathered::Gathered;
 use load::{Batch, Loader};
 
 /// How many batches are kept ready beside the one that is computed.
@@ -177,20 +179,22 @@ pub fn run(
     let state = Progress { done: resumed, total, resumed };
     progress(state);
     let loader = Loader::new(analysis, pool.as_ref(), next as usize..range.end as usize);
-    let mut found = Found::new(References::for_scan(analysis.scan), analysis.options.vectors.is_some());
+    let empty = Found::new(References::for_scan(analysis.scan), analysis.options.vectors.is_some());
+    let mut gathered = Gathered::new(empty);
     thread::scope(|scope| {
         let (sender, batches) = sync_channel(BATCHES_AHEAD);
         let _ending = Ending(scope.spawn(move || loader.run(&sender)));
         let driver = Driver { analysis, pool: pool.as_ref(), progress, cancel, first: range.start };
-        driver.run(batches, &mut writer, &mut found, state)
+        driver.run(batches, &mut writer, &mut gathered, state)
     })?;
-    let skipped = writer.skipped(&found);
-    if skipped > 0 && writer.scored(&found) == 0 {
+    let found = load::within(pool.as_ref(), || gathered.found());
+    let skipped = writer.skipped(found);
+    if skipped > 0 && writer.scored(found) == 0 {
         return Err(ScanErrorKind::NothingUsable { skipped }.into());
     }
     // Writing takes memory of its own, and no tensors: both at once would be the most that a scan needs.
     glocal_compute::release_kept_memory();
-    let finished = load::within(pool.as_ref(), || writer.finish(&found, analysis.data));
+    let finished = load::within(pool.as_ref(), || writer.finish(found, analysis.data));
     let Finished { skipped, not_a_number } = finished?;
     Ok(Report { samples: total, resumed, already_complete: false, not_a_number, skipped })
 }
@@ -211,21 +215,21 @@ impl Driver<'_> {
         &self,
         batches: Receiver<Result<Batch, ScanError>>,
         writer: &mut StoreWriter,
-        found: &mut Found,
+        gathered: &mut Gathered,
         mut state: Progress,
     ) -> Result<(), ScanError> {
         let begun = Instant::now();
         let mut saved = begun;
         let mut pause = self.analysis.options.checkpoint_every;
         while let Ok(batch) = receive(&batches) {
-            let observed = batch.and_then(|batch| self.observe(&batch, found).map(|done| (done, batch.skipped)));
+            let observed = batch.and_then(|batch| self.observe(&batch, gathered).map(|done| (done, batch.skipped)));
             match observed {
                 Ok((samples, skipped)) => {
                     state.done += samples;
-                    found.skipped.extend(skipped);
+                    gathered.pass_over(skipped);
                 }
                 Err(error) => {
-                    let written = self.save(writer, found, state);
+                    let written = self.save(writer, gathered, state);
                     // Who cancels wants to go on later; else the error that led here is the one to report.
                     if self.cancel.is_cancelled() {
                         written?;
@@ -235,10 +239,10 @@ impl Driver<'_> {
                 }
             }
             (self.progress)(state);
-            let full = found.held() > self.analysis.options.memory;
+            let full = gathered.held() > self.analysis.options.memory;
             if (full || saved.elapsed() >= pause) && state.done < state.total {
                 let saving = Instant::now();
-                self.save(writer, found, state)?;
+                self.save(writer, gathered, state)?;
                 saved = Instant::now();
                 let every = self.analysis.options.checkpoint_every;
                 let least = ((saved - saving) * CHECKPOINT_SHARE).max((saved - begun) / LOST_SHARE);
@@ -249,18 +253,17 @@ impl Driver<'_> {
     }
 
     /// Saves what was found up to `state`.
-    fn save(&self, writer: &mut StoreWriter, found: &mut Found, state: Progress) -> Result<(), StoreError> {
+    fn save(&self, writer: &mut StoreWriter, gathered: &mut Gathered, state: Progress) -> Result<(), StoreError> {
         glocal_compute::release_kept_memory();
         let end = self.first + state.done;
-        load::within(self.pool, || writer.save(found, end))
+        load::within(self.pool, || writer.save(gathered.found(), end))
     }
 
     /// Scores a batch; returns the number of samples that are done with it.
-    fn observe(&self, batch: &Batch, found: &mut Found) -> Result<u64, ScanError> {
+    fn observe(&self, batch: &Batch, gathered: &mut Gathered) -> Result<u64, ScanError> {
         let scan = self.analysis.scan;
         let observe = || -> Result<(), ScanError> {
-            let observed = scan.observe(&batch.inputs, &batch.samples, &batch.targets, self.cancel)?;
-            found.collect(&observed);
+            gathered.extend(scan.observe(&batch.inputs, &batch.samples, &batch.targets, self.cancel)?);
             Ok(())
         };
         if self.cancel.is_cancelled() {

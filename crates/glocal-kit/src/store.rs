@@ -312,8 +312,8 @@ fn put(concept: &mut ConceptReferences, measure: Measure, class: Option<u32>, ra
     match (measure, class) {
         (Measure::Relevance, None) => concept.relevance = ranking,
         (Measure::Activation, None) => concept.activation = ranking,
-        (Measure::Relevance, Some(class)) => drop(concept.relevance_by_class.insert(class, ranking)),
-        (Measure::Activation, Some(class)) => drop(concept.activation_by_class.insert(class, ranking)),
+        (Measure::Relevance, Some(class)) => concept.relevance_by_class.insert(class, ranking),
+        (Measure::Activation, Some(class)) => concept.activation_by_class.insert(class, ranking),
     }
 }
 

@@ -7,12 +7,14 @@
 //!
 //! Source: Achtibat et al. 2023, doi 10.1038/s42256-023-00711-8, "Relevance Maximization".
 
+mod class_rankings;
 mod exact_sum;
 mod observe;
 mod references;
 mod statistics;
 mod top_k;
 
+pub use class_rankings::ClassRankings;
 pub use exact_sum::ExactSum;
 pub use observe::{Observation, Scan, ScanOptions};
 pub use references::{ConceptReferences, LayerReferences, Measure, References};

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use glocal::concept::{Normalization, Score, Scoring, Site};
 use glocal::search::{
-    ConceptReferences, Entry, LayerReferences, Measure, References, SampleId, ScanOptions, Statistics, TopK,
+    ClassRankings, ConceptReferences, Entry, LayerReferences, Measure, References, SampleId, ScanOptions, Statistics,
+    TopK,
 };
 
 use super::{ConvertError, ConvertErrorKind, folders};
@@ -150,7 +151,7 @@ impl Reader<'_> {
                     match measure {
                         Measure::Relevance => concept.relevance_by_class.insert(class, ranking),
                         Measure::Activation => concept.activation_by_class.insert(class, ranking),
-                    };
+                    }
                 }
             }
         }
@@ -227,8 +228,8 @@ fn pair(concept: &mut ConceptReferences) {
     let scores = |rankings: &[&TopK]| -> BTreeMap<SampleId, f32> {
         rankings.iter().flat_map(|ranking| ranking.entries()).map(|entry| (entry.sample, entry.score)).collect()
     };
-    let of = |all: &TopK, by_class: &BTreeMap<u32, TopK>| {
-        scores(&std::iter::once(all).chain(by_class.values()).collect::<Vec<_>>())
+    let of = |all: &TopK, by_class: &ClassRankings| {
+        scores(&std::iter::once(all).chain(by_class.iter().map(|(_, ranking)| ranking)).collect::<Vec<_>>())
     };
     let relevance = of(&concept.relevance, &concept.relevance_by_class);
     let activation = of(&concept.activation, &concept.activation_by_class);
@@ -241,9 +242,9 @@ fn pair(concept: &mut ConceptReferences) {
         *ranking = paired;
     };
     put(&mut concept.relevance, &activation);
-    concept.relevance_by_class.values_mut().for_each(|ranking| put(ranking, &activation));
+    concept.relevance_by_class.rankings_mut().for_each(|ranking| put(ranking, &activation));
     put(&mut concept.activation, &relevance);
-    concept.activation_by_class.values_mut().for_each(|ranking| put(ranking, &relevance));
+    concept.activation_by_class.rankings_mut().for_each(|ranking| put(ranking, &relevance));
 }
 
 /// A whole number below `end`.

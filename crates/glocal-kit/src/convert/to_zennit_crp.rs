@@ -94,10 +94,10 @@ impl Writer<'_> {
                     folders(measure).map(|folder| self.folder.join(format!("{folder}{}", self.suffix)));
                 self.rankings(&all, &layer.name, layer, &concepts, measure, None)?;
                 let of_layer = concepts.iter().flat_map(|concept| match measure {
-                    Measure::Relevance => concept.relevance_by_class.keys(),
-                    Measure::Activation => concept.activation_by_class.keys(),
+                    Measure::Relevance => concept.relevance_by_class.classes(),
+                    Measure::Activation => concept.activation_by_class.classes(),
                 });
-                let of_layer: BTreeSet<u32> = of_layer.copied().collect();
+                let of_layer: BTreeSet<u32> = of_layer.collect();
                 for class in of_layer {
                     let name = class.to_string();
                     if self.rankings(&by_class.join(&layer.name), &name, layer, &concepts, measure, Some(class))? {

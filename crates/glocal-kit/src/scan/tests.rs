@@ -194,7 +194,7 @@ fn every_kind_of_target_is_gone_on_with() {
         assert_eq!(runs, 7);
         assert!(files(&stores[0]) == files(&stores[1]), "{targets}");
         let classes: Vec<u32> =
-            Store::open(&stores[0]).unwrap().concept("features.4", 0).unwrap().relevance_by_class.into_keys().collect();
+            Store::open(&stores[0]).unwrap().concept("features.4", 0).unwrap().relevance_by_class.classes().collect();
         match targets {
             Targets::Class(class) => assert_eq!(classes, [class]),
             _ => assert!(classes.len() > 1 && classes.len() <= CLASSES as usize, "{classes:?}"),
@@ -380,7 +380,7 @@ fn samples_with_several_labels_or_none() {
     // Of 61 samples, those of every second 16 have labels.
     assert_eq!(store.manifest().scored, 29);
     let concept = store.concept("features.4", 1).unwrap();
-    assert_eq!(concept.relevance_by_class.keys().copied().collect::<Vec<u32>>(), [0, 1, 4]);
+    assert_eq!(concept.relevance_by_class.classes().collect::<Vec<u32>>(), [0, 1, 4]);
     assert!(concept.activation.entries().iter().all(|entry| entry.sample.0 / 8 % 4 > 1 && entry.target != 0));
     assert_eq!(store.samples().unwrap()[24].labels, [1, 0, 1]);
     assert!(store.samples().unwrap()[0].labels.is_empty());

@@ -19,7 +19,7 @@ pub(super) fn rank(concept: &ConceptReferences, measure: Measure, top: usize, me
         Measure::Relevance => &concept.relevance_by_class,
         Measure::Activation => &concept.activation_by_class,
     };
-    let scores = by_class.iter().filter_map(|(&class, ranking)| {
+    let scores = by_class.iter().filter_map(|(class, ranking)| {
         let best = ranking.entries().get(..mean_of).unwrap_or(ranking.entries());
         let sum: f64 = best.iter().map(|entry| f64::from(entry.score)).sum();
         (!best.is_empty()).then(|| ClassScore { class, mean: sum / best.len() as f64, entries: best.len() })

@@ -57,7 +57,7 @@ pub(super) enum Packing {
 }
 
 /// What a column of bytes that hardly vary is compressed to.
-const GZIP_LEVEL: u32 = 4;
+const GZIP_LEVEL: u32 = 1;
 
 /// A column of one row group.
 #[derive(Debug, Default, PartialEq)]
@@ -83,6 +83,8 @@ pub(super) enum Values {
     Double(Vec<f64>),
     /// Strings, or bytes.
     Text(Vec<ByteArray>),
+    /// To be written: texts, and in how many rows that follow one another each stands.
+    Runs(Vec<(ByteArray, usize)>),
     /// Bytes, of all values the same number.
     Bytes(Vec<FixedLenByteArray>),
 }
@@ -95,6 +97,7 @@ impl Values {
             Self::Float(values) => values.len(),
             Self::Double(values) => values.len(),
             Self::Text(values) => values.len(),
+            Self::Runs(runs) => runs.iter().map(|(_, rows)| rows).sum(),
             Self::Bytes(values) => values.len(),
         }
     }
@@ -107,6 +110,7 @@ impl Values {
             Self::Float(values) => size_of_val(values.as_slice()),
             Self::Double(values) => size_of_val(values.as_slice()),
             Self::Text(values) => size_of_val(values.as_slice()),
+            Self::Runs(runs) => size_of_val(runs.as_slice()),
             Self::Bytes(values) => size_of_val(values.as_slice()),
         }
     }

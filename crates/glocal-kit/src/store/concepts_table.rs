@@ -54,7 +54,7 @@ pub(super) fn write(layers: &[LayerReferences], output: &mut Output) -> Result<u
                 Column { values, present: Some(present), repeated: None }
             };
             let columns = [
-                Values::Text(vec![name.clone(); concepts.len()]).into(),
+                Values::Runs(vec![(name.clone(), concepts.len())]).into(),
                 Values::Int32(ids.collect()).into(),
                 counts(&|concept| concept.active),
                 counts(&|concept| concept.not_a_number),

@@ -7,6 +7,7 @@ mod read;
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::iter::repeat_n;
 
 use glocal::search::{Entry, LayerReferences, Measure, TopK};
 use parquet::data_type::ByteArray;
@@ -34,6 +35,8 @@ pub(super) const FORMAT: Format = Format {
         required int32 peak (INTEGER(32, false));
     }",
     packing: &[
+        ("concept", Packing::Delta),
+        ("rank", Packing::Delta),
         ("sample", Packing::Delta),
         ("peak", Packing::Delta),
         ("score", Packing::Split),
@@ -54,7 +57,7 @@ pub(super) struct Ranked<'a> {
 #[derive(Default)]
 struct Group {
     concept: Vec<i32>,
-    measure: Vec<ByteArray>,
+    measure: Vec<(ByteArray, usize)>,
     class: Vec<i32>,
     has_class: Vec<i16>,
     rank: Vec<i32>,
@@ -77,7 +80,7 @@ pub(super) fn rankings(layers: &[LayerReferences]) -> impl Iterator<Item = Ranke
             (Measure::Activation, &concept.activation, &concept.activation_by_class),
         ];
         measures.into_iter().flat_map(move |(measure, all, by_class)| {
-            let classes = by_class.iter().map(|(class, ranking)| (Some(*class), ranking));
+            let classes = by_class.iter().map(|(class, ranking)| (Some(class), ranking));
             let rankings = std::iter::once((None, all)).chain(classes);
             rankings.map(move |(class, ranking)| ((layer, id, measure, class), ranking))
         })
@@ -103,9 +106,12 @@ pub(super) fn write<'a>(
             of = layer;
         }
         let measure = &measures[usize::from(measure == Measure::Activation)];
-        for (rank, entry) in ranking.entries().iter().enumerate() {
-            group.push(concept, measure, class, rank, entry);
-            if group.concept.len() == GROUP_ROWS {
+        let mut first = 0;
+        while let Some(left) = ranking.entries().get(first..).filter(|left| !left.is_empty()) {
+            let fitting = left.len().min(GROUP_ROWS - group.rank.len());
+            group.extend(concept, measure, class, first, &left[..fitting]);
+            first += fitting;
+            if group.rank.len() == GROUP_ROWS {
                 std::mem::take(&mut group).write(&names[of], &mut writer).map_err(cause)?;
             }
         }
@@ -117,27 +123,31 @@ pub(super) fn write<'a>(
 }
 
 impl Group {
-    /// Unsigned numbers are stored by their bits, which is how Parquet keeps them.
-    fn push(&mut self, concept: usize, measure: &ByteArray, class: Option<u32>, rank: usize, entry: &Entry) {
-        self.concept.push(concept as u32 as i32);
-        self.measure.push(measure.clone());
-        self.class.extend(class.map(|class| class as i32));
-        self.has_class.push(class.is_some().into());
-        self.rank.push(rank as u32 as i32);
-        self.sample.push(entry.sample.0 as i64);
-        self.target.push(entry.target as i32);
-        self.score.push(entry.score);
-        self.other.push(entry.other);
-        self.peak.push(entry.peak as i32);
+    /// Takes entries of a ranking from rank `first` on. Unsigned numbers are stored by their bits, which is how Parquet keeps them.
+    fn extend(&mut self, concept: usize, measure: &ByteArray, class: Option<u32>, first: usize, entries: &[Entry]) {
+        let rows = entries.len();
+        self.concept.extend(repeat_n(concept as u32 as i32, rows));
+        match self.measure.last_mut() {
+            Some((last, run)) if last == measure => *run += rows,
+            _ => self.measure.push((measure.clone(), rows)),
+        }
+        self.class.extend(class.into_iter().flat_map(|class| repeat_n(class as i32, rows)));
+        self.has_class.extend(repeat_n(i16::from(class.is_some()), rows));
+        self.rank.extend((first..first + rows).map(|rank| rank as u32 as i32));
+        self.sample.extend(entries.iter().map(|entry| entry.sample.0 as i64));
+        self.target.extend(entries.iter().map(|entry| entry.target as i32));
+        self.score.extend(entries.iter().map(|entry| entry.score));
+        self.other.extend(entries.iter().map(|entry| entry.other));
+        self.peak.extend(entries.iter().map(|entry| entry.peak as i32));
     }
 
     fn write(self, layer: &ByteArray, writer: &mut TableWriter<&mut Output>) -> Result<()> {
-        let rows = self.concept.len();
+        let rows = self.rank.len();
         let class = Column { values: Values::Int32(self.class), present: Some(self.has_class), repeated: None };
         let columns = [
-            Values::Text(vec![layer.clone(); rows]).into(),
+            Values::Runs(vec![(layer.clone(), rows)]).into(),
             Values::Int32(self.concept).into(),
-            Values::Text(self.measure).into(),
+            Values::Runs(self.measure).into(),
             class,
             Values::Int32(self.rank).into(),
             Values::Int64(self.sample).into(),

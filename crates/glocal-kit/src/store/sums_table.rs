@@ -46,7 +46,7 @@ pub(super) fn write(layers: &[LayerReferences], output: &mut Output) -> Result<u
                 Values::Text(bytes.collect()).into()
             };
             let columns = [
-                Values::Text(vec![name.clone(); concepts.len()]).into(),
+                Values::Runs(vec![(name.clone(), concepts.len())]).into(),
                 Values::Int32(ids.collect()).into(),
                 counts(|statistics| statistics.activation.count),
                 sums(|statistics| &statistics.activation.sum),

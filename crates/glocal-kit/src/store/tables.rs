@@ -69,13 +69,17 @@ pub(super) fn write(
     found: Option<&Found>,
 ) -> Result<Vec<(String, Pending)>, StoreError> {
     let layers = concepts(manifest, parts, found);
-    let mut tables = vec![
+    let references = || {
         pending(folder, references_table::FORMAT.file, |output| {
             references_table::write(&manifest.layers, rankings(manifest, parts, found), output)
-        })?,
-        pending(folder, concepts_table::FORMAT.file, |output| concepts_table::write(&layers, output).map_err(cause))?,
-        pending(folder, sums_table::FORMAT.file, |output| sums_table::write(&layers, output).map_err(cause))?,
-    ];
+        })
+    };
+    let concepts =
+        || pending(folder, concepts_table::FORMAT.file, |output| concepts_table::write(&layers, output).map_err(cause));
+    let sums = || pending(folder, sums_table::FORMAT.file, |output| sums_table::write(&layers, output).map_err(cause));
+    // The small tables beside the large one.
+    let (references, (concepts, sums)) = rayon::join(references, || (concepts(), sums()));
+    let mut tables = vec![references?, concepts?, sums?];
     if let Some(format) = manifest.options.vectors {
         tables.push(pending(folder, vectors_table::FILE, |output| {
             vectors_table::write(format, &manifest.layers, vectors(manifest, parts, found), output)

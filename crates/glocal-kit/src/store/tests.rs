@@ -106,8 +106,8 @@ fn found(layers: &[(&str, usize)], seed: u64) -> References {
             .map(|id| ConceptReferences {
                 relevance: ranking(id as u64 % 8),
                 activation: ranking(7 - id as u64 % 8),
-                relevance_by_class: [(0, ranking(3)), (u32::MAX, ranking(1))].into(),
-                activation_by_class: [(2, ranking(9))].into(),
+                relevance_by_class: [(0, ranking(3)), (u32::MAX, ranking(1))].into_iter().collect(),
+                activation_by_class: [(2, ranking(9))].into_iter().collect(),
                 active: id as u64,
                 not_a_number: 3,
                 statistics: statistics(id as f32, seed as f32),
@@ -226,7 +226,7 @@ fn views_of_a_concept() {
     let mut concept = ConceptReferences::new(TOP_K);
     concept.relevance = ranking(&[5.0, 4.0, 3.0]);
     concept.activation_by_class =
-        [(1, ranking(&[2.0, 2.0])), (3, ranking(&[4.0, 0.0, -9.0])), (9, ranking(&[7.0]))].into();
+        [(1, ranking(&[2.0, 2.0])), (3, ranking(&[4.0, 0.0, -9.0])), (9, ranking(&[7.0]))].into_iter().collect();
     let references =
         References::from_parts(TOP_K, vec![LayerReferences { layer: "l".to_owned(), concepts: vec![concept] }], 3);
     begin(folder.path(), &[("l", 1)])

@@ -128,7 +128,7 @@ fn write_group(
         }
     };
     let columns = [
-        Values::Text(vec![ByteArray::from(layer.name.as_str()); vectors.len()]).into(),
+        Values::Runs(vec![(ByteArray::from(layer.name.as_str()), vectors.len())]).into(),
         Values::Int64(vectors.iter().map(|vector| vector.sample as i64).collect()).into(),
         Values::Int32(vectors.iter().map(|vector| vector.target as i32).collect()).into(),
         Column { values, present: Some(present), repeated: Some(repeated) },

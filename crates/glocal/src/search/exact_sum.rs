@@ -93,7 +93,13 @@ impl ExactSum {
 
     /// The number of units, as a two's complement integer, the least significant byte first, of as few bytes as hold it.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.integer().to_signed_bytes_le()
+        let bytes = self.words.map(u64::to_le_bytes);
+        let bytes = bytes.as_flattened();
+        let sign = if self.words[WORDS - 1] >> 63 == 1 { 0xff } else { 0 };
+        // The last byte says nothing where the one before it has the sign already.
+        let says_nothing = |pair: &&[u8]| pair[1] == sign && (pair[0] ^ sign) >> 7 == 0;
+        let needless = bytes.windows(2).rev().take_while(says_nothing).count();
+        bytes[..bytes.len() - needless].to_vec()
     }
 
     /// What [`to_bytes`](Self::to_bytes) made; `None` for what it never makes.
@@ -166,6 +172,11 @@ mod tests {
             assert_eq!(ExactSum::from_bytes(bytes), None, "{bytes:?}");
         }
         assert_eq!(ExactSum::default().to_bytes(), [0]);
+        for byte in [[0x80, 0], [0x7f, 0], [0xff, 0], [0x80, 0xff], [0, 0x80], [0x7f, 0x80]] {
+            let number = BigInt::from_signed_bytes_le(&byte);
+            let expected = number.to_signed_bytes_le();
+            assert_eq!(ExactSum::from_bytes(&expected).unwrap().to_bytes(), expected, "{number}");
+        }
     }
 
     proptest! {
@@ -182,6 +193,7 @@ mod tests {
             let mut parts = sum(&values[cut..]);
             parts.merge(&sum(&values[..cut]));
             prop_assert_eq!(&parts, &whole);
+            prop_assert_eq!(whole.to_bytes(), whole.integer().to_signed_bytes_le());
             prop_assert_eq!(&ExactSum::from_bytes(&whole.to_bytes()), &Some(whole));
         }
 

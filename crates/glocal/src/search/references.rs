@@ -1,15 +1,13 @@
 //! What a search has found so far.
 
-use std::collections::BTreeMap;
-
 use rayon::prelude::*;
 
-use crate::search::{Entry, Observation, Scan, Statistics, TopK};
+use crate::search::{ClassRankings, Entry, Observation, Scan, Statistics, TopK};
 
 /// The memory, in bytes, of an entry of a ranking, with what its list has in reserve.
 const ENTRY_BYTES: usize = size_of::<Entry>() * 3 / 2;
 
-/// The memory, in bytes, of a ranking of a class without its entries: its place in the map, and what an allocation costs.
+/// The memory, in bytes, of a ranking of a class without its entries: its place in the list, and what an allocation costs.
 const RANKING_BYTES: usize = size_of::<(u32, TopK)>() * 3 / 2 + 16;
 
 /// About how many scores are worth another thread: some tens of microseconds of work.
@@ -51,9 +49,9 @@ pub struct ConceptReferences {
     /// The best samples by activation.
     pub activation: TopK,
     /// The best samples of each target by relevance.
-    pub relevance_by_class: BTreeMap<u32, TopK>,
+    pub relevance_by_class: ClassRankings,
     /// The best samples of each target by activation.
-    pub activation_by_class: BTreeMap<u32, TopK>,
+    pub activation_by_class: ClassRankings,
     /// In how many samples the concept was active (any value other than zero): 0 marks a dead concept.
     pub active: u64,
     /// How many scores were NaN; they are not ranked.
@@ -68,8 +66,8 @@ impl ConceptReferences {
         Self {
             relevance: TopK::new(top_k),
             activation: TopK::new(top_k),
-            relevance_by_class: BTreeMap::new(),
-            activation_by_class: BTreeMap::new(),
+            relevance_by_class: ClassRankings::default(),
+            activation_by_class: ClassRankings::default(),
             active: 0,
             not_a_number: 0,
             statistics: Statistics::default(),
@@ -81,8 +79,8 @@ impl ConceptReferences {
         match (measure, class) {
             (Measure::Relevance, None) => Some(&self.relevance),
             (Measure::Activation, None) => Some(&self.activation),
-            (Measure::Relevance, Some(class)) => self.relevance_by_class.get(&class),
-            (Measure::Activation, Some(class)) => self.activation_by_class.get(&class),
+            (Measure::Relevance, Some(class)) => self.relevance_by_class.get(class),
+            (Measure::Activation, Some(class)) => self.activation_by_class.get(class),
         }
     }
 
@@ -101,8 +99,8 @@ impl ConceptReferences {
             (&mut self.relevance_by_class, &other.relevance_by_class),
             (&mut self.activation_by_class, &other.activation_by_class),
         ] {
-            for (class, ranking) in theirs {
-                mine.entry(*class).or_insert_with(|| TopK::new(ranking.k())).merge(ranking);
+            for (class, ranking) in theirs.iter() {
+                mine.get_or_insert_with(class, || TopK::new(ranking.k())).merge(ranking);
             }
         }
         self.active += other.active;
@@ -112,8 +110,9 @@ impl ConceptReferences {
 
     /// About how many bytes the rankings take.
     fn held(&self) -> usize {
-        let by_class = self.relevance_by_class.values().chain(self.activation_by_class.values());
-        let of_classes: usize = by_class.map(|ranking| RANKING_BYTES + ranking.entries().len() * ENTRY_BYTES).sum();
+        let by_class = self.relevance_by_class.iter().chain(self.activation_by_class.iter());
+        let of_classes: usize =
+            by_class.map(|(_, ranking)| RANKING_BYTES + ranking.entries().len() * ENTRY_BYTES).sum();
         of_classes + (self.relevance.entries().len() + self.activation.entries().len()) * ENTRY_BYTES
     }
 }
@@ -226,10 +225,19 @@ impl ConceptReferences {
             observations.iter().any(|observation| of(observation).get(id).is_some_and(|(score, _)| !score.is_nan()))
         };
         let mut grown = 0;
-        let mut of_class =
-            |by_class, ranked: bool| ranked.then(|| ranking_of_class(by_class, class, top_k, &mut grown));
-        let mut relevance_of_class = of_class(&mut self.relevance_by_class, ranked(|of| &of.relevance));
-        let mut activation_of_class = of_class(&mut self.activation_by_class, ranked(|of| &of.activation));
+        let more = observations.len();
+        let mut of_class = |all: &mut TopK, by_class, ranked: bool| {
+            ranked.then(|| {
+                all.reserve(more);
+                let of_class = ranking_of_class(by_class, class, top_k, &mut grown);
+                of_class.reserve(more);
+                of_class
+            })
+        };
+        let mut relevance_of_class =
+            of_class(&mut self.relevance, &mut self.relevance_by_class, ranked(|of| &of.relevance));
+        let mut activation_of_class =
+            of_class(&mut self.activation, &mut self.activation_by_class, ranked(|of| &of.activation));
         for observation in observations {
             let relevance = observation.relevance.get(id).copied();
             let activation = observation.activation.get(id).copied();
@@ -279,13 +287,8 @@ fn rank(ranking: &mut TopK, entry: Entry) -> usize {
 }
 
 /// The ranking of a class, which is made where there is none; counts about how many bytes more it takes then.
-fn ranking_of_class<'a>(
-    by_class: &'a mut BTreeMap<u32, TopK>,
-    class: u32,
-    top_k: usize,
-    grown: &mut usize,
-) -> &'a mut TopK {
-    by_class.entry(class).or_insert_with(|| {
+fn ranking_of_class<'a>(by_class: &'a mut ClassRankings, class: u32, top_k: usize, grown: &mut usize) -> &'a mut TopK {
+    by_class.get_or_insert_with(class, || {
         *grown += RANKING_BYTES;
         TopK::new(top_k)
     })

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use smallvec::SmallVec;
+
 /// A sample's index in its data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SampleId(pub u64);
@@ -37,6 +39,9 @@ impl Entry {
     }
 }
 
+/// So many entries lie in the ranking itself: most of those of a class have few, and there are millions of them.
+const FEW: usize = 2;
+
 /// The best `k` of the entries it was given. Merging is associative and commutative.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopK {
@@ -44,13 +49,18 @@ pub struct TopK {
     /// The score of the last entry where there is no room for more, at hand for the many that are worse; else below all.
     least: f32,
     /// Best first.
-    entries: Vec<Entry>,
+    entries: SmallVec<[Entry; FEW]>,
 }
 
 impl TopK {
     /// Room for the best `k`.
     pub fn new(k: usize) -> Self {
-        Self { k, least: f32::NEG_INFINITY, entries: Vec::new() }
+        Self { k, least: f32::NEG_INFINITY, entries: SmallVec::new() }
+    }
+
+    /// Makes room for so many entries more, as far as they may be kept.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.entries.reserve(more.min(self.k - self.entries.len()));
     }
 
     /// Takes an entry in, if it is among the best. An entry with a score of NaN is refused: `false`.

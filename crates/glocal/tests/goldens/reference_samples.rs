@@ -194,7 +194,7 @@ impl<'a> Case<'a> {
                 .iter()
                 .map(|(class, ranking)| {
                     let best = ranking.entries().iter().take(number(&golden["mean_N"]));
-                    (mean(&best.map(|entry| f64::from(entry.score)).collect::<Vec<_>>()), *class)
+                    (mean(&best.map(|entry| f64::from(entry.score)).collect::<Vec<_>>()), class)
                 })
                 .collect();
             means.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));

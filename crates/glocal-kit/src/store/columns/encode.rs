@@ -6,9 +6,11 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use bytes::Bytes;
 use parquet::column::writer::{ColumnCloseResult, ColumnWriter, get_column_writer, get_typed_column_writer_mut};
-use parquet::data_type::{ByteArrayType, DataType, DoubleType, FixedLenByteArrayType, FloatType, Int32Type, Int64Type};
+use parquet::data_type::{
+    ByteArray, ByteArrayType, DataType, DoubleType, FixedLenByteArrayType, FloatType, Int32Type, Int64Type,
+};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::properties::WriterPropertiesPtr;
+use parquet::file::properties::{DEFAULT_WRITE_BATCH_SIZE, WriterPropertiesPtr};
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
@@ -40,6 +42,10 @@ const HELD: usize = 1 << 27;
 
 /// The fewest values that are worth another thread.
 const VALUES_AT_ONCE: usize = 1 << 10;
+
+/// How many rows of runs are written at once: as many as the library takes together of a longer column, so that its pages end
+/// where they would.
+const RUN_ROWS: usize = DEFAULT_WRITE_BATCH_SIZE;
 
 impl Queue {
     /// Whether there is room for a row group of `columns`: it need not wait for those before.
@@ -97,10 +103,26 @@ fn encode(column: &Column, of: ColumnDescPtr, properties: WriterPropertiesPtr) -
         Values::Float(values) => write::<FloatType>(&mut writer, values, column)?,
         Values::Double(values) => write::<DoubleType>(&mut writer, values, column)?,
         Values::Text(values) => write::<ByteArrayType>(&mut writer, values, column)?,
+        Values::Runs(runs) => write_runs(&mut writer, runs)?,
         Values::Bytes(values) => write::<FixedLenByteArrayType>(&mut writer, values, column)?,
     }
     let close = writer.close()?;
     Ok(Encoded { bytes: output.into_inner()?.into(), close })
+}
+
+/// Writes runs of texts, of which the column has one in every row, without holding them all.
+fn write_runs(writer: &mut ColumnWriter<'_>, runs: &[(ByteArray, usize)]) -> Result<()> {
+    let typed = get_typed_column_writer_mut::<ByteArrayType>(writer);
+    let mut values = runs.iter().flat_map(|(value, rows)| std::iter::repeat_n(value, *rows)).cloned();
+    let mut some = Vec::with_capacity(RUN_ROWS);
+    loop {
+        some.clear();
+        some.extend(values.by_ref().take(RUN_ROWS));
+        if some.is_empty() {
+            return Ok(());
+        }
+        typed.write_batch(&some, None, None)?;
+    }
 }
 
 fn write<T: DataType>(writer: &mut ColumnWriter<'_>, values: &[T::T], column: &Column) -> Result<()> {
@@ -114,7 +136,6 @@ mod tests {
     use std::io::{self, Write};
     use std::sync::Arc;
 
-    use parquet::data_type::ByteArray;
     use parquet::file::writer::SerializedFileWriter;
     use parquet::schema::parser::parse_message_type;
     use rayon::ThreadPoolBuilder;
@@ -126,6 +147,7 @@ mod tests {
         file: "test.parquet",
         schema: "message test {
             required binary name (STRING);
+            required binary layer (STRING);
             optional int32 class (INTEGER(32, false));
             required int64 sample;
             required float score;
@@ -146,9 +168,18 @@ mod tests {
         let present = |row: usize| i16::from(number(row) % 3 != 0);
         let classes = (0..rows).filter(|row| present(*row) == 1).map(|row| row as i32 / 7).collect();
         let bytes = numbers.clone().map(|number| vec![number as u8, 7].into()).collect();
+        // Runs of all lengths, some of nothing.
+        let mut runs = Vec::new();
+        let mut left = rows;
+        while left > 0 {
+            let rows = (runs.len() * 131 % 3001).min(left);
+            left -= rows;
+            runs.push((ByteArray::from(format!("layer{}", runs.len() % 5).as_str()), rows));
+        }
         let columns = vec![
             Values::Text(numbers.clone().map(|number| ByteArray::from(format!("{}", number % 999).as_str())).collect())
                 .into(),
+            Values::Runs(runs).into(),
             Column { values: Values::Int32(classes), present: Some((0..rows).map(present).collect()), repeated: None },
             Values::Int64(numbers.clone().map(|number| number as i64).collect()).into(),
             Values::Float(numbers.clone().map(|number| number as f32).collect()).into(),
@@ -185,6 +216,11 @@ mod tests {
                     Values::Float(values) => write::<FloatType>(writer.untyped(), values, &column),
                     Values::Double(values) => write::<DoubleType>(writer.untyped(), values, &column),
                     Values::Text(values) => write::<ByteArrayType>(writer.untyped(), values, &column),
+                    Values::Runs(runs) => {
+                        let values: Vec<ByteArray> =
+                            runs.iter().flat_map(|(value, rows)| vec![value.clone(); *rows]).collect();
+                        write::<ByteArrayType>(writer.untyped(), &values, &column)
+                    }
                     Values::Bytes(values) => write::<FixedLenByteArrayType>(writer.untyped(), values, &column),
                 }
                 .unwrap();
