@@ -1,7 +1,13 @@
 //! How the system and the process's allocator treat memory.
 
+use std::mem::MaybeUninit;
 #[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
 use std::num::NonZeroUsize;
+
+use rayon::prelude::*;
+
+/// The largest block that the allocator keeps, in bytes.
+const KEPT_BLOCK: usize = 4 << 20;
 
 /// Tells the allocator to keep what is freed for what is asked for next, instead of handing it back to the system at once.
 ///
@@ -15,8 +21,6 @@ use std::num::NonZeroUsize;
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
     {
-        /// The largest block that is kept.
-        const KEPT_BLOCK: libc::c_int = 4 << 20;
         /// More at the end of the heap is handed back.
         const KEPT: libc::c_int = 64 << 20;
         /// So much is asked of the system at once.
@@ -26,7 +30,7 @@ pub fn keep_freed_memory() {
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let heaps = libc::c_int::try_from(threads.div_ceil(THREADS)).unwrap_or(libc::c_int::MAX);
         let settings = [
-            (libc::M_MMAP_THRESHOLD, KEPT_BLOCK),
+            (libc::M_MMAP_THRESHOLD, KEPT_BLOCK as libc::c_int),
             (libc::M_TRIM_THRESHOLD, KEPT),
             (libc::M_TOP_PAD, STEP),
             (libc::M_ARENA_MAX, heaps),
@@ -38,10 +42,28 @@ pub fn keep_freed_memory() {
     }
 }
 
-/// Zeros, for which the system is asked for large pages where there are many: it then makes and looks up one page where it
-/// would 512.
+/// Zeros. Where there are many, all threads write them, or the system makes them as they are met: that of fresh memory is to make its
+/// pages, which takes several times as long as what comes after.
 pub(crate) fn many_zeros(len: usize) -> Vec<f32> {
-    let elements = vec![0.0; len];
+    /// So many are worth another thread (64 KiB): 16 pages, or a few microseconds where all of them are there.
+    const AT_ONCE: usize = 1 << 14;
+    /// Allocators ask the system for so many alone, which hands out zeros (4 MiB).
+    const OWN: usize = KEPT_BLOCK / size_of::<f32>();
+    if !(2 * AT_ONCE..OWN).contains(&len) {
+        let elements = vec![0.0; len];
+        in_large_pages(&elements);
+        return elements;
+    }
+    let mut elements = Vec::with_capacity(len);
+    let room = &mut elements.spare_capacity_mut()[..len];
+    room.par_chunks_mut(AT_ONCE).for_each(|some| some.fill(MaybeUninit::new(0.0)));
+    // SAFETY: there is room for `len` elements, and each has just been written.
+    unsafe { elements.set_len(len) };
+    elements
+}
+
+/// Asks the system for large pages where there are many elements: it then makes and looks up one page where it would 512.
+fn in_large_pages(elements: &[f32]) {
     #[cfg(all(target_os = "linux", not(miri)))]
     {
         /// The size of a large page, on machines whose others have 4 KiB.
@@ -55,7 +77,6 @@ pub(crate) fn many_zeros(len: usize) -> Vec<f32> {
             unsafe { libc::madvise(inside, end - start, libc::MADV_HUGEPAGE) };
         }
     }
-    elements
 }
 
 #[cfg(test)]

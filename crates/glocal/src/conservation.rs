@@ -4,8 +4,8 @@
 //! denominator stand for; masks drop a part on purpose, and so does isolated scope; a gradient keeps no budget at all. The
 //! report makes each of these a number, and what none of them explains is an error of the implementation.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use glocal_compute::{Rows, Tensor};
 
@@ -116,10 +116,10 @@ pub fn report(trace: &Trace<'_>, request: &Request) -> Result<Vec<Balance>, Requ
         return Err(RequestErrorKind::NotOneWayDown { method: request.method.name() }.into());
     }
     let request = Request { record: Vec::new(), ..request.clone() };
-    let book = Book { trace, page: RefCell::new(Page::default()) };
+    let book = Book { trace, page: Mutex::default() };
     let mut balances = Vec::with_capacity(request.conditions.len());
     one_by_one(trace, &request, &book, &mut |condition, arrived| {
-        let Page { started, accounts } = book.page.take();
+        let Page { started, accounts } = std::mem::take(&mut *book.page());
         let accounts = accounts.into_values().rev().collect();
         balances.push(Balance { condition, started, arrived, accounts });
     })?;
@@ -129,7 +129,7 @@ pub fn report(trace: &Trace<'_>, request: &Request) -> Result<Vec<Balance>, Requ
 /// Keeps the accounts of one condition after the other.
 struct Book<'a> {
     trace: &'a Trace<'a>,
-    page: RefCell<Page>,
+    page: Mutex<Page>,
 }
 
 /// The accounts of one condition.
@@ -140,6 +140,11 @@ struct Page {
 }
 
 impl Book<'_> {
+    /// A thread that panicked while it wrote has taken the report with it: nobody reads the page then.
+    fn page(&self) -> MutexGuard<'_, Page> {
+        self.page.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The account of a node, opened when it is first needed.
     fn write(&self, id: NodeId, write: impl FnOnce(&mut Account)) {
         let attributor = self.trace.attributor();
@@ -156,13 +161,13 @@ impl Book<'_> {
             beside: 0.0,
             magnitude: 0.0,
         };
-        write(self.page.borrow_mut().accounts.entry(id).or_insert_with(open));
+        write(self.page().accounts.entry(id).or_insert_with(open));
     }
 }
 
 impl Ledger for Book<'_> {
     fn started(&self, relevance: &Tensor) {
-        self.page.borrow_mut().started += total(relevance);
+        self.page().started += total(relevance);
     }
 
     fn masked(&self, node: NodeId, arrived: &Tensor, passed: &Tensor) {

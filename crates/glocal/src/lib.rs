@@ -46,6 +46,7 @@ pub mod faithfulness;
 pub mod flow;
 pub mod model;
 pub mod op;
+mod pool;
 pub mod prototype;
 mod random;
 pub mod rule;

@@ -22,7 +22,7 @@ pub(crate) const UNINTERRUPTED: u64 = 8_000_000_000;
 ///
 /// It is told of rows, and knows nothing of the results that they are for: whoever wants the account of one condition has
 /// that condition run alone.
-pub(crate) trait Ledger {
+pub(crate) trait Ledger: Sync {
     /// `relevance` `[R, ...]` starts.
     fn started(&self, relevance: &Tensor);
 

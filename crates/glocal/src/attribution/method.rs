@@ -101,7 +101,7 @@ impl Method {
 }
 
 /// Makes the results of a request, some at a time, in its order.
-pub(super) trait Results {
+pub(super) trait Results: Send {
     /// The next results, at least one of those that are left.
     fn next(&mut self) -> Result<Vec<Attribution>, RequestError>;
 }

@@ -9,6 +9,7 @@ use crate::attribution::execute::Execution;
 use crate::attribution::method::{Results, results};
 use crate::attribution::{Attribution, Request, Trace};
 use crate::error::RequestError;
+use crate::pool::in_pool;
 
 /// The attributions of a request, in its order, each made when it is asked for.
 ///
@@ -36,6 +37,10 @@ pub struct Progress {
 
 impl<'a> Stream<'a> {
     pub(super) fn new(trace: &'a Trace<'a>, request: &'a Request) -> Result<Self, RequestError> {
+        in_pool(|| Self::begun(trace, request))
+    }
+
+    fn begun(trace: &'a Trace<'a>, request: &'a Request) -> Result<Self, RequestError> {
         let execution = Execution::new(trace, request)?;
         let total = execution.results()?;
         let activations = execution.activations();
@@ -64,7 +69,8 @@ impl Iterator for Stream<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.made.is_empty() && self.done < self.total {
-            match self.results.as_mut()?.next() {
+            let results = self.results.as_mut()?;
+            match in_pool(|| results.next()) {
                 Ok(made) => self.made.extend(made),
                 Err(error) => {
                     self.results = None;

@@ -11,6 +11,7 @@ use crate::concept::Site;
 use crate::error::{RequestError, RunError};
 use crate::model::NodeId;
 use crate::op::Propagate;
+use crate::pool::in_pool;
 use crate::rule::Reads;
 
 /// The values of all nodes for a batch of inputs, and the prepared rules, each made when first needed. One for a request
@@ -80,7 +81,7 @@ impl<'a> Trace<'a> {
         attributor: &'a Attributor,
         inputs: &Tensor,
         region: &[bool],
-        see: impl FnMut(NodeId, &Tensor) -> Result<(), RunError>,
+        see: impl FnMut(NodeId, &Tensor) -> Result<(), RunError> + Send,
         cancel: &Cancel,
     ) -> Result<Self, RunError> {
         let (model, read) = (attributor.model(), read_by_rules(attributor, region));
@@ -134,7 +135,7 @@ impl<'a> Trace<'a> {
     /// When `values` has not the layer's shape and one row for each of `rows`, a row is no sample, a node fails, or the work was
     /// cancelled.
     pub fn rerun(&self, layer: NodeId, values: &Tensor, rows: &Rows, cancel: &Cancel) -> Result<Tensor, RunError> {
-        self.attributor.model().rerun(&self.values, (layer, values), rows, cancel)
+        in_pool(|| self.attributor.model().rerun(&self.values, (layer, values), rows, cancel))
     }
 
     /// Drops the value of a node that no rule will be prepared from any more.

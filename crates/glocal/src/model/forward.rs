@@ -5,6 +5,7 @@ use glocal_compute::Tensor;
 use crate::attribution::{Cancel, rows_of, rows_uninterrupted};
 use crate::error::RunError;
 use crate::model::{Model, Node, NodeId};
+use crate::pool::in_pool;
 
 impl Model {
     /// The values of the nodes up to `last`, for a batch of inputs `[N, ...]`, unless `cancel` is set before they are there.
@@ -17,6 +18,17 @@ impl Model {
     /// What is not kept goes with the last node that takes it, and leaves a tensor without rows: a share of relevance that a
     /// rule makes of it has none either, which is an error where it is handed down.
     pub(crate) fn run_keeping(
+        &self,
+        inputs: &Tensor,
+        last: NodeId,
+        keeps: impl Fn(NodeId) -> bool + Send,
+        see: impl FnMut(NodeId, &Tensor) -> Result<(), RunError> + Send,
+        cancel: &Cancel,
+    ) -> Result<Vec<Tensor>, RunError> {
+        in_pool(|| self.run_nodes(inputs, last, keeps, see, cancel))
+    }
+
+    fn run_nodes(
         &self,
         inputs: &Tensor,
         last: NodeId,

@@ -11,7 +11,7 @@ use crate::attribution::method::{Results, copies_at_once, results_at_once};
 use crate::error::RequestError;
 
 /// Appends a perturbed copy of all samples, by its number.
-pub(super) type Perturb<'a> = Box<dyn Fn(usize, &mut Vec<f32>) + 'a>;
+pub(super) type Perturb<'a> = Box<dyn Fn(usize, &mut Vec<f32>) + Send + 'a>;
 
 /// The mean of the plain attributions of the traced samples and of perturbed copies of them.
 ///
