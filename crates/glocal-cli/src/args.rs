@@ -70,16 +70,17 @@ pub enum CanonizeArgument {
 impl ModelArguments {
     /// Reads the model.
     pub fn load(&self) -> Result<LoadedModel, Failure> {
+        self.load_on(CpuBackend::new())
+    }
+
+    /// Reads the model, to be run by that backend.
+    pub fn load_on(&self, backend: CpuBackend) -> Result<LoadedModel, Failure> {
         let canonize = match self.canonize {
             CanonizeArgument::Auto => Canonize::Auto,
             CanonizeArgument::None => Canonize::None,
         };
         let (input_shape, output) = (self.input_shape.clone(), self.output.clone());
-        Ok(loading::load_model(
-            &self.model,
-            &LoadOptions { input_shape, output, canonize },
-            Arc::new(CpuBackend::new()),
-        )?)
+        Ok(loading::load_model(&self.model, &LoadOptions { input_shape, output, canonize }, Arc::new(backend))?)
     }
 }
 

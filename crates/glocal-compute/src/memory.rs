@@ -42,14 +42,15 @@ pub fn keep_freed_memory() {
     }
 }
 
-/// Zeros. Where there are many, all threads write them, or the system makes them as they are met: that of fresh memory is to make its
-/// pages, which takes several times as long as what comes after.
+/// Zeros. Where there are many, all threads write them: the system makes the pages of fresh memory as they are first written to,
+/// which takes several times as long as what comes after.
 pub(crate) fn many_zeros(len: usize) -> Vec<f32> {
     /// So many are worth another thread (64 KiB): 16 pages, or a few microseconds where all of them are there.
     const AT_ONCE: usize = 1 << 14;
-    /// Allocators ask the system for so many alone, which hands out zeros (4 MiB).
+    /// So many the allocator asks of the system alone, which hands out zeros (4 MiB; a guess where the allocator is not told so).
     const OWN: usize = KEPT_BLOCK / size_of::<f32>();
-    if !(2 * AT_ONCE..OWN).contains(&len) {
+    // From outside of the pool it would be one more task that is handed over and waited for.
+    if rayon::current_thread_index().is_none() || !(2 * AT_ONCE..OWN).contains(&len) {
         let elements = vec![0.0; len];
         in_large_pages(&elements);
         return elements;
@@ -63,6 +64,7 @@ pub(crate) fn many_zeros(len: usize) -> Vec<f32> {
 }
 
 /// Asks the system for large pages where there are many elements: it then makes and looks up one page where it would 512.
+#[cfg_attr(any(not(target_os = "linux"), miri), expect(unused_variables, reason = "there is no such advice"))]
 fn in_large_pages(elements: &[f32]) {
     #[cfg(all(target_os = "linux", not(miri)))]
     {
@@ -80,20 +82,37 @@ fn in_large_pages(elements: &[f32]) {
 }
 
 #[cfg(test)]
-#[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
 mod tests {
     use super::*;
 
-    /// How often this thread met a page that the system had to make.
-    fn page_faults() -> u64 {
-        let status = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-        // The name of the process, in parentheses, may hold blanks.
-        let (_, fields) = status.rsplit_once(')').unwrap();
-        fields.split_whitespace().nth(7).unwrap().parse().unwrap()
+    /// Memory that was used before comes back, so that an element that is not written shows.
+    #[test]
+    fn buffers_of_any_size_hold_zeros_and_take_numbers() {
+        keep_freed_memory();
+        let sizes = [0, 1, 1 << 12, (1 << 15) - 1, 1 << 15, (1 << 15) + 7, 1 << 19, (1 << 20) - 1, 1 << 20, 5 << 20];
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let check = |len: usize| {
+            let mut elements = many_zeros(len);
+            assert!(elements.len() == len && elements.iter().all(|element| *element == 0.0), "{len}");
+            elements.iter_mut().zip(1u32..).for_each(|(element, number)| *element = number as f32);
+            assert!(elements.iter().zip(1u32..).all(|(element, number)| *element == number as f32), "{len}");
+        };
+        for len in sizes.into_iter().flat_map(|len| [len; 3]) {
+            check(len);
+            pool.install(|| check(len));
+        }
     }
 
     #[test]
+    #[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
     fn buffers_are_used_again_without_new_pages() {
+        /// How often this thread met a page that the system had to make.
+        fn page_faults() -> u64 {
+            let status = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+            // The name of the process, in parentheses, may hold blanks.
+            let (_, fields) = status.rsplit_once(')').unwrap();
+            fields.split_whitespace().nth(7).unwrap().parse().unwrap()
+        }
         const BYTES: usize = 3 << 20;
         const PAGE: usize = 4 << 10;
         const ROUNDS: usize = 20;
@@ -106,15 +125,5 @@ mod tests {
         assert_eq!(touched, ROUNDS * BYTES);
         let faults = page_faults() - before;
         assert!(faults < (BYTES / PAGE * 2) as u64, "{faults} page faults");
-    }
-
-    #[test]
-    fn buffers_of_any_size_hold_zeros_and_take_numbers() {
-        for len in [0, 1, 1 << 12, (1 << 19) - 1, 1 << 19, (3 << 19) + 7, 5 << 20] {
-            let mut elements = many_zeros(len);
-            assert!(elements.len() == len && elements.iter().all(|element| *element == 0.0));
-            elements.iter_mut().zip(0u32..).for_each(|(element, index)| *element = index as f32);
-            assert!(elements.iter().zip(0u32..).all(|(element, index)| *element == index as f32));
-        }
     }
 }

@@ -239,7 +239,7 @@ impl Driver<'_> {
                 }
             }
             (self.progress)(state);
-            let full = gathered.held() > self.analysis.options.memory;
+            let full = load::within(self.pool, || gathered.exceeds(self.analysis.options.memory));
             if (full || saved.elapsed() >= pause) && state.done < state.total {
                 let saving = Instant::now();
                 self.save(writer, gathered, state)?;

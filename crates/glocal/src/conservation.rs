@@ -13,6 +13,7 @@ use crate::attribution::{Ledger, Method, Request, Trace, one_by_one};
 use crate::error::{RequestError, RequestErrorKind, RunError};
 use crate::model::NodeId;
 use crate::op::{Absorbed, Budget, Propagate};
+use crate::pool::in_pool;
 use crate::rule::terms::total;
 
 /// Where the relevance of one condition went, summed over its samples.
@@ -118,11 +119,12 @@ pub fn report(trace: &Trace<'_>, request: &Request) -> Result<Vec<Balance>, Requ
     let request = Request { record: Vec::new(), ..request.clone() };
     let book = Book { trace, page: Mutex::default() };
     let mut balances = Vec::with_capacity(request.conditions.len());
-    one_by_one(trace, &request, &book, &mut |condition, arrived| {
+    let mut done = |condition, arrived| {
         let Page { started, accounts } = std::mem::take(&mut *book.page());
         let accounts = accounts.into_values().rev().collect();
         balances.push(Balance { condition, started, arrived, accounts });
-    })?;
+    };
+    in_pool(|| one_by_one(trace, &request, &book, &mut done))?;
     Ok(balances)
 }
 

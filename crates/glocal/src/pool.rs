@@ -2,6 +2,8 @@
 
 /// Does `work` on a thread of the pool, the global one unless the caller belongs to another. A pass is many small steps that take
 /// all threads each: from outside, each of them would be handed over and waited for.
+///
+/// A thread of the pool that waits for a part of one pass may take up another that came from outside, and ends that first.
 pub(crate) fn in_pool<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     match rayon::current_thread_index() {
         Some(_) => work(),

@@ -25,14 +25,23 @@ use crate::{ComputeError, ConvolutionGeometry, PoolGeometry, Resampling, Rows, S
 
 /// Computes on the CPU, with the vector instructions that it has and the threads of the current rayon pool.
 ///
-/// Holds no state; making one costs nothing.
+/// Making one costs nothing.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct CpuBackend;
+pub struct CpuBackend {
+    /// Whether what is packed in little time is packed for each use.
+    packs_anew: bool,
+}
 
 impl CpuBackend {
     /// The CPU backend.
     pub fn new() -> Self {
-        Self
+        Self::default()
+    }
+
+    /// One for models that are run once: what products take of weights is packed into memory that the next layer uses again,
+    /// while to keep it is to have the system make five times as many pages as the weights have. Results are the same.
+    pub fn for_one_pass() -> Self {
+        Self { packs_anew: true }
     }
 }
 
@@ -47,7 +56,7 @@ impl Backend for CpuBackend {
         change: WeightChange,
         geometry: &ConvolutionGeometry,
     ) -> Result<PackedWeight, ComputeError> {
-        convolution::pack(weight, change, geometry)
+        convolution::pack(weight, change, geometry, self.packs_anew)
     }
 
     fn convolution(&self, x: &Tensor, weight: &PackedWeight, bias: Option<&Tensor>) -> Result<Tensor, ComputeError> {

@@ -84,6 +84,17 @@ fn convolutions() {
         let out_spatial = geometry.output_spatial(spatial, kernel).unwrap();
         let name = format!("{inputs}→{outputs} of {group} groups, {kernel:?} at {spatial:?}");
 
+        // Weights that are packed for each use give the same, each time.
+        let anew = CpuBackend::for_one_pass().pack_convolution(&w, WeightChange::None, &geometry).unwrap();
+        let x = random.tensor(&[&[2, inputs * group], spatial].concat());
+        let r = random.tensor(&[&[2, outputs * group], &out_spatial[..]].concat());
+        for _ in 0..2 {
+            let forward = [&packed, &anew].map(|packed| backend.convolution(&x, packed, Some(&bias)).unwrap());
+            let gradient =
+                [&packed, &anew].map(|packed| backend.convolution_input_gradient(&r, packed, spatial).unwrap());
+            assert!(forward[0] == forward[1] && gradient[0] == gradient[1], "{name}");
+        }
+
         let weight = packed.clone();
         let forward: Operation = Box::new(move |x| backend.convolution(x, &weight, Some(&bias)));
         assert_same_rows(&name, &[&[inputs * group], spatial].concat(), &forward);

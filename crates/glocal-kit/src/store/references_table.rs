@@ -36,8 +36,10 @@ pub(super) const FORMAT: Format = Format {
     }",
     packing: &[
         ("concept", Packing::Delta),
+        ("class", Packing::Delta),
         ("rank", Packing::Delta),
         ("sample", Packing::Delta),
+        ("target", Packing::Delta),
         ("peak", Packing::Delta),
         ("score", Packing::Split),
         ("other", Packing::Split),

@@ -122,7 +122,7 @@ impl Group {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [path, numbers @ ..] = arguments.as_slice() else { return Err("expected MODEL.onnx [BATCH] [ROUNDS]".into()) };
     let number = |index: usize, default: usize| numbers.get(index).map_or(Ok(default), |text| text.parse());
@@ -139,7 +139,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The first round packs weights.
     for round in 0..=rounds {
         let mut seconds = BTreeMap::new();
-        work(&attributor, &inputs, &machine, round == 0, &mut costs, &mut seconds)?;
+        let work = || work(&attributor, &inputs, &machine, round == 0, &mut costs, &mut seconds);
+        // On a thread of the pool, as an attribution is.
+        rayon::join(work, || ()).0?;
         if round > 0 {
             for (part, cost) in &mut costs {
                 cost.seconds.push(seconds.get(part).copied().unwrap_or(0.0));
@@ -166,7 +168,7 @@ fn work(
     counts: bool,
     costs: &mut Costs,
     seconds: &mut BTreeMap<(Phase, Group), f64>,
-) -> Result<(), Box<dyn Error>> {
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let model = attributor.model();
     let (graph, backend) = (model.graph(), model.backend());
     let batch = inputs.batch() as f64;

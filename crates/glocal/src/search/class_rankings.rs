@@ -4,8 +4,8 @@ use crate::search::TopK;
 
 /// A ranking for each class, the classes ascending.
 ///
-/// There are millions of these, most with few classes: they lie in a list rather than in a tree, whose nodes take several times the
-/// memory of what they hold.
+/// Two for each concept, most of them with few classes: rankings lie in a list rather than in a tree, whose nodes take several times
+/// the memory of what they hold.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ClassRankings {
     rankings: Vec<(u32, TopK)>,
@@ -24,6 +24,13 @@ impl ClassRankings {
             place
         });
         &mut self.rankings[place].1
+    }
+
+    /// Makes room for so many classes, where there are none yet.
+    pub(super) fn begin(&mut self, classes: usize) {
+        if self.is_empty() {
+            self.rankings.reserve_exact(classes);
+        }
     }
 
     /// Sets the ranking of a class.

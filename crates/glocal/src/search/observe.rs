@@ -11,6 +11,7 @@ use crate::attribution::{Arrived, Attributor, Cancel, Descent, Need, Trace, rows
 use crate::concept::{Channel, Concept, Scored, Scoring, Site};
 use crate::error::{RequestError, RequestErrorKind};
 use crate::model::NodeId;
+use crate::pool::in_pool;
 use crate::search::SampleId;
 
 /// A thread takes as many samples through the network together as have their values in about this many bytes, one at least: more
@@ -132,6 +133,18 @@ impl Scan {
             let what = "lists of targets";
             return Err(RequestErrorKind::Batch { what, inputs: batch, given: targets.len() }.into());
         }
+        in_pool(|| self.observe_parts(inputs, samples, targets, cancel))
+    }
+
+    /// The observations of a batch, of which each thread takes some samples.
+    fn observe_parts(
+        &self,
+        inputs: &Tensor,
+        samples: &[SampleId],
+        targets: &[Vec<u32>],
+        cancel: &Cancel,
+    ) -> Result<Vec<Observation>, RequestError> {
+        let batch = inputs.batch();
         // Where there are fewer parts than threads, ops give the others work.
         let together = self.samples_together.min(batch.div_ceil(rayon::current_num_threads())).max(1);
         let parts: Vec<usize> = (0..batch).step_by(together).collect();

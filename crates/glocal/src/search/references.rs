@@ -169,7 +169,7 @@ impl References {
         self.layers.iter().find(|layer| layer.layer == name)
     }
 
-    /// Takes in what was observed in a batch. Each (sample, target) must be given once.
+    /// Takes in what was observed of some samples. Each (sample, target) must be given once.
     pub fn collect(&mut self, observations: &[Observation]) {
         let top_k = self.top_k;
         let mut of_layers: Vec<Vec<&Observation>> = vec![Vec::new(); self.layers.len()];
@@ -215,6 +215,11 @@ impl ConceptReferences {
     /// take.
     fn collect(&mut self, observations: &[&Observation], id: usize, top_k: usize) -> usize {
         let of_classes = observations.chunk_by(|one, other| one.target == other.target);
+        let classes = of_classes.clone().count();
+        if observations.iter().any(|observation| id < observation.relevance.len()) {
+            self.relevance_by_class.begin(classes);
+        }
+        self.activation_by_class.begin(classes);
         of_classes.map(|of_class| self.collect_class(of_class, id, top_k)).sum()
     }
 

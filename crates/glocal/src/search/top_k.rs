@@ -39,7 +39,7 @@ impl Entry {
     }
 }
 
-/// So many entries lie in the ranking itself: most of those of a class have few, and there are millions of them.
+/// So many entries lie in the ranking itself: there are millions of rankings of a class, most of few samples.
 const FEW: usize = 2;
 
 /// The best `k` of the entries it was given. Merging is associative and commutative.
@@ -60,7 +60,9 @@ impl TopK {
 
     /// Makes room for so many entries more, as far as they may be kept.
     pub(super) fn reserve(&mut self, more: usize) {
-        self.entries.reserve(more.min(self.k - self.entries.len()));
+        let room = self.k - self.entries.len();
+        // Not more than will ever be used.
+        if more < room { self.entries.reserve(more) } else { self.entries.reserve_exact(room) }
     }
 
     /// Takes an entry in, if it is among the best. An entry with a score of NaN is refused: `false`.

@@ -11,7 +11,9 @@ use glocal::attribution::{
 use glocal::conservation::report;
 use glocal::error::{RequestError, RequestErrorKind};
 use glocal::model::{Model, NodeId};
+use glocal_compute::CpuBackend;
 use glocal_kit::condition::parse_conditions;
+use glocal_kit::data;
 use glocal_kit::loading::{ClassNames, InputFiles, LoadedModel};
 
 use super::conservation::Conservation;
@@ -67,7 +69,11 @@ impl Attribute {
         let rules = if classic { "gradient" } else { DEFAULT_COMPOSITE };
         let (composite, _) = self.composite.read_or(rules)?;
         let preprocess = self.samples.preprocess()?;
-        let loaded = self.model.load()?;
+        let loaded = if self.is_one_result(&method) {
+            self.model.load_on(CpuBackend::for_one_pass())?
+        } else {
+            self.model.load()?
+        };
         let model = &loaded.model;
         let classes = self.samples.classes(&loaded)?;
         let start = match &self.start {
@@ -125,6 +131,13 @@ impl Attribute {
         let batch = self.batch.map_or(few, usize::from);
         let initial = text.to_owned();
         Ok(Plan { attributor, files, classes, conditions, record, start, initial, request, batch, loaded })
+    }
+
+    /// Whether the model is run once, and relevance goes down once.
+    fn is_one_result(&self, method: &Method) -> bool {
+        let one_way_down = matches!(method, Method::Plain | Method::TimesInput) && !self.conservation;
+        let one_image = matches!(self.inputs.as_slice(), [path] if !data::is_array_file(path));
+        one_way_down && one_image && self.condition.len() <= 1
     }
 
     fn method(&self) -> Result<Method, Failure> {

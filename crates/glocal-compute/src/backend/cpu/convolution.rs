@@ -40,6 +40,8 @@ const COLUMNS_INPUTS: usize = 16;
 /// The packed weights of one layer. Each direction is packed when it is first used.
 pub(super) struct PackedConvolution {
     layer: Layer,
+    /// Whether products and columns pack for each use; the other ways serve both directions, or take little memory.
+    packs_anew: bool,
     forward: OnceLock<ProductsForward>,
     columns: OnceLock<ColumnsGradient>,
     products: OnceLock<ProductsGradient>,
@@ -66,6 +68,13 @@ struct Layer {
 
 impl Packed for PackedConvolution {}
 
+impl PackedConvolution {
+    /// What `run` makes of what is in `kept`, packed if nothing is there yet; or of what is packed for it alone.
+    fn with<P, T>(&self, kept: &OnceLock<P>, pack: impl FnOnce() -> P, run: impl FnOnce(&P) -> T) -> T {
+        if self.packs_anew { run(&pack()) } else { run(parallel::made_once(kept, pack)) }
+    }
+}
+
 impl fmt::Debug for PackedConvolution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PackedConvolution").field("layer", &self.layer).finish_non_exhaustive()
@@ -77,10 +86,12 @@ pub(super) fn pack(
     weight: &Tensor,
     change: WeightChange,
     geometry: &ConvolutionGeometry,
+    packs_anew: bool,
 ) -> Result<PackedWeight, ComputeError> {
     let layer = Layer::new(weight, change, geometry)?;
     Ok(PackedWeight::new(PackedConvolution {
         layer,
+        packs_anew,
         forward: OnceLock::new(),
         columns: OnceLock::new(),
         products: OnceLock::new(),
@@ -104,8 +115,8 @@ pub(super) fn forward(x: &Tensor, weight: &PackedWeight, bias: Option<&Tensor>) 
     }
     let axes = layer.forward_axes(in_spatial, &out_spatial);
     let untiled = |x: &[f32], out: &mut [f32]| {
-        let packed = parallel::made_once(&packed.forward, || ProductsForward::pack(layer));
-        packed.run(OPERATION, layer, &axes, x, bias, out)
+        let run = |packed: &ProductsForward| packed.run(OPERATION, layer, &axes, x, bias, out);
+        packed.with(&packed.forward, || ProductsForward::pack(layer), run)
     };
     if layer.is_direct() {
         direct::forward(OPERATION, layer, &packed.direct, &axes, x.data(), bias, out.data_mut())?;
@@ -147,11 +158,12 @@ pub(super) fn input_gradient(
     }
     let untiled = |r: &[f32], out: &mut [f32]| {
         if layer.gradient_by_columns() {
-            let packed = parallel::made_once(&packed.columns, || ColumnsGradient::pack(layer));
-            return packed.run(OPERATION, layer, &layer.forward_axes(input_spatial, out_spatial), r, out);
+            let axes = layer.forward_axes(input_spatial, out_spatial);
+            let run = |packed: &ColumnsGradient| packed.run(OPERATION, layer, &axes, r, out);
+            return packed.with(&packed.columns, || ColumnsGradient::pack(layer), run);
         }
-        let packed = parallel::made_once(&packed.products, || ProductsGradient::pack(layer));
-        packed.run(OPERATION, layer, input, output, r, out)
+        let run = |packed: &ProductsGradient| packed.run(OPERATION, layer, input, output, r, out);
+        packed.with(&packed.products, || ProductsGradient::pack(layer), run)
     };
     if !winograd::suits(layer, input, layer.outputs, layer.inputs) {
         untiled(r.data(), out.data_mut())?;
