@@ -133,32 +133,22 @@ impl Scan {
             let what = "lists of targets";
             return Err(RequestErrorKind::Batch { what, inputs: batch, given: targets.len() }.into());
         }
-        in_pool(|| self.observe_parts(inputs, samples, targets, cancel))
-    }
-
-    /// The observations of a batch, of which each thread takes some samples.
-    fn observe_parts(
-        &self,
-        inputs: &Tensor,
-        samples: &[SampleId],
-        targets: &[Vec<u32>],
-        cancel: &Cancel,
-    ) -> Result<Vec<Observation>, RequestError> {
-        let batch = inputs.batch();
         // Where there are fewer parts than threads, ops give the others work.
-        let together = self.samples_together.min(batch.div_ceil(rayon::current_num_threads())).max(1);
-        let parts: Vec<usize> = (0..batch).step_by(together).collect();
-        let observe = |&first: &usize| {
-            let part = first..batch.min(first + together);
-            let of_part = targets.get(part.clone()).unwrap_or(&[]);
-            self.observe_part(&rows_of(inputs, part.clone())?, &samples[part], of_part, cancel)
-        };
-        // In order, so that of several errors it is always the same that is reported.
-        let mut observations = Vec::new();
-        for part in one_a_thread(&parts, observe) {
-            observations.extend(part?);
-        }
-        Ok(observations)
+        in_pool(|| {
+            let together = self.samples_together.min(batch.div_ceil(rayon::current_num_threads())).max(1);
+            let parts: Vec<usize> = (0..batch).step_by(together).collect();
+            let observe = |&first: &usize| {
+                let part = first..batch.min(first + together);
+                let of_part = targets.get(part.clone()).unwrap_or(&[]);
+                self.observe_part(&rows_of(inputs, part.clone())?, &samples[part], of_part, cancel)
+            };
+            // In order, so that of several errors it is always the same that is reported.
+            let mut observations = Vec::new();
+            for part in one_a_thread(&parts, observe) {
+                observations.extend(part?);
+            }
+            Ok(observations)
+        })
     }
 
     /// The observations of samples that go through the network together.
