@@ -5,7 +5,8 @@
 
 Prints, for each layer and direction, the median milliseconds of both and their ratio (below 1: faster than PyTorch).
 Weights are packed beforehand on this side; PyTorch gets what a user gives it. With --errors it prints instead the largest
-error against float64 over the root mean square of the exact output, for signed and for non-negative numbers.
+error against float64 over the root mean square of the exact output, for signed and for non-negative numbers: medians of
+several draws of input and weights.
 On a machine that others use too, --processor with one thread measures what is least disturbed.
 NAME chooses layers whose name contains it. Needs torch and numpy; 2 threads, as RAYON_NUM_THREADS says.
 """
@@ -126,11 +127,11 @@ def times(here, direction, batch, layer, rounds, processor):
     return ours, theirs
 
 
-def errors(here, direction, batch, layer, low):
+def error(here, direction, batch, layer, low, seed):
     import numpy
     import torch
 
-    torch.manual_seed(1)
+    torch.manual_seed(seed)
     x, weight = (torch.rand(shape) * (1 - low) + low for shape in shapes(direction, batch, layer))
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         paths = [f"{folder}/{name}" for name in ("x", "weight", "out")]
@@ -144,6 +145,12 @@ def errors(here, direction, batch, layer, low):
     return [float((given.double() - exact).abs().max() / scale) for given in (ours, theirs)]
 
 
+def errors(here, direction, batch, layer, low, seeds):
+    """Medians here and of PyTorch: the largest of many errors is a matter of chance."""
+    found = [error(here, direction, batch, layer, low, seed) for seed in range(1, seeds + 1)]
+    return [statistics.median(side) for side in zip(*found)]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*")
@@ -153,6 +160,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--processor", action="store_true", help="processor time instead of elapsed time (Linux)")
     parser.add_argument("--errors", action="store_true")
+    parser.add_argument("--seeds", type=int, default=5, help="of how many draws --errors gives the median")
     parser.add_argument("--directions", nargs="+", default=["forward", "gradient"])
     arguments = parser.parse_args()
     import torch
@@ -172,8 +180,8 @@ def main():
             continue
         for direction in arguments.directions:
             if arguments.errors:
-                signed = errors(here, direction, arguments.batch, layer, -1.0)
-                positive = errors(here, direction, arguments.batch, layer, 0.0)
+                signed = errors(here, direction, arguments.batch, layer, -1.0, arguments.seeds)
+                positive = errors(here, direction, arguments.batch, layer, 0.0, arguments.seeds)
                 cells = [f"{error:.1e}" for error in signed + positive]
             else:
                 ours, theirs = times(here, direction, arguments.batch, layer, arguments.rounds, arguments.processor)

@@ -148,6 +148,11 @@ fn particular_layers_agree_with_plain_loops() {
         Case::new(1, 32, 32, &[3, 3], &[14, 1030]).pads(&[1, 1], &[1, 1]),
         Case::new(2, 32, 32, &[1, 3, 3], &[1, 15, 16]).pads(&[0, 1, 1], &[0, 1, 1]),
         Case::new(1, 32, 32, &[1, 3, 3], &[3, 15, 16]).pads(&[0, 1, 1], &[0, 1, 1]).strides(&[4, 1, 1]),
+        // read where they lie: more than one block of lines and of rows, one panel and a part of it, dilations, groups
+        Case::new(2, 12, 40, &[5, 5], &[30, 33]).pads(&[2, 2], &[2, 2]),
+        Case::new(3, 16, 13, &[3, 3], &[14, 14]).pads(&[1, 1], &[1, 1]),
+        Case::new(1, 9, 33, &[3, 3], &[61, 7]).pads(&[0, 3], &[2, 1]).dilations(&[2, 3]),
+        Case::new(2, 17, 9, &[3, 2], &[15, 16]).pads(&[1, 1], &[1, 0]).group(3),
         // depthwise: wider than several vectors, with strides, dilations, multipliers
         Case::new(2, 1, 1, &[3, 3], &[12, 77]).pads(&[1, 1], &[1, 1]).group(5),
         Case::new(1, 1, 2, &[5, 5], &[31, 70]).pads(&[2, 2], &[1, 2]).strides(&[2, 2]).group(4),

@@ -28,7 +28,7 @@ impl ProductsForward {
         let columns: Vec<usize> = (0..depth).collect();
         let groups = layer.weight.data().chunks_exact(rows * depth);
         let matrices = groups.map(|elements| Unpacked { elements, rows, apart: depth, columns: &columns });
-        Self { weights: matrices.map(|matrix| packed(matrix, layer.change)).collect() }
+        Self { weights: matrices.map(|matrix| packed(matrix, layer.taps(), layer.change)).collect() }
     }
 
     pub(super) fn run(
@@ -40,7 +40,7 @@ impl ProductsForward {
         bias: Option<&[f32]>,
         out: &mut [f32],
     ) -> Result<(), ComputeError> {
-        let unroll = Unroll::new(operation, axes, layer.inputs)?;
+        let unroll = Unroll::new(operation, axes, layer.inputs, layer.outputs)?;
         let image_len = layer.inputs * axes.iter().map(|axis| axis.size).product::<usize>();
         let out_len = layer.outputs * unroll.columns();
         let at_once = images_at_once(layer, &unroll, out.len() / out_len);
@@ -64,13 +64,18 @@ impl ProductsForward {
     }
 }
 
-/// The weights, changed while they are packed.
-fn packed(matrix: Unpacked<'_>, change: WeightChange) -> LeftPanels {
+/// The depth of a block where windows of several elements are not deeper than twice that: first layers, whose sums would
+/// otherwise be long ones of a single block.
+const SHORT: usize = 16;
+
+/// The weights, changed while they are packed. A window of a channel has `taps` elements.
+fn packed(matrix: Unpacked<'_>, taps: usize, change: WeightChange) -> LeftPanels {
+    let step = if taps > 1 && matrix.columns.len() <= 2 * SHORT { SHORT } else { DEPTH };
     match change {
-        WeightChange::None => LeftPanels::pack_changed(matrix, DEPTH, |weight| weight),
-        WeightChange::Positive => LeftPanels::pack_changed(matrix, DEPTH, elementwise::positive),
-        WeightChange::Negative => LeftPanels::pack_changed(matrix, DEPTH, elementwise::negative),
-        WeightChange::Square => LeftPanels::pack_changed(matrix, DEPTH, |weight| weight * weight),
+        WeightChange::None => LeftPanels::pack_changed(matrix, step, |weight| weight),
+        WeightChange::Positive => LeftPanels::pack_changed(matrix, step, elementwise::positive),
+        WeightChange::Negative => LeftPanels::pack_changed(matrix, step, elementwise::negative),
+        WeightChange::Square => LeftPanels::pack_changed(matrix, step, |weight| weight * weight),
     }
 }
 
@@ -90,7 +95,7 @@ impl ProductsGradient {
             let columns: Vec<usize> = (0..outputs).flat_map(of_output).collect();
             let groups = weight.chunks_exact(outputs * inputs * taps);
             let matrices = groups.map(|elements| Unpacked { elements, rows: inputs, apart: taps, columns: &columns });
-            matrices.map(|matrix| packed(matrix, layer.change)).collect()
+            matrices.map(|matrix| packed(matrix, kernel.len(), layer.change)).collect()
         };
         let weights = Phases::all(&phases).map(pack_phase).collect();
         Self { phases, weights }
@@ -108,7 +113,9 @@ impl ProductsGradient {
         let combinations = Phases::all(&self.phases)
             .zip(&self.weights)
             .filter_map(|(phases, weights)| phases.axes(input, output).map(|axes| (phases, weights, axes)))
-            .map(|(phases, weights, axes)| Ok((phases, weights, Unroll::new(operation, &axes, layer.outputs)?, axes)))
+            .map(|(phases, weights, axes)| {
+                Ok((phases, weights, Unroll::new(operation, &axes, layer.outputs, layer.inputs)?, axes))
+            })
             .collect::<Result<Vec<_>, ComputeError>>()?;
         let plane = input.iter().product::<usize>();
         let image_len = layer.outputs * output.iter().product::<usize>();

@@ -1,6 +1,6 @@
 //! The right operand of a convolution's matrix product: the windows of an image as columns. They are never laid out as a
 //! whole: each block of the product packs what it needs from a padded copy of the image, or from the image itself where a
-//! window is one element.
+//! window is one element; or, where images are small, reads the copy where it lies.
 
 use std::ops::Range;
 
@@ -14,6 +14,7 @@ use crate::backend::cpu::gemm::tile::{Block, Finish, Panels};
 use crate::backend::cpu::scratch::{Keep, Scratch, sized};
 use crate::{ComputeError, ComputeErrorKind};
 
+use super::in_place::{self, InPlace};
 use super::padded::PaddedImage;
 
 /// The columns of a block of the product, roughly: with the rows of a block, about what the second cache holds.
@@ -27,6 +28,11 @@ const SHARED_COLUMNS: usize = 256;
 
 /// The padded images that share a product have at most this many elements, roughly.
 const SHARED_ELEMENTS: usize = 1 << 17;
+
+/// For at most so many rows of weights, padded images of at most so many elements are read where they lie. Packing pays where
+/// more rows read what is packed.
+const IN_PLACE_ROWS: usize = 40;
+const IN_PLACE_ELEMENTS: usize = 1 << 16;
 
 /// The multiply-adds below which a block of a product is not split for another thread.
 const SPLIT_STEPS: usize = 1 << 19;
@@ -42,6 +48,8 @@ pub(super) struct Unroll {
     plane: usize,
     /// Whether a window is one element, the same as the output's: the image is the matrix.
     is_image: bool,
+    /// Whether windows are read where they lie.
+    is_in_place: bool,
     /// For each row, the tap's distance from the start of a window.
     taps: Vec<usize>,
     /// For each line of output positions, the start of the first window.
@@ -98,9 +106,15 @@ struct Task<'a> {
 }
 
 impl Unroll {
-    /// The windows that `axes` describe, over images of `channels` channels. Every axis has a tap and an output element.
-    pub(super) fn new(operation: &'static str, axes: &[Axis; 3], channels: usize) -> Result<Self, ComputeError> {
-        let padded = PaddedImage::new(axes, channels, 0).ok_or_else(|| {
+    /// The windows that `axes` describe, over images of `channels` channels, for weights of `rows` rows. Every axis has a tap
+    /// and an output element.
+    pub(super) fn new(
+        operation: &'static str,
+        axes: &[Axis; 3],
+        channels: usize,
+        rows: usize,
+    ) -> Result<Self, ComputeError> {
+        let padded = PaddedImage::new(axes, channels, in_place::SLACK).ok_or_else(|| {
             let shape = axes.iter().map(|axis| axis.size).collect();
             ComputeError::new(operation, ComputeErrorKind::TooLarge { shape })
         })?;
@@ -110,7 +124,8 @@ impl Unroll {
         if axes.iter().all(Axis::is_identity) {
             let taps = (0..channels).map(|channel| channel * plane).collect();
             let lines = vec![0];
-            return Ok(Self { channels, columns, plane, is_image: true, padded, taps, lines, width: columns });
+            let (is_image, is_in_place, width) = (true, false, columns);
+            return Ok(Self { channels, columns, plane, is_image, is_in_place, padded, taps, lines, width });
         }
         let mut taps = Vec::new();
         for channel in 0..channels {
@@ -122,7 +137,10 @@ impl Unroll {
         }
         let lines = (0..deep.count).flat_map(|z| (0..vertical.count).map(move |y| [z, y, 0]));
         let lines = lines.map(|line| padded.output_offset(line)).collect();
-        Ok(Self { channels, columns, plane, is_image: false, padded, taps, lines, width: horizontal.count })
+        let are_lines_neighbours = deep.count == 1 && vertical.step == 1 && horizontal.step == 1;
+        let is_in_place = are_lines_neighbours && rows <= IN_PLACE_ROWS && padded.len() <= IN_PLACE_ELEMENTS;
+        let (is_image, width) = (false, horizontal.count);
+        Ok(Self { channels, columns, plane, is_image, is_in_place, padded, taps, lines, width })
     }
 
     /// The number of output positions.
@@ -132,6 +150,9 @@ impl Unroll {
 
     /// How many of `images` images one call of [`multiply`](Self::multiply) should take.
     pub(super) fn images_at_once(&self, images: usize) -> usize {
+        if self.is_in_place {
+            return 1;
+        }
         let share = images.div_ceil(rayon::current_num_threads()).max(1);
         let room = SHARED_ELEMENTS / self.padded.len();
         (SHARED_COLUMNS / self.columns).min(room).clamp(1, share)
@@ -186,12 +207,18 @@ impl<'a> Product<'a> {
     fn run(&self, parallel: bool, count: usize, out: &mut [f32]) {
         if count > 1 {
             WORKSPACE.with(|scratch| scratch.lend(|workspace| self.shared(workspace, count, out)));
-        } else if parallel {
+        } else if parallel && self.steps() >= SPLIT_STEPS {
             let tasks = self.tasks(out, rayon::current_num_threads());
             tasks.into_par_iter().for_each(|task| self.part(task));
         } else {
             self.tasks(out, 1).into_iter().for_each(|task| self.part(task));
         }
+    }
+
+    /// The multiply-adds of one image.
+    fn steps(&self) -> usize {
+        let packed = self.weight.packed;
+        packed.rows().saturating_mul(packed.depth()).saturating_mul(self.unroll.columns)
     }
 
     /// All columns of `count` images, their results one after the other.
@@ -218,11 +245,11 @@ impl<'a> Product<'a> {
     /// The blocks of one image's product, for so many threads.
     fn tasks<'out>(&self, out: &'out mut [f32], threads: usize) -> Vec<Task<'out>> {
         let packed = self.weight.packed;
-        let (columns, wide, tall) = (self.unroll.columns, packed.shape.columns(), packed.shape.rows);
+        let (columns, tall) = (self.unroll.columns, packed.shape.rows);
+        let wide = if self.unroll.is_in_place { self.unroll.width } else { packed.shape.columns() };
         let wide_panels = columns.div_ceil(wide);
         let across = columns.div_ceil(BLOCK_COLUMNS);
-        let steps = packed.rows().saturating_mul(packed.depth()).saturating_mul(columns);
-        let wanted = if threads > 1 { (steps / SPLIT_STEPS).clamp(1, 4 * threads) } else { 1 };
+        let wanted = if threads > 1 { (self.steps() / SPLIT_STEPS).clamp(1, 4 * threads) } else { 1 };
         let down = (packed.panels() * tall).div_ceil(BLOCK_ROWS).max(wanted.div_ceil(across)).min(packed.panels());
         // what is left to be split is so wide, and so low, that columns are split
         let across = across.max(wanted.div_ceil(down)).min(wide_panels);
@@ -258,10 +285,17 @@ impl<'a> Product<'a> {
     fn block(&self, workspace: &mut Workspace, panels: Range<usize>, columns: Range<usize>, out: &mut [&mut [f32]]) {
         let Weight { packed, bias } = *self.weight;
         let tall = packed.shape.rows;
+        let bias = bias.map(|bias| &bias[panels.start * tall..]);
+        if self.unroll.is_in_place {
+            let Unroll { taps, lines, width, padded, .. } = self.unroll;
+            let (pitch, count) = (padded.row_len(), columns.len() / width);
+            let image = &self.images[lines[columns.start / width]..];
+            let made = sized(&mut workspace.sums, in_place::room(packed.shape, panels.len(), count, pitch, *width));
+            return InPlace { packed, panels, image, taps, bias, pitch, width: *width, made, out }.dispatch();
+        }
         let padded = padded_columns(packed.shape, columns.len());
         let Workspace { runs, right, sums, .. } = workspace;
         let sums = sized(sums, if packed.depth() > packed.step { panels.len() * tall * padded } else { 0 });
-        let bias = bias.map(|bias| &bias[panels.start * tall..]);
         self.unroll.runs(self.image_len, columns, runs);
         let source = RightSource { elements: self.images, rows: &self.unroll.taps };
         for start in (0..packed.depth()).step_by(packed.step) {

@@ -34,6 +34,9 @@ const POINTS: usize = 16;
 /// Fewer channels than these, in or out, do not pay for the transforms.
 const LEAST_CHANNELS: usize = 8;
 
+/// Layers of at most this many multiply-adds an image are as fast without, or nearly, and more exact.
+const FEW_STEPS: usize = 1 << 19;
+
 /// Planes with fewer output elements along an axis are faster without: all weights are read for few tiles.
 const LEAST_SIZE: usize = 6;
 
@@ -49,9 +52,11 @@ const MOST_ELEMENTS: usize = 1 << 24;
 /// So many weights are read for twice as many tiles: they come from far.
 const MANY_WEIGHTS: usize = 1 << 21;
 
-/// The depth of a block of the products. Transforms round too, so that sums are kept shorter than elsewhere: as precise
-/// as those without transforms, for 1 to 4 % of the time.
-const STEP: usize = 32;
+/// The depth of a block of the products of so many channels. Transforms round too, so that sums are kept shorter than
+/// elsewhere: as precise as those without transforms, for 1 to 4 % of the time.
+fn step(channels: usize) -> usize {
+    if channels <= 64 { 16 } else { 32 }
+}
 
 /// Elements that may be read or written past the end, so that vectors are whole.
 const SLACK: usize = MOST_LANES;
@@ -79,6 +84,7 @@ pub(super) struct Winograd<'a> {
 /// `channels_out`.
 pub(super) fn suits(layer: &Layer, output: [usize; 3], channels_in: usize, channels_out: usize) -> bool {
     let [depth, height, width] = output;
+    let steps = [height, width, 9, channels_in, channels_out].into_iter().fold(1, usize::saturating_mul);
     layer.kernel == [1, 3, 3]
         && layer.strides[1..] == [1, 1]
         && layer.dilations[1..] == [1, 1]
@@ -87,6 +93,7 @@ pub(super) fn suits(layer: &Layer, output: [usize; 3], channels_in: usize, chann
         && depth == 1
         && height.min(width) >= LEAST_SIZE
         && channels_in.min(channels_out) >= LEAST_CHANNELS
+        && steps > FEW_STEPS
 }
 
 impl PackedWinograd {
@@ -104,7 +111,7 @@ impl PackedWinograd {
     /// The input gradient: channels swapped, kernels turned by half.
     pub(super) fn gradient(&self, layer: &Layer) -> Winograd<'_> {
         let (channels_in, channels_out) = (layer.outputs, layer.inputs);
-        if LeftPanels::turns(channels_in, channels_out, STEP) {
+        if LeftPanels::turns(channels_in, channels_out, step(layer.inputs)) {
             return Winograd { turned: true, channels_in, channels_out, ..self.forward(layer) };
         }
         let weights = parallel::made_once(&self.gradient, || {
@@ -123,7 +130,7 @@ fn pack(channels_out: usize, channels_in: usize, kernel: impl Fn(usize, usize) -
         for row in 0..channels_out {
             matrix.extend((0..channels_in).map(|column| weights::transformed(&kernel(row, column), point)));
         }
-        LeftPanels::pack(&matrix, channels_out, channels_in, STEP)
+        LeftPanels::pack(&matrix, channels_out, channels_in, step(channels_in))
     };
     (0..POINTS).into_par_iter().map(pack).collect()
 }

@@ -50,7 +50,13 @@ impl LeftPanels {
     }
 
     /// The same, for tiles of `shape`.
-    pub(super) fn pack_for(shape: TileShape, matrix: &[f32], rows: usize, depth: usize, step: usize) -> Self {
+    pub(in crate::backend::cpu) fn pack_for(
+        shape: TileShape,
+        matrix: &[f32],
+        rows: usize,
+        depth: usize,
+        step: usize,
+    ) -> Self {
         let columns: Vec<usize> = (0..depth).collect();
         let matrix = Unpacked { elements: matrix, rows, apart: depth, columns: &columns };
         Self::pack_changed_for(shape, matrix, step, |element| element)

@@ -13,6 +13,9 @@ pub(super) const LINES: usize = 7;
 /// Where fewer lines are left, so many.
 pub(super) const FEW_LINES: usize = 4;
 
+/// The products of columns of so many rows, or more, are summed up by themselves: that rounds less.
+const LONG_COLUMN: usize = 5;
+
 /// Lines of outputs that one kernel computes from padded rows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lines<'a> {
@@ -44,7 +47,7 @@ pub(super) fn are_supported(rows: usize, step: i64) -> bool {
 }
 
 impl Lines<'_> {
-    /// Each element: the bias plus its products, column by column, from the top down.
+    /// Each element: the bias plus its products, column by column, from the top down, or plus those of long columns.
     ///
     /// A vector may be wider than what is left of a line: what is too much is written over the following lines, which
     /// come later. There are rows for as many lines as are computed together.
@@ -114,16 +117,24 @@ impl Lines<'_> {
                 for (weight, &number) in weights.iter_mut().zip(column) {
                     *weight = ops.splat(number);
                 }
+                let mut partial = if ROWS < LONG_COLUMN { sums } else { [ops.zero(); COUNT] };
                 let mut from = &rows[start + offset..];
                 for row in 0..(COUNT - 1) * STEP + ROWS {
                     let values = ops.load(from);
                     from = &from[self.row_len..];
-                    for (line, sum) in sums.iter_mut().enumerate() {
+                    for (line, sum) in partial.iter_mut().enumerate() {
                         if let Some(tap) = row.checked_sub(line * STEP)
                             && tap < ROWS
                         {
                             *sum = ops.mul_add(weights[tap], values, *sum);
                         }
+                    }
+                }
+                if ROWS < LONG_COLUMN {
+                    sums = partial;
+                } else {
+                    for (sum, partial) in sums.iter_mut().zip(partial) {
+                        *sum = ops.add(*sum, partial);
                     }
                 }
             }

@@ -14,7 +14,7 @@ use super::lines::Lines;
 use super::output::{FromPoints, Planes};
 use super::pieces::Pieces;
 use super::weights::turned;
-use super::{POINTS, SLACK, STEP, Winograd};
+use super::{POINTS, SLACK, Winograd, step};
 
 /// What one thread uses again and again.
 #[derive(Default)]
@@ -110,7 +110,8 @@ impl Tiled<'_> {
         pieces.fill(self.winograd.shape(), tiles, &lines);
         let copy = aligned(copy, lines.len());
         copy.fill(0.0);
-        let stride = apart(channels_in * pieces.padded + channels_in.div_ceil(STEP) * pieces.count() * SLACK);
+        let blocks = channels_in.div_ceil(step(channels_in));
+        let stride = apart(channels_in * pieces.padded + blocks * pieces.count() * SLACK);
         let transformed = aligned(transformed, POINTS * stride);
         ToPoints {
             images,
@@ -171,9 +172,11 @@ impl Products<'_> {
     fn multiply<I: Isa, L: Left>(self, isa: I, left: impl Fn(usize, usize, usize) -> L) {
         let rights = self.transformed.chunks_exact(self.stride);
         let products = self.products.chunks_exact_mut(self.products_stride);
+        let channels = self.winograd.channels_in;
+        let deepest = step(channels);
         for (point, (mut right, sums)) in rights.zip(products).enumerate() {
-            for start in (0..self.winograd.channels_in).step_by(STEP) {
-                let depth = STEP.min(self.winograd.channels_in - start);
+            for start in (0..channels).step_by(deepest) {
+                let depth = deepest.min(channels - start);
                 let (panels, rest) = right.split_at(depth * self.pieces.padded + self.pieces.count() * SLACK);
                 right = rest;
                 let (left, add) = (left(point, start, depth), start > 0);
