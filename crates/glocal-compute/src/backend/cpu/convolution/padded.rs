@@ -2,6 +2,7 @@
 //! window reads together laid side by side.
 
 use crate::backend::cpu::axis::Axis;
+use crate::backend::cpu::gemm::right::copy_short;
 use crate::backend::cpu::parallel;
 use crate::tensor::has_memory_for;
 
@@ -100,6 +101,10 @@ impl PaddedImage {
         let row_len = self.row_len();
         let volume_len = self.depth * self.height * row_len;
         let fill_channel = |channel: usize, volume: &mut [f32]| {
+            if self.depth == 1 && self.phases == 1 {
+                let image = inside(first_z, deep.size).map(|z| &image[(channel * deep.size + z) * plane..][..plane]);
+                return self.fill_plane(image.unwrap_or(&[]), [first_y, first_x], volume);
+            }
             for z in 0..self.depth {
                 let from_z = inside(first_z + z as i64, deep.size);
                 for y in 0..self.height {
@@ -122,6 +127,23 @@ impl PaddedImage {
                 .chunks_exact_mut(volume_len)
                 .enumerate()
                 .for_each(|(channel, volume)| fill_channel(channel, volume));
+        }
+    }
+
+    /// Copies a plane in, with zeros around it; `first` is the image's row and column at the start of the copy.
+    #[inline(always)]
+    fn fill_plane(&self, image: &[f32], first: [i64; 2], to: &mut [f32]) {
+        to.fill(0.0);
+        let [above, before] = first.map(|first| usize::try_from(-first).unwrap_or(0));
+        let [y, x] = first.map(|first| usize::try_from(first).unwrap_or(0));
+        let size = self.axes[2].size;
+        let len = size.saturating_sub(x).min(self.width.saturating_sub(before));
+        if len == 0 {
+            return;
+        }
+        let rows = to.chunks_exact_mut(self.width).skip(above);
+        for (from, to) in image.chunks_exact(size).skip(y).zip(rows) {
+            copy(&from[x..x + len], &mut to[before..before + len]);
         }
     }
 
@@ -155,17 +177,10 @@ impl PaddedImage {
     }
 }
 
-/// Copies a row: rows are short, and this is short for them.
+/// Copies a row: most are short.
 #[inline(always)]
 fn copy(from: &[f32], to: &mut [f32]) {
-    if from.len() > 128 {
-        to.copy_from_slice(from);
-    } else {
-        let (chunks, rest) = to.as_chunks_mut::<8>();
-        let (from_chunks, from_rest) = from.as_chunks::<8>();
-        chunks.iter_mut().zip(from_chunks).for_each(|(to, from)| *to = *from);
-        rest.iter_mut().zip(from_rest).for_each(|(to, from)| *to = *from);
-    }
+    if from.len() < 32 { copy_short(from, to) } else { to.copy_from_slice(from) }
 }
 
 fn inside(position: i64, size: usize) -> Option<usize> {

@@ -28,7 +28,7 @@ impl ProductsForward {
         let columns: Vec<usize> = (0..depth).collect();
         let groups = layer.weight.data().chunks_exact(rows * depth);
         let matrices = groups.map(|elements| Unpacked { elements, rows, apart: depth, columns: &columns });
-        Self { weights: matrices.map(|matrix| packed(matrix, layer.taps(), layer.change)).collect() }
+        Self { weights: matrices.map(|matrix| packed(matrix, layer.change)).collect() }
     }
 
     pub(super) fn run(
@@ -64,18 +64,13 @@ impl ProductsForward {
     }
 }
 
-/// The depth of a block where windows of several elements are not deeper than twice that: first layers, whose sums would
-/// otherwise be long ones of a single block.
-const SHORT: usize = 16;
-
-/// The weights, changed while they are packed. A window of a channel has `taps` elements.
-fn packed(matrix: Unpacked<'_>, taps: usize, change: WeightChange) -> LeftPanels {
-    let step = if taps > 1 && matrix.columns.len() <= 2 * SHORT { SHORT } else { DEPTH };
+/// The weights, changed while they are packed.
+fn packed(matrix: Unpacked<'_>, change: WeightChange) -> LeftPanels {
     match change {
-        WeightChange::None => LeftPanels::pack_changed(matrix, step, |weight| weight),
-        WeightChange::Positive => LeftPanels::pack_changed(matrix, step, elementwise::positive),
-        WeightChange::Negative => LeftPanels::pack_changed(matrix, step, elementwise::negative),
-        WeightChange::Square => LeftPanels::pack_changed(matrix, step, |weight| weight * weight),
+        WeightChange::None => LeftPanels::pack_changed(matrix, DEPTH, |weight| weight),
+        WeightChange::Positive => LeftPanels::pack_changed(matrix, DEPTH, elementwise::positive),
+        WeightChange::Negative => LeftPanels::pack_changed(matrix, DEPTH, elementwise::negative),
+        WeightChange::Square => LeftPanels::pack_changed(matrix, DEPTH, |weight| weight * weight),
     }
 }
 
@@ -95,7 +90,7 @@ impl ProductsGradient {
             let columns: Vec<usize> = (0..outputs).flat_map(of_output).collect();
             let groups = weight.chunks_exact(outputs * inputs * taps);
             let matrices = groups.map(|elements| Unpacked { elements, rows: inputs, apart: taps, columns: &columns });
-            matrices.map(|matrix| packed(matrix, kernel.len(), layer.change)).collect()
+            matrices.map(|matrix| packed(matrix, layer.change)).collect()
         };
         let weights = Phases::all(&phases).map(pack_phase).collect();
         Self { phases, weights }

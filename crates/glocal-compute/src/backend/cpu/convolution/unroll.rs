@@ -10,7 +10,7 @@ use rten_simd::SimdOp;
 use crate::backend::cpu::axis::Axis;
 use crate::backend::cpu::gemm::left::LeftPanels;
 use crate::backend::cpu::gemm::right::{RightSource, Run, padded_columns};
-use crate::backend::cpu::gemm::tile::{Block, Finish, Panels};
+use crate::backend::cpu::gemm::tile::{Block, Finish, Halves, Panels};
 use crate::backend::cpu::scratch::{Keep, Scratch, sized};
 use crate::{ComputeError, ComputeErrorKind};
 
@@ -302,16 +302,13 @@ impl<'a> Product<'a> {
             let depth = packed.step.min(packed.depth() - start);
             source.pack(packed.shape, start..start + depth, runs, right);
             let is_last = start + depth == packed.depth();
-            Block {
-                left: Panels(packed.block(start, depth, panels.start, panels.len())),
-                right: &right[..padded * depth],
-                gap: 0,
-                depth,
-                sums,
-                add: start > 0,
-                finish: is_last.then_some(Finish { rows: out, bias }),
+            let (left, right) = (packed.block(start, depth, panels.start, panels.len()), &right[..padded * depth]);
+            let (add, finish) = (start > 0, is_last.then_some(Finish { rows: out, bias }));
+            if self.unroll.is_image || packed.depth() > Halves::DEEPEST {
+                Block { left: Panels(left), right, gap: 0, depth, sums, add, finish }.dispatch();
+            } else {
+                Block { left: Halves(left), right, gap: 0, depth, sums, add, finish }.dispatch();
             }
-            .dispatch();
         }
     }
 }

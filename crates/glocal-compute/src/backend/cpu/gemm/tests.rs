@@ -5,7 +5,7 @@ use rten_simd::{Isa, SimdOp};
 
 use super::left::{DEPTH, LeftPanels};
 use super::right::{RightSource, Run, padded_columns};
-use super::tile::{Block, Finish, Left, Panels, TileShape, Turned};
+use super::tile::{Block, Finish, Halves, Left, Panels, TileShape, Turned};
 use crate::backend::cpu::machines::on_every_machine;
 
 fn numbers(count: usize) -> Vec<f32> {
@@ -58,16 +58,14 @@ impl SimdOp for Product<'_> {
             RightSource { elements: &source, rows: &starts }.pack(packed.shape, start..start + len, &runs, &mut panels);
             let mut lines: Vec<&mut [f32]> = out.chunks_exact_mut(columns).collect();
             let finish = (start + len == depth).then_some(Finish { rows: &mut lines, bias: Some(&bias) });
-            Block {
-                left: Panels(packed.block(start, len, 0, packed.panels())),
-                right: &spread(&panels[..padded * len], packed.shape, padded, gap),
-                gap,
-                depth: len,
-                sums: &mut sums,
-                add: start > 0,
-                finish,
+            let left = packed.block(start, len, 0, packed.panels());
+            let right = &spread(&panels[..padded * len], packed.shape, padded, gap);
+            let (sums, add) = (&mut sums[..], start > 0);
+            if depth > Halves::DEEPEST {
+                Block { left: Panels(left), right, gap, depth: len, sums, add, finish }.eval(isa);
+            } else {
+                Block { left: Halves(left), right, gap, depth: len, sums, add, finish }.eval(isa);
             }
-            .eval(isa);
         }
         let of_columns: Vec<usize> = runs.iter().flat_map(|run| run.start..run.start + run.len).collect();
         for row in 0..rows {
@@ -88,7 +86,7 @@ impl SimdOp for Product<'_> {
 #[test]
 fn products_of_panels_agree_with_plain_loops() {
     for rows in [1, 3, 4, 8, 9, 17] {
-        for depth in [1, 2, DEPTH - 1, DEPTH, DEPTH + 1] {
+        for depth in [1, 2, 27, Halves::DEEPEST, DEPTH - 1, DEPTH, DEPTH + 1] {
             for runs in [&[1][..], &[3, 5], &[16], &[48, 1], &[7, 7, 7, 7, 7], &[40, 9, 2]] {
                 for gap in [0, 16] {
                     on_every_machine(Product { rows, depth, runs, gap });

@@ -88,6 +88,11 @@ pub(in crate::backend::cpu) trait Left: Copy {
 #[derive(Clone, Copy)]
 pub(in crate::backend::cpu) struct Panels<'a>(pub(in crate::backend::cpu) &'a [f32]);
 
+/// The same where the depth is so small that it is one block, and windows have several elements: summed in two parts, as sums
+/// of sums round less than long ones.
+#[derive(Clone, Copy)]
+pub(in crate::backend::cpu) struct Halves<'a>(pub(in crate::backend::cpu) &'a [f32]);
+
 /// A packed matrix transposed, from its row `start` on. It must be one that [turns](LeftPanels::turns), and `start` and the
 /// depth multiples of a tile's rows.
 #[derive(Clone, Copy)]
@@ -210,6 +215,36 @@ impl Left for Panels<'_> {
                     sums[row][vector] = ops.mul_add(weight, values[vector], sums[row][vector]);
                 }
             }
+        }
+        sums
+    }
+}
+
+impl Halves<'_> {
+    /// The depth up to which there are two parts.
+    pub(in crate::backend::cpu) const DEEPEST: usize = 32;
+}
+
+impl Left for Halves<'_> {
+    fn tall(self, depth: usize) -> usize {
+        Panels(self.0).tall(depth)
+    }
+
+    #[inline(always)]
+    fn multiply<I: Isa, const ROWS: usize, const VECTORS: usize>(
+        self,
+        isa: I,
+        index: usize,
+        depth: usize,
+        right: &[f32],
+    ) -> [[I::F32; VECTORS]; ROWS] {
+        let half = depth.div_ceil(2);
+        let (left, other_left) = self.0[index * depth * ROWS..][..depth * ROWS].split_at(half * ROWS);
+        let (right, other_right) = right.split_at(half * VECTORS * isa.f32().len());
+        let mut sums = Panels(left).multiply::<I, ROWS, VECTORS>(isa, 0, half, right);
+        let others = Panels(other_left).multiply::<I, ROWS, VECTORS>(isa, 0, depth - half, other_right);
+        for (sum, other) in sums.as_flattened_mut().iter_mut().zip(others.as_flattened()) {
+            *sum = isa.f32().add(*sum, *other);
         }
         sums
     }
