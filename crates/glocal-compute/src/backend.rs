@@ -287,8 +287,8 @@ pub trait Backend: Debug + Send + Sync {
     /// of the result is a negative zero.
     fn multiply_rows(&self, r: Tensor, rows: &Rows, x: &Tensor) -> Result<Tensor, ComputeError>;
 
-    /// `r / x[rows]`: `r` is `[R, ...]`, `x` `[N, ...]` with the same sample shape.
-    fn divide_rows(&self, r: &Tensor, rows: &Rows, x: &Tensor) -> Result<Tensor, ComputeError>;
+    /// `r / x[rows]`: `r` is `[R, ...]`, `x` `[N, ...]` with the same sample shape. In place where `r` is not shared.
+    fn divide_rows(&self, r: Tensor, rows: &Rows, x: &Tensor) -> Result<Tensor, ComputeError>;
 
     /// `total + r ⊙ x[rows]`, in place where `total` is not shared.
     fn add_multiplied_rows(&self, total: Tensor, r: &Tensor, rows: &Rows, x: &Tensor) -> Result<Tensor, ComputeError>;

@@ -119,7 +119,7 @@ struct Prepared {
 
 impl Propagate for Prepared {
     // A row of relevance belongs to the sample that `rows` names: there may be many rows a sample, one a condition.
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
         let ratio = backend.divide_rows(relevance, rows, &self.stabilized)?;
         let share = self.op.transpose_part(backend, &ratio, Part::Square, self.x.sample_shape())?;
         Ok(vec![backend.multiply_rows(share, rows, &self.x)?])
@@ -127,7 +127,7 @@ impl Propagate for Prepared {
 
     // What is not handed down, by cause; without this, the conservation report would count it as a gradient's.
     fn account(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Budget, ComputeError> {
-        let ratio = backend.divide_rows(relevance, rows, &self.stabilized)?;
+        let ratio = backend.divide_rows(relevance.clone(), rows, &self.stabilized)?;
         let bias = total(&backend.zip(&ratio, &self.bias, Zip::Multiply)?);
         let stabilizer = total(&backend.multiply_rows(ratio.clone(), rows, &self.excess)?);
         Ok(Budget::Absorbed(Absorbed { bias, stabilizer, definition: 0.0 }))

@@ -97,11 +97,24 @@ pub trait Op: fmt::Debug + Send + Sync {
 /// Hands what arrives at a node's output down to its inputs. Linear in `relevance`.
 pub trait Propagate: fmt::Debug + Send + Sync {
     /// For each input of the node, what reaches it: `[R, ...]` for `relevance` `[R, ...]`, whose row `i` belongs to
-    /// sample `rows[i]` of the activations that this was prepared with.
+    /// sample `rows[i]` of the activations that this was prepared with. What only `relevance` holds may be overwritten.
     ///
     /// # Errors
     /// When the shapes do not fit.
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError>;
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError>;
+
+    /// The same for the last time: what this holds can go as soon as it has been read. Default: it goes at the end.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    fn propagate_once(
+        self: Box<Self>,
+        backend: &dyn Backend,
+        relevance: Tensor,
+        rows: &Rows,
+    ) -> Result<Vec<Tensor>, ComputeError> {
+        self.propagate(backend, relevance, rows)
+    }
 
     /// The same for relevance that is zero outside of `patch` of the output, of one `sample` of those that this was prepared
     /// with; `None` when it knows of none. Default: `None`, and relevance is propagated in the whole output.

@@ -139,8 +139,8 @@ impl Backend for CpuBackend {
         rows::multiply(r, rows, x)
     }
 
-    fn divide_rows(&self, r: &Tensor, rows: &Rows, x: &Tensor) -> Result<Tensor, ComputeError> {
-        rows::zip("divide_rows", r, rows, x, |r, x| r / x)
+    fn divide_rows(&self, r: Tensor, rows: &Rows, x: &Tensor) -> Result<Tensor, ComputeError> {
+        rows::divide(r, rows, x)
     }
 
     fn add_multiplied_rows(&self, total: Tensor, r: &Tensor, rows: &Rows, x: &Tensor) -> Result<Tensor, ComputeError> {

@@ -194,7 +194,7 @@ fn rows_take_what_their_sample_has() {
         assert_eq!(product.data(), apply(|_, r, x| r * x));
         let alone = Tensor::new(r.shape(), r.data().to_vec()).unwrap();
         assert_eq!(backend.multiply_rows(alone, &rows, &x).unwrap().data(), product.data(), "in place");
-        assert_eq!(backend.divide_rows(&r, &rows, &x).unwrap().data(), apply(|_, r, x| r / x));
+        assert_eq!(backend.divide_rows(r.clone(), &rows, &x).unwrap().data(), apply(|_, r, x| r / x));
         let shared = total.clone();
         let sum = backend.add_multiplied_rows(shared, &r, &rows, &x).unwrap();
         assert_eq!(sum.data(), apply(|total, r, x| total + r * x));

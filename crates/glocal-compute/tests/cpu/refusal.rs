@@ -188,7 +188,7 @@ fn row_operands() {
         (&zeros(&[]), &Rows::shared(1), &zeros(&[])),
     ] {
         assert!(backend.multiply_rows(r.clone(), rows, x).is_err(), "{r:?}, {rows:?}, {x:?}");
-        assert!(backend.divide_rows(r, rows, x).is_err(), "{r:?}, {rows:?}, {x:?}");
+        assert!(backend.divide_rows(r.clone(), rows, x).is_err(), "{r:?}, {rows:?}, {x:?}");
         assert!(backend.map_gradient(r, rows, x, Map::Exp).is_err(), "{r:?}, {rows:?}, {x:?}");
         assert!(backend.add_multiplied_rows(r.clone(), r, rows, x).is_err(), "{r:?}, {rows:?}, {x:?}");
     }

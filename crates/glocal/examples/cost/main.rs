@@ -229,7 +229,7 @@ fn work(
         add(Phase::Denominators, (group, node), time, defined, floats);
 
         let begun = Instant::now();
-        let shares = prepared.propagate(backend, &relevance, &rows)?;
+        let shares = prepared.propagate_once(backend, relevance, &rows)?;
         let time = begun.elapsed().as_secs_f64();
         let (defined, floats) = match (given.rule.reads(), weights > 0.0) {
             (Reads::Nothing, _) => (0.0, 0.0),

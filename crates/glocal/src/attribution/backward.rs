@@ -9,6 +9,7 @@ use glocal_compute::{Rows, Tensor};
 
 pub(crate) use arrived::Arrived;
 
+use crate::attribution::trace::Prepared;
 use crate::attribution::{Cancel, Trace};
 use crate::error::RunError;
 use crate::model::{Node, NodeId};
@@ -99,7 +100,7 @@ impl<'a> Descent<'a> {
     }
 
     /// Hands what `arrived` at a node down to its inputs in the region.
-    pub(crate) fn hand_down(&mut self, id: NodeId, arrived: &Arrived) -> Result<(), RunError> {
+    pub(crate) fn hand_down(&mut self, id: NodeId, arrived: Arrived) -> Result<(), RunError> {
         let model = self.trace.attributor().model();
         let (graph, backend) = (model.graph(), model.backend());
         let (node, region) = (graph.node(id), self.region);
@@ -108,16 +109,15 @@ impl<'a> Descent<'a> {
         }
         self.cancel.check()?;
         let Some(prepared) = self.trace.prepared(id)? else { return Ok(()) };
-        let prepared = prepared.rule();
         let failed = |cause| RunError::node(node, cause);
         let within = match (&arrived.patch, self.rows.samples().first()) {
-            (Some(patch), Some(&sample)) => prepared.within(backend, patch, sample).map_err(failed)?,
+            (Some(patch), Some(&sample)) => prepared.rule().within(backend, patch, sample).map_err(failed)?,
             _ => None,
         };
         let shares: Vec<Arrived> = match within {
             Some(Within { rule, inputs }) => {
                 let rows = Rows::shared(self.rows.len());
-                let shares = self.shares(node, rule.as_ref(), (&arrived.relevance, &rows), &inputs)?;
+                let shares = self.shares(node, Prepared::Once(rule), (arrived.relevance, &rows), &inputs)?;
                 let mut patches = inputs.into_iter();
                 let shares = shares.into_iter().zip(&node.inputs).map(|(share, input)| match patches.next() {
                     Some(patch) => Arrived::within(backend, patch, share, &graph.node(*input).shape).map_err(failed),
@@ -126,13 +126,19 @@ impl<'a> Descent<'a> {
                 shares.collect::<Result<_, _>>()?
             }
             None => {
-                let relevance = arrived.whole(backend, &node.shape).map_err(failed)?;
-                let shares = self.shares(node, prepared, (&relevance, &self.rows), &[])?;
-                if let Some(ledger) = self.ledger {
-                    let followed = |(input, share): (&NodeId, _)| (share, region[input.index()]);
-                    let shares: Vec<(&Tensor, bool)> = node.inputs.iter().zip(&shares).map(followed).collect();
-                    ledger.handed_down(id, &relevance, &self.rows, prepared, &shares)?;
-                }
+                let relevance = arrived.into_whole(backend, &node.shape).map_err(failed)?;
+                let shares = match self.ledger {
+                    None => self.shares(node, prepared, (relevance, &self.rows), &[])?,
+                    Some(ledger) => {
+                        let rule = prepared.rule();
+                        let given = (relevance.clone(), &self.rows);
+                        let shares = self.shares(node, Prepared::Kept(rule), given, &[])?;
+                        let followed = |(input, share): (&NodeId, _)| (share, region[input.index()]);
+                        let told: Vec<(&Tensor, bool)> = node.inputs.iter().zip(&shares).map(followed).collect();
+                        ledger.handed_down(id, &relevance, &self.rows, rule, &told)?;
+                        shares
+                    }
+                };
                 shares.into_iter().map(Arrived::from).collect()
             }
         };
@@ -151,38 +157,38 @@ impl<'a> Descent<'a> {
     fn shares(
         &self,
         node: &Node,
-        prepared: &dyn Propagate,
-        (relevance, rows): (&Tensor, &Rows),
+        prepared: Prepared<'_>,
+        (relevance, rows): (Tensor, &Rows),
         patches: &[Patch],
     ) -> Result<Vec<Tensor>, RunError> {
         let model = self.trace.attributor().model();
         let whole = node.inputs.iter().map(|input| model.graph().node(*input).shape.clone());
         let expected: Vec<Vec<usize>> =
             whole.enumerate().map(|(index, shape)| patches.get(index).map_or(shape, Patch::shape)).collect();
-        let propagate = |relevance: &Tensor, rows: &Rows| {
+        let propagate = |prepared: Prepared<'_>, relevance: Tensor, rows: &Rows| {
+            let batch = relevance.batch();
             let shares = prepared.propagate(model.backend(), relevance, rows);
             let shares = shares.map_err(|cause| RunError::node(node, cause))?;
-            let fits = |(share, shape): (&Tensor, &Vec<usize>)| {
-                share.batch() == relevance.batch() && share.sample_shape() == shape
-            };
+            let fits = |(share, shape): (&Tensor, &Vec<usize>)| share.batch() == batch && share.sample_shape() == shape;
             // What a rule makes of values that it says it does not read would be cut off, or broadcast to nothing.
             if shares.len() == expected.len() && shares.iter().zip(&expected).all(fits) {
                 Ok(shares)
             } else {
-                Err(RunError::shares(node, relevance.batch(), &expected, &shares))
+                Err(RunError::shares(node, batch, &expected, &shares))
             }
         };
         let count = relevance.batch();
         let at_once = rows_uninterrupted(model.graph().multiply_adds(node));
         if count <= at_once {
-            return propagate(relevance, rows);
+            return propagate(prepared, relevance, rows);
         }
         let mut parts = vec![Vec::new(); expected.len()];
         for first in (0..count).step_by(at_once) {
             self.cancel.check()?;
             let some = first..(first + at_once).min(count);
             let rows = Rows::new(&rows.samples()[some.clone()]);
-            for (data, share) in parts.iter_mut().zip(propagate(&rows_of(relevance, some)?, &rows)?) {
+            let shares = propagate(Prepared::Kept(prepared.rule()), rows_of(&relevance, some)?, &rows)?;
+            for (data, share) in parts.iter_mut().zip(shares) {
                 data.reserve_exact(if first == 0 { share.row_len() * count } else { 0 });
                 data.extend_from_slice(share.data());
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
-use glocal_compute::{Rows, Tensor};
+use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 
 use crate::attribution::{Attribution, Attributions, Attributor, Cancel, Method, Progress, Request, Stream};
 use crate::concept::Site;
@@ -33,6 +33,19 @@ pub(crate) enum Prepared<'a> {
 }
 
 impl Prepared<'_> {
+    /// See [`Propagate::propagate`] and [`Propagate::propagate_once`].
+    pub(crate) fn propagate(
+        self,
+        backend: &dyn Backend,
+        relevance: Tensor,
+        rows: &Rows,
+    ) -> Result<Vec<Tensor>, ComputeError> {
+        match self {
+            Self::Kept(prepared) => prepared.propagate(backend, relevance, rows),
+            Self::Once(prepared) => prepared.propagate_once(backend, relevance, rows),
+        }
+    }
+
     pub(crate) fn rule(&self) -> &dyn Propagate {
         match self {
             Self::Kept(prepared) => *prepared,

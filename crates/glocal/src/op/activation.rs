@@ -163,8 +163,8 @@ struct Derivative {
 }
 
 impl Propagate for Derivative {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
-        Ok(vec![backend.map_gradient(relevance, rows, &self.x, self.map)?])
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+        Ok(vec![backend.map_gradient(&relevance, rows, &self.x, self.map)?])
     }
 
     fn within(&self, backend: &dyn Backend, patch: &Patch, sample: usize) -> Result<Option<Within>, ComputeError> {
@@ -208,8 +208,8 @@ impl Op for Identity {
 pub(crate) struct Unchanged;
 
 impl Propagate for Unchanged {
-    fn propagate(&self, _: &dyn Backend, relevance: &Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
-        Ok(vec![relevance.clone()])
+    fn propagate(&self, _: &dyn Backend, relevance: Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+        Ok(vec![relevance])
     }
 
     fn within(&self, _: &dyn Backend, patch: &Patch, _: usize) -> Result<Option<Within>, ComputeError> {

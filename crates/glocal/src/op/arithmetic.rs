@@ -57,9 +57,9 @@ struct Spread {
 }
 
 impl Propagate for Spread {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
         let share = |(shape, negate): &(Vec<usize>, bool)| {
-            let share = backend.sum_to(relevance, shape)?;
+            let share = backend.sum_to(&relevance, shape)?;
             if *negate { negated(backend, &share) } else { Ok(share) }
         };
         self.inputs.iter().map(share).collect()
@@ -120,10 +120,10 @@ struct Crossed {
 }
 
 impl Propagate for Crossed {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
         let times = |factor: &Tensor, shape: &[usize]| {
             let factor = backend.gather_rows(factor, rows)?;
-            backend.sum_to(&backend.zip(relevance, &factor, Zip::Multiply)?, shape)
+            backend.sum_to(&backend.zip(&relevance, &factor, Zip::Multiply)?, shape)
         };
         Ok(vec![times(&self.b, self.a.sample_shape())?, times(&self.a, self.b.sample_shape())?])
     }

@@ -93,7 +93,7 @@ pub(crate) struct Scaled {
 }
 
 impl Propagate for Scaled {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
-        Ok(vec![backend.zip(relevance, &self.factor, Zip::Multiply)?])
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+        Ok(vec![backend.zip(&relevance, &self.factor, Zip::Multiply)?])
     }
 }

@@ -163,8 +163,8 @@ pub(crate) struct Transposed<A> {
 }
 
 impl<A: Affine + Clone + 'static> Propagate for Transposed<A> {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
-        Ok(vec![self.op.transpose_part(backend, relevance, Part::Whole, &self.input_shape)?])
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+        Ok(vec![self.op.transpose_part(backend, &relevance, Part::Whole, &self.input_shape)?])
     }
 
     fn within(&self, _: &dyn Backend, patch: &Patch, _: usize) -> Result<Option<Within>, ComputeError> {

@@ -97,8 +97,8 @@ struct Parted {
 }
 
 impl Propagate for Parted {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
-        self.parts.iter().map(|ranges| backend.slice(relevance, ranges)).collect()
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+        self.parts.iter().map(|ranges| backend.slice(&relevance, ranges)).collect()
     }
 
     fn account(&self, _: &dyn Backend, _: &Tensor, _: &Rows) -> Result<Budget, ComputeError> {
@@ -244,8 +244,8 @@ struct Moved<O> {
 }
 
 impl Propagate for Moved<Slice> {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
-        Ok(vec![backend.slice_input_gradient(relevance, &self.op.ranges, &self.shape)?])
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+        Ok(vec![backend.slice_input_gradient(&relevance, &self.op.ranges, &self.shape)?])
     }
 
     fn account(&self, _: &dyn Backend, _: &Tensor, _: &Rows) -> Result<Budget, ComputeError> {
@@ -254,14 +254,14 @@ impl Propagate for Moved<Slice> {
 }
 
 impl Propagate for Moved<Pad> {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
-        Ok(vec![backend.pad_input_gradient(relevance, &self.op.pads, self.op.mode, &self.shape)?])
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+        Ok(vec![backend.pad_input_gradient(&relevance, &self.op.pads, self.op.mode, &self.shape)?])
     }
 }
 
 impl Propagate for Moved<Reshape> {
-    fn propagate(&self, _: &dyn Backend, relevance: &Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
-        Ok(vec![with_sample_shape(relevance, &self.shape)?])
+    fn propagate(&self, _: &dyn Backend, relevance: Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+        Ok(vec![with_sample_shape(&relevance, &self.shape)?])
     }
 
     fn account(&self, _: &dyn Backend, _: &Tensor, _: &Rows) -> Result<Budget, ComputeError> {
@@ -271,8 +271,8 @@ impl Propagate for Moved<Reshape> {
 
 /// Here `op` is the inverse permutation.
 impl Propagate for Moved<Transpose> {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
-        Ok(vec![backend.transpose(relevance, &self.op.permutation)?])
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+        Ok(vec![backend.transpose(&relevance, &self.op.permutation)?])
     }
 
     fn account(&self, _: &dyn Backend, _: &Tensor, _: &Rows) -> Result<Budget, ComputeError> {

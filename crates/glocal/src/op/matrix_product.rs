@@ -63,15 +63,15 @@ struct Crossed {
 }
 
 impl Propagate for Crossed {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
         let rank = relevance.rank();
         let turned = |x: &Tensor| {
             let mut permutation: Vec<usize> = (0..rank).collect();
             permutation.swap(rank - 2, rank - 1);
             backend.gather_rows(&backend.transpose(x, &permutation)?, rows)
         };
-        let of_a = backend.matrix_product(relevance, &turned(&self.b)?)?;
-        let of_b = backend.matrix_product(&turned(&self.a)?, relevance)?;
+        let of_a = backend.matrix_product(&relevance, &turned(&self.b)?)?;
+        let of_b = backend.matrix_product(&turned(&self.a)?, &relevance)?;
         Ok(vec![backend.sum_to(&of_a, self.a.sample_shape())?, backend.sum_to(&of_b, self.b.sample_shape())?])
     }
 }

@@ -168,12 +168,13 @@ struct Jacobian {
 }
 
 impl Propagate for Jacobian {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
         let scaled = match &self.op.scale {
-            Some(scale) => backend.zip(relevance, scale, Zip::Multiply)?,
-            None => relevance.clone(),
+            Some(scale) => backend.zip(&relevance, scale, Zip::Multiply)?,
+            None => relevance,
         };
-        let g = scaled.reshape([&[relevance.batch()], self.op.view.as_slice()].concat())?;
+        let batch = scaled.batch();
+        let g = scaled.reshape([&[batch], self.op.view.as_slice()].concat())?;
         let reduction = match self.op.statistic {
             Statistic::Standard { .. } | Statistic::RootMeanSquare { .. } => Reduction::Mean,
             Statistic::SumOfSizes | Statistic::Length => Reduction::Sum,
@@ -185,6 +186,6 @@ impl Propagate for Jacobian {
             left = backend.zip(&left, &backend.reduce(&g, &self.op.axes, Reduction::Mean)?, Zip::Subtract)?;
         }
         let gradient = backend.zip(&left, &backend.gather_rows(&self.divisor, rows)?, Zip::Divide)?;
-        Ok(vec![gradient.reshape([&[relevance.batch()], self.input_shape.as_slice()].concat())?])
+        Ok(vec![gradient.reshape([&[batch], self.input_shape.as_slice()].concat())?])
     }
 }

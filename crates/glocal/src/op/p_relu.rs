@@ -44,9 +44,9 @@ struct Slopes {
 }
 
 impl Propagate for Slopes {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
-        let negative = backend.map_gradient(relevance, rows, &self.x, Map::Negative)?;
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+        let negative = backend.map_gradient(&relevance, rows, &self.x, Map::Negative)?;
         let negative = backend.zip(&negative, &self.slope, Zip::Multiply)?;
-        Ok(vec![backend.zip(&backend.map_gradient(relevance, rows, &self.x, Map::Positive)?, &negative, Zip::Add)?])
+        Ok(vec![backend.zip(&backend.map_gradient(&relevance, rows, &self.x, Map::Positive)?, &negative, Zip::Add)?])
     }
 }

@@ -115,8 +115,8 @@ pub(crate) struct Grown {
 }
 
 impl Propagate for Grown {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
-        self.rule.propagate(backend, &self.patch.spread(backend, relevance, &self.shape)?, rows)
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+        self.rule.propagate(backend, self.patch.spread(backend, &relevance, &self.shape)?, rows)
     }
 }
 

@@ -116,8 +116,8 @@ fn windows_of(output: &Patch, geometry: &PoolGeometry, input_shape: &[usize]) ->
 }
 
 impl Propagate for ToWinners {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
-        Ok(vec![backend.max_pool_input_gradient(relevance, rows, &self.winners)?])
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+        Ok(vec![backend.max_pool_input_gradient(&relevance, rows, &self.winners)?])
     }
 
     fn within(&self, _: &dyn Backend, patch: &Patch, sample: usize) -> Result<Option<Within>, ComputeError> {
@@ -159,9 +159,9 @@ struct Averaged {
 }
 
 impl Propagate for Averaged {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
         let AveragePool { geometry, count_include_pad } = &self.op;
-        Ok(vec![backend.average_pool_input_gradient(relevance, geometry, *count_include_pad, &self.spatial)?])
+        Ok(vec![backend.average_pool_input_gradient(&relevance, geometry, *count_include_pad, &self.spatial)?])
     }
 
     fn within(&self, _: &dyn Backend, patch: &Patch, _: usize) -> Result<Option<Within>, ComputeError> {

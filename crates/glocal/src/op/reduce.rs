@@ -102,7 +102,7 @@ struct Stretched {
 }
 
 impl Propagate for Stretched {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
         let relevance = relevance.reshape([&[relevance.batch()], self.folded.as_slice()].concat())?;
         Ok(vec![backend.zip(&relevance, &self.share, Zip::Multiply)?])
     }

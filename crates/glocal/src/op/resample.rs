@@ -86,8 +86,8 @@ struct Adjoint {
 }
 
 impl Propagate for Adjoint {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
-        let mut relevance = relevance.clone();
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+        let mut relevance = relevance;
         for (axis, resampling) in &self.axes {
             relevance = backend.resample(&relevance, *axis, resampling)?;
         }

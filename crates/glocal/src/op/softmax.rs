@@ -66,15 +66,15 @@ struct Jacobian {
 }
 
 impl Propagate for Jacobian {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
         let probability = backend.gather_rows(&self.probability, rows)?;
         let total = |x: &Tensor| backend.reduce(x, &[self.op.axis], Reduction::Sum);
         let gradient = if self.op.log {
-            let share = backend.zip(&probability, &total(relevance)?, Zip::Multiply)?;
-            backend.zip(relevance, &share, Zip::Subtract)?
+            let share = backend.zip(&probability, &total(&relevance)?, Zip::Multiply)?;
+            backend.zip(&relevance, &share, Zip::Subtract)?
         } else {
-            let mean = total(&backend.zip(&probability, relevance, Zip::Multiply)?)?;
-            backend.zip(&probability, &backend.zip(relevance, &mean, Zip::Subtract)?, Zip::Multiply)?
+            let mean = total(&backend.zip(&probability, &relevance, Zip::Multiply)?)?;
+            backend.zip(&probability, &backend.zip(&relevance, &mean, Zip::Subtract)?, Zip::Multiply)?
         };
         Ok(vec![gradient])
     }

@@ -31,21 +31,26 @@ pub(crate) fn transpose_rows(
     if groups.keys().all(Option::is_none) {
         return dense(r);
     }
-    let mut data = Vec::new();
-    let mut shape = Vec::new();
+    let mut result: Option<Tensor> = None;
     for (channels, rows) in groups {
         let share = match channels {
             None => dense(&backend.gather_rows(r, &Rows::new(rows.as_slice()))?)?,
             Some(channels) => sparse(&only(r, &rows, channel_axis, &channels)?, &channels)?,
         };
+        if rows.len() == r.batch() {
+            return Ok(share);
+        }
+        let result = match &mut result {
+            Some(result) => result,
+            none => none.insert(Tensor::zeros([&[r.batch()], share.sample_shape()].concat())?),
+        };
         let len = share.row_len();
-        data.resize(r.batch() * len, 0.0);
+        let data = result.data_mut();
         for (index, row) in rows.into_iter().enumerate() {
             data[row * len..(row + 1) * len].copy_from_slice(share.row(index));
         }
-        shape = [&[r.batch()], share.sample_shape()].concat();
     }
-    Tensor::new(shape, data)
+    result.map_or_else(|| dense(r), Ok)
 }
 
 /// The channels of a sample that are not zero, if they are few; one of them if there is none.

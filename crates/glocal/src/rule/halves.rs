@@ -54,8 +54,8 @@ struct Split {
 }
 
 impl Propagate for Split {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
-        let half = backend.map(relevance, Map::Affine { factor: 0.5, offset: 0.0 })?;
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+        let half = backend.map(&relevance, Map::Affine { factor: 0.5, offset: 0.0 })?;
         self.shapes.iter().map(|shape| backend.sum_to(&half, shape)).collect()
     }
 

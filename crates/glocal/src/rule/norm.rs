@@ -80,12 +80,12 @@ impl Shares {
 }
 
 impl Propagate for Shares {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
         let mut ratio = backend.divide_rows(relevance, rows, &self.denominator.stabilized)?;
         if self.factor != 1.0 {
             ratio = backend.map_owned(ratio, Map::Affine { factor: self.factor, offset: 0.0 })?;
         }
-        let shares = self.linear.propagate(backend, &ratio, rows)?;
+        let shares = self.linear.propagate(backend, ratio, rows)?;
         shares.into_iter().zip(&self.inputs).map(|(share, x)| backend.multiply_rows(share, rows, x)).collect()
     }
 
@@ -105,7 +105,7 @@ impl Propagate for Shares {
     }
 
     fn account(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Budget, ComputeError> {
-        let ratio = backend.divide_rows(relevance, rows, &self.denominator.stabilized)?;
+        let ratio = backend.divide_rows(relevance.clone(), rows, &self.denominator.stabilized)?;
         let excess = backend.multiply_rows(ratio.clone(), rows, &self.denominator.excess(backend)?)?;
         let bias = match &self.offset {
             Some(offset) => total(&backend.zip(&ratio, offset, Zip::Multiply)?),

@@ -125,8 +125,8 @@ struct Weighted {
 }
 
 impl Propagate for Weighted {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
-        let relevance = if self.positive { backend.map(relevance, Map::Positive)? } else { relevance.clone() };
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+        let relevance = if self.positive { backend.map_owned(relevance, Map::Positive)? } else { relevance };
         match &self.weight {
             Some(weight) => Ok(vec![backend.multiply_rows(relevance, rows, weight)?]),
             None => Ok(vec![relevance]),

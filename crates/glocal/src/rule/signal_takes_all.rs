@@ -53,10 +53,10 @@ struct ToSignal {
 }
 
 impl Propagate for ToSignal {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
         let share = |(factor, shape): (usize, &Vec<usize>)| {
             if factor == self.signal {
-                backend.sum_to(relevance, shape)
+                backend.sum_to(&relevance, shape)
             } else {
                 Tensor::zeros([&[relevance.batch()], shape.as_slice()].concat())
             }

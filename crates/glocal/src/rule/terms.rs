@@ -8,6 +8,8 @@
 //! finite: where that is infinite or NaN, its product with zero is NaN beside a sample that has such a part, and missing
 //! beside others.
 
+use std::iter::repeat_n;
+
 use glocal_compute::backend::{Map, Zip};
 use glocal_compute::{Backend, ComputeError, Rows, Tensor};
 use rayon::prelude::*;
@@ -239,8 +241,13 @@ impl PreparedBranch {
         })
     }
 
+    /// What is left when nothing more is to be divided.
+    fn into_terms(self) -> Vec<PreparedTerm> {
+        self.terms
+    }
+
     /// `coefficient · gate · R / s(z)`
-    fn ratio(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Tensor, ComputeError> {
+    fn ratio(&self, backend: &dyn Backend, relevance: Tensor, rows: &Rows) -> Result<Tensor, ComputeError> {
         let stabilized = &self.denominator.stabilized;
         let mut ratio = backend.divide_rows(relevance, &rows_of(stabilized, rows), stabilized)?;
         if let Some(gate) = &self.gate {
@@ -253,30 +260,66 @@ impl PreparedBranch {
     }
 }
 
-impl Propagate for Prepared {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
-        let mut total: Option<Tensor> = None;
-        for branch in &self.branches {
-            let ratio = branch.ratio(backend, relevance, rows)?;
-            for term in &branch.terms {
-                let mut share = self.op.transpose_part(backend, &ratio, term.weight, &self.input_shape)?;
-                if term.sign < 0.0 {
-                    share = backend.map_owned(share, Map::Affine { factor: -1.0, offset: 0.0 })?;
-                }
-                total = Some(match (total, &term.x) {
-                    (None, None) => share,
-                    // No element is a negative zero: whether a term that adds zero was skipped, which the other samples
-                    // decide, must not show in any bit.
-                    (None, Some(x)) => backend.multiply_rows(share, &rows_of(x, rows), x)?,
-                    (Some(total), None) => backend.zip(&total, &share, Zip::Add)?,
-                    (Some(total), Some(x)) => backend.add_multiplied_rows(total, &share, &rows_of(x, rows), x)?,
-                });
+impl Prepared {
+    /// What a branch hands down, added to what others do.
+    fn plus_shares(
+        &self,
+        backend: &dyn Backend,
+        mut total: Option<Tensor>,
+        ratio: &Tensor,
+        terms: &[PreparedTerm],
+        rows: &Rows,
+    ) -> Result<Option<Tensor>, ComputeError> {
+        for term in terms {
+            let mut share = self.op.transpose_part(backend, ratio, term.weight, &self.input_shape)?;
+            if term.sign < 0.0 {
+                share = backend.map_owned(share, Map::Affine { factor: -1.0, offset: 0.0 })?;
             }
+            total = Some(match (total, &term.x) {
+                (None, None) => share,
+                // No element is a negative zero: whether a term that adds zero was skipped, which the other samples
+                // decide, must not show in any bit.
+                (None, Some(x)) => backend.multiply_rows(share, &rows_of(x, rows), x)?,
+                (Some(total), None) => backend.zip(&total, &share, Zip::Add)?,
+                (Some(total), Some(x)) => backend.add_multiplied_rows(total, &share, &rows_of(x, rows), x)?,
+            });
         }
-        match total {
-            Some(total) => Ok(vec![total]),
-            None => Ok(vec![Tensor::zeros([&[relevance.batch()], self.input_shape.as_slice()].concat())?]),
+        Ok(total)
+    }
+
+    /// What all branches hand down: zeros where there is none.
+    fn of_input(&self, total: Option<Tensor>, batch: usize) -> Result<Vec<Tensor>, ComputeError> {
+        let nothing = || Tensor::zeros([&[batch], self.input_shape.as_slice()].concat());
+        Ok(vec![total.map_or_else(nothing, Ok)?])
+    }
+}
+
+impl Propagate for Prepared {
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, rows: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+        let (batch, mut total) = (relevance.batch(), None);
+        // the last branch has the relevance for itself
+        for (branch, relevance) in self.branches.iter().zip(repeat_n(relevance, self.branches.len())) {
+            let ratio = branch.ratio(backend, relevance, rows)?;
+            total = self.plus_shares(backend, total, &ratio, &branch.terms, rows)?;
         }
+        self.of_input(total, batch)
+    }
+
+    /// Denominators go before shares are made.
+    fn propagate_once(
+        mut self: Box<Self>,
+        backend: &dyn Backend,
+        relevance: Tensor,
+        rows: &Rows,
+    ) -> Result<Vec<Tensor>, ComputeError> {
+        let (batch, mut total, branches) = (relevance.batch(), None, std::mem::take(&mut self.branches));
+        let relevances = repeat_n(relevance, branches.len());
+        for (branch, relevance) in branches.into_iter().zip(relevances) {
+            let ratio = branch.ratio(backend, relevance, rows)?;
+            let terms = branch.into_terms();
+            total = self.plus_shares(backend, total, &ratio, &terms, rows)?;
+        }
+        self.of_input(total, batch)
     }
 
     fn within(&self, backend: &dyn Backend, patch: &Patch, sample: usize) -> Result<Option<Within>, ComputeError> {
@@ -296,7 +339,7 @@ impl Propagate for Prepared {
     fn account(&self, backend: &dyn Backend, relevance: &Tensor, rows: &Rows) -> Result<Budget, ComputeError> {
         let mut absorbed = Absorbed { definition: total(relevance), ..Absorbed::default() };
         for branch in &self.branches {
-            let ratio = branch.ratio(backend, relevance, rows)?;
+            let ratio = branch.ratio(backend, relevance.clone(), rows)?;
             let stabilized = &branch.denominator.stabilized;
             absorbed.definition -=
                 total(&backend.multiply_rows(ratio.clone(), &rows_of(stabilized, rows), stabilized)?);

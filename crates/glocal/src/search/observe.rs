@@ -192,7 +192,7 @@ impl Scan {
                     *scores = scored.iter().map(|scored| (scored.score, scored.peak as u32)).collect();
                 });
             }
-            descent.hand_down(id, &arrived)?;
+            descent.hand_down(id, arrived)?;
             arriving = descent.into_pending();
             // All that takes it lies above, and has handed down.
             trace.forget(id)?;

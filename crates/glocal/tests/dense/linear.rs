@@ -130,7 +130,7 @@ fn norm_equals_its_equation_on_ops_without_parameters() {
                 *value = if *fits { *value } else { 0.0 };
             }
             let prepared = Norm { stabilizer }.prepare(&backend, op.as_ref(), &inputs, &output).unwrap();
-            let handed = prepared.propagate(&backend, &relevance, &Rows::identity(1)).unwrap();
+            let handed = prepared.propagate(&backend, relevance.clone(), &Rows::identity(1)).unwrap();
             let ours: Vec<f32> = handed.into_iter().flat_map(Tensor::into_data).collect();
             let given: Vec<f64> = relevance.data().iter().map(|&value| f64::from(value)).collect();
             let expected = matrix.hand_down(&terms, naive_stabilizer, (1.0, &conditioned), &given);

@@ -23,6 +23,10 @@ use random::Random;
 /// How many random ops of each kind each rule is checked on.
 const CASES: u64 = 210;
 
+fn bits(x: &Tensor) -> Vec<u32> {
+    x.data().iter().map(|value| value.to_bits()).collect()
+}
+
 /// Single precision rounds every product and every partial sum: a sum of `n` products is off by at most about `n` times
 /// this precision times the sum of their sizes, in any order. The denominator's error adds up with the numerator's, and
 /// the handful of operations between them are covered by the factor. See [`naive::Relevance::bounds`] for the sizes.
@@ -299,7 +303,12 @@ fn rules_equal_their_equations_over_the_matrix() {
                 values.iter_mut().zip(conditioned).filter(|(_, fits)| !fits).for_each(|(value, _)| *value = 0.0);
             }
             let prepared = equation.rule.prepare(&backend, case.op.as_ref(), &[&case.x], &output).unwrap();
-            let ours = prepared.propagate(&backend, &relevance, &Rows::new(rows.as_slice())).unwrap().remove(0);
+            let of_rows = Rows::new(rows.as_slice());
+            let ours = prepared.propagate(&backend, relevance.clone(), &of_rows).unwrap().remove(0);
+            // relevance that nobody else holds, and what a rule has prepared, may be overwritten
+            let alone = Tensor::new(relevance.shape(), relevance.data().to_vec()).unwrap();
+            let once = prepared.propagate_once(&backend, alone, &of_rows).unwrap().remove(0);
+            assert_eq!(bits(&once), bits(&ours), "{}, {}", case.name, equation.rule.describe());
             for (row, &sample) in rows.iter().enumerate() {
                 let from: Vec<f64> = relevance.row(row).iter().map(|&value| f64::from(value)).collect();
                 let expected = (equation.evaluate)(&settings[sample], &from);
@@ -374,7 +383,7 @@ fn relevance_of_nothing_is_zero() {
     for rule in [&Epsilon::default() as &dyn Rule, &ZPlus::default(), &AlphaBeta::two_one(Stabilizer::default(), false)]
     {
         let prepared = rule.prepare(&backend, case.op.as_ref(), &[&x], &output).unwrap();
-        let handed = prepared.propagate(&backend, &relevance, &Rows::identity(x.batch())).unwrap().remove(0);
+        let handed = prepared.propagate(&backend, relevance.clone(), &Rows::identity(x.batch())).unwrap().remove(0);
         assert!(handed.data().iter().all(|&value| value == 0.0), "{}", rule.describe());
     }
 }

@@ -52,7 +52,7 @@ fn halves_of_a_matrix_product_equal_the_equation() {
             }
         }
         let prepared = Halves { stabilizer }.prepare(&backend, &MatrixProduct, &[&a, &b], &z).unwrap();
-        let ours = prepared.propagate(&backend, &r, &Rows::identity(1)).unwrap();
+        let ours = prepared.propagate(&backend, r.clone(), &Rows::identity(1)).unwrap();
         for factor in 0..2 {
             let pairs = ours[factor].data().iter().zip(&expected[factor]).zip(&bounds[factor]);
             for ((&ours, &expected), &bound) in pairs {
@@ -78,7 +78,7 @@ fn both_factors_of_a_product_get_half() {
     let (signal, gate, relevance) = scaled_rows();
     let z = Product.forward(&backend, &[&signal, &gate]).unwrap();
     let prepared = Halves::default().prepare(&backend, &Product, &[&signal, &gate], &z).unwrap();
-    let handed = prepared.propagate(&backend, &relevance, &Rows::identity(1)).unwrap();
+    let handed = prepared.propagate(&backend, relevance.clone(), &Rows::identity(1)).unwrap();
     assert_eq!(handed[0].data(), [0.5, 1.0, 2.0, 4.0, 8.0, 16.0]);
     assert_eq!((handed[1].data(), handed[1].shape()), (&[3.5, 28.0][..], &[1, 2, 1][..]));
     assert_eq!(prepared.account(&backend, &relevance, &Rows::identity(1)).unwrap(), Budget::Kept);
@@ -91,7 +91,7 @@ fn a_gate_gets_nothing() {
     let z = Product.forward(&backend, &[&gate, &signal]).unwrap();
     let rule = SignalTakesAll { signal: 1 };
     let prepared = rule.prepare(&backend, &Product, &[&gate, &signal], &z).unwrap();
-    let handed = prepared.propagate(&backend, &relevance, &Rows::identity(1)).unwrap();
+    let handed = prepared.propagate(&backend, relevance.clone(), &Rows::identity(1)).unwrap();
     assert_eq!((handed[0].data(), handed[0].shape()), (&[0.0, 0.0][..], &[1, 2, 1][..]));
     assert_eq!(handed[1].data(), relevance.data());
     assert_eq!(prepared.account(&backend, &relevance, &Rows::identity(1)).unwrap(), Budget::Kept);
@@ -109,7 +109,7 @@ fn halves_of_a_matrix_product_are_accounted_for() {
     let relevance = random.tensor(z.shape());
     let rule = Halves { stabilizer: Stabilizer::from(0.5) };
     let prepared = rule.prepare(&backend, &MatrixProduct, &[&a, &b], &z).unwrap();
-    let handed = prepared.propagate(&backend, &relevance, &Rows::identity(2)).unwrap();
+    let handed = prepared.propagate(&backend, relevance.clone(), &Rows::identity(2)).unwrap();
     let Budget::Absorbed(Absorbed { bias, stabilizer, definition }) =
         prepared.account(&backend, &relevance, &Rows::identity(2)).unwrap()
     else {

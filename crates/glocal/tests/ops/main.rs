@@ -49,7 +49,7 @@ fn difference(case: &Case, random: &mut Random) -> Option<String> {
     let rows: Vec<usize> = (0..samples).rev().chain(0..samples).collect();
     let r = random.tensor(&[&[rows.len()], output.sample_shape()].concat());
     let back = case.op.linearize(&backend, &inputs, &output).unwrap();
-    let back = back.propagate(&backend, &r, &Rows::new(rows.as_slice())).unwrap();
+    let back = back.propagate(&backend, r.clone(), &Rows::new(rows.as_slice())).unwrap();
     assert_eq!(back.len(), inputs.len(), "{}", case.name);
     for (index, (input, back)) in inputs.iter().zip(&back).enumerate() {
         let direction = random.tensor(input.shape());

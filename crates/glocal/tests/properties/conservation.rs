@@ -86,7 +86,7 @@ proptest! {
                 }
             }
             let prepared = rule.prepare(&backend, case.op.as_ref(), &[&case.x], &output).unwrap();
-            let handed = prepared.propagate(&backend, &relevance, &rows).unwrap().remove(0);
+            let handed = prepared.propagate(&backend, relevance.clone(), &rows).unwrap().remove(0);
             let Budget::Absorbed(absorbed) = prepared.account(&backend, &relevance, &rows).unwrap() else {
                 panic!("{what}: no account")
             };
@@ -112,7 +112,7 @@ proptest! {
         let prepared = Pass.prepare(&backend, &op, &[&x], &output).unwrap();
         let relevance = random.tensor(output.shape());
         let rows = Rows::identity(2);
-        prop_assert_eq!(prepared.propagate(&backend, &relevance, &rows).unwrap(), vec![relevance.clone()]);
+        prop_assert_eq!(prepared.propagate(&backend, relevance.clone(), &rows).unwrap(), vec![relevance.clone()]);
         prop_assert_eq!(prepared.account(&backend, &relevance, &rows).unwrap(), Budget::Kept);
     }
 

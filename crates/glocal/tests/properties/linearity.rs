@@ -46,7 +46,7 @@ proptest! {
         let rows = Rows::identity(samples);
         for rule in rules() {
             let prepared = rule.prepare(&backend, case.op.as_ref(), &[&case.x], &output).unwrap();
-            let down = |relevance: &Tensor| prepared.propagate(&backend, relevance, &rows).unwrap().remove(0);
+            let down = |relevance: &Tensor| prepared.propagate(&backend, relevance.clone(), &rows).unwrap().remove(0);
             let (of_a, of_b, of_sum) = (down(&a), down(&b), down(&combined(&a, &b, |a, b| a + b)));
             let what = format!("{}, {}", case.name, rule.describe());
 

@@ -44,7 +44,7 @@ fn descend(
         let inputs: Vec<&Tensor> = node.inputs.iter().map(|input| &values[input.index()]).collect();
         let rule = &attributor.resolved().get(id).unwrap().rule;
         let prepared = rule.prepare(backend, node.op.as_ref(), &inputs, &values[id.index()]).unwrap();
-        let shares = prepared.propagate(backend, &relevance, &Rows::identity(1)).unwrap();
+        let shares = prepared.propagate(backend, relevance.clone(), &Rows::identity(1)).unwrap();
         for (input, share) in node.inputs.iter().zip(shares) {
             let slot = &mut arriving[input.index()];
             *slot = Some(slot.take().map_or(share.clone(), |sum| backend.zip(&sum, &share, Zip::Add).unwrap()));

@@ -36,7 +36,8 @@ fn assert_reads_no_more(rule: &dyn Rule, op: &dyn Op, inputs: &[&Tensor], random
     let output = op.forward(&backend, inputs).unwrap();
     let relevance = random.tensor(output.shape());
     let rows = Rows::identity(output.batch());
-    let expected = rule.prepare(&backend, op, inputs, &output).unwrap().propagate(&backend, &relevance, &rows).unwrap();
+    let expected =
+        rule.prepare(&backend, op, inputs, &output).unwrap().propagate(&backend, relevance.clone(), &rows).unwrap();
     let dropped: Vec<Tensor> = inputs.iter().map(|x| without_rows(x)).collect();
     let given: Vec<&Tensor> = match rule.reads() {
         Reads::Nothing => dropped.iter().collect(),
@@ -44,7 +45,7 @@ fn assert_reads_no_more(rule: &dyn Rule, op: &dyn Op, inputs: &[&Tensor], random
     };
     let output = if rule.reads() == Reads::All { output } else { without_rows(&output) };
     let prepared = rule.prepare(&backend, op, &given, &output).unwrap();
-    assert_eq!(prepared.propagate(&backend, &relevance, &rows).unwrap(), expected, "{what}");
+    assert_eq!(prepared.propagate(&backend, relevance.clone(), &rows).unwrap(), expected, "{what}");
 }
 
 #[test]
@@ -128,7 +129,7 @@ struct BrokenShares {
 }
 
 impl Propagate for BrokenShares {
-    fn propagate(&self, backend: &dyn Backend, relevance: &Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
+    fn propagate(&self, backend: &dyn Backend, relevance: Tensor, _: &Rows) -> Result<Vec<Tensor>, ComputeError> {
         let (rows, width) = (relevance.batch(), self.x.row_len());
         Ok(match self.how {
             Broken::Broadcast => vec![backend.zip(&Tensor::zeros([rows, width])?, &self.x, Zip::Multiply)?],

@@ -24,14 +24,28 @@ pub(super) fn zip(
 }
 
 /// See [`Backend::multiply_rows`](crate::Backend::multiply_rows).
-pub(super) fn multiply(mut r: Tensor, rows: &Rows, x: &Tensor) -> Result<Tensor, ComputeError> {
-    const OPERATION: &str = "multiply_rows";
+pub(super) fn multiply(r: Tensor, rows: &Rows, x: &Tensor) -> Result<Tensor, ComputeError> {
     // Adding zero makes a negative zero one like all others.
-    let function = |r: f32, x: f32| r * x + 0.0;
+    zip_owned("multiply_rows", r, rows, x, |r, x| r * x + 0.0)
+}
+
+/// See [`Backend::divide_rows`](crate::Backend::divide_rows).
+pub(super) fn divide(r: Tensor, rows: &Rows, x: &Tensor) -> Result<Tensor, ComputeError> {
+    zip_owned("divide_rows", r, rows, x, |r, x| r / x)
+}
+
+/// `function(r, x[rows])`, in place where `r` is not shared.
+fn zip_owned(
+    operation: &'static str,
+    mut r: Tensor,
+    rows: &Rows,
+    x: &Tensor,
+    function: impl Fn(f32, f32) -> f32 + Sync,
+) -> Result<Tensor, ComputeError> {
     if r.sharers() > 1 {
-        return zip(OPERATION, &r, rows, x, function);
+        return zip(operation, &r, rows, x, function);
     }
-    checked(OPERATION, &r, rows, x)?;
+    checked(operation, &r, rows, x)?;
     for_row_parts(r.data_mut(), rows, x, |_, out, x| {
         for (out, &x) in out.iter_mut().zip(x) {
             *out = function(*out, x);

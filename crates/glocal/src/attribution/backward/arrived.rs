@@ -49,6 +49,11 @@ impl Arrived {
         }
     }
 
+    /// The same, for nobody else.
+    pub(crate) fn into_whole(self, backend: &dyn Backend, shape: &[usize]) -> Result<Tensor, ComputeError> {
+        if self.patch.is_some() { self.whole(backend, shape) } else { Ok(self.relevance) }
+    }
+
     /// The sum of two.
     pub(super) fn plus(self, other: Self, backend: &dyn Backend, shape: &[usize]) -> Result<Self, ComputeError> {
         let (Some(a), Some(b)) = (&self.patch, &other.patch) else {

@@ -96,7 +96,7 @@ impl Execution<'_> {
                     passed[row].noted.push((id, row_of(&arrived, index)?));
                 }
             }
-            descent.hand_down(id, &arrived)?;
+            descent.hand_down(id, arrived)?;
         }
         for (id, arrived) in descent.into_pending() {
             let arrived = whole(id, &arrived)?;

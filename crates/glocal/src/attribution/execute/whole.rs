@@ -40,7 +40,7 @@ impl Execution<'_> {
         let mut members: Vec<Members> = members.into_values().collect();
         let backend = self.trace.attributor().model().backend();
         while let Some((id, arrived)) = descent.take() {
-            let mut arrived = arrived.whole(backend, &self.plan.graph.node(id).shape)?;
+            let mut arrived = arrived.into_whole(backend, &self.plan.graph.node(id).shape)?;
             if self.plan.is_noted(id) {
                 for (row, members) in members.iter().enumerate() {
                     let relevance = row_of(&arrived, row)?;
@@ -56,7 +56,7 @@ impl Execution<'_> {
                 members = split;
                 self.mask(id, &mut arrived, &masks, descent.samples());
             }
-            descent.hand_down(id, &arrived.into())?;
+            descent.hand_down(id, arrived.into())?;
         }
         Ok(())
     }
