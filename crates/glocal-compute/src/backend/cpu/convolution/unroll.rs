@@ -10,7 +10,7 @@ use rten_simd::SimdOp;
 use crate::backend::cpu::axis::Axis;
 use crate::backend::cpu::gemm::left::LeftPanels;
 use crate::backend::cpu::gemm::right::{RightSource, Run, padded_columns};
-use crate::backend::cpu::gemm::tile::{Block, Finish, Halves, Panels};
+use crate::backend::cpu::gemm::tile::{Block, Finish, Panels, Parts};
 use crate::backend::cpu::scratch::{Keep, Scratch, sized};
 use crate::{ComputeError, ComputeErrorKind};
 
@@ -33,6 +33,10 @@ const SHARED_ELEMENTS: usize = 1 << 17;
 /// more rows read what is packed.
 const IN_PLACE_ROWS: usize = 40;
 const IN_PLACE_ELEMENTS: usize = 1 << 16;
+
+/// Windows of several elements that are no deeper are summed in two parts: as first layers are, with sums that would
+/// otherwise be long ones in a single block.
+const SHALLOW: usize = 32;
 
 /// The multiply-adds below which a block of a product is not split for another thread.
 const SPLIT_STEPS: usize = 1 << 19;
@@ -304,10 +308,11 @@ impl<'a> Product<'a> {
             let is_last = start + depth == packed.depth();
             let (left, right) = (packed.block(start, depth, panels.start, panels.len()), &right[..padded * depth]);
             let (add, finish) = (start > 0, is_last.then_some(Finish { rows: out, bias }));
-            if self.unroll.is_image || packed.depth() > Halves::DEEPEST {
+            if self.unroll.is_image || packed.depth() > SHALLOW {
                 Block { left: Panels(left), right, gap: 0, depth, sums, add, finish }.dispatch();
             } else {
-                Block { left: Halves(left), right, gap: 0, depth, sums, add, finish }.dispatch();
+                let left = Parts { panels: left, together: depth.div_ceil(2) };
+                Block { left, right, gap: 0, depth, sums, add, finish }.dispatch();
             }
         }
     }

@@ -5,7 +5,7 @@ use rten_simd::{Isa, SimdOp};
 
 use super::left::{DEPTH, LeftPanels};
 use super::right::{RightSource, Run, padded_columns};
-use super::tile::{Block, Finish, Halves, Left, Panels, TileShape, Turned};
+use super::tile::{Block, Finish, Left, Panels, Parts, TileShape, Turned};
 use crate::backend::cpu::machines::on_every_machine;
 
 fn numbers(count: usize) -> Vec<f32> {
@@ -26,13 +26,15 @@ struct Product<'a> {
     depth: usize,
     runs: &'a [usize],
     gap: usize,
+    /// How many products are summed together, where not all of a block are.
+    together: Option<usize>,
 }
 
 impl SimdOp for Product<'_> {
     type Output = ();
 
     fn eval<I: Isa>(self, isa: I) {
-        let Self { rows, depth, runs, gap } = self;
+        let Self { rows, depth, runs, gap, together } = self;
         let left = numbers(rows * depth);
         let columns: usize = runs.iter().sum();
         let pitch = columns + 3 * runs.len() + 1;
@@ -61,10 +63,12 @@ impl SimdOp for Product<'_> {
             let left = packed.block(start, len, 0, packed.panels());
             let right = &spread(&panels[..padded * len], packed.shape, padded, gap);
             let (sums, add) = (&mut sums[..], start > 0);
-            if depth > Halves::DEEPEST {
-                Block { left: Panels(left), right, gap, depth: len, sums, add, finish }.eval(isa);
-            } else {
-                Block { left: Halves(left), right, gap, depth: len, sums, add, finish }.eval(isa);
+            match together {
+                None => Block { left: Panels(left), right, gap, depth: len, sums, add, finish }.eval(isa),
+                Some(together) => {
+                    let left = Parts { panels: left, together };
+                    Block { left, right, gap, depth: len, sums, add, finish }.eval(isa);
+                }
             }
         }
         let of_columns: Vec<usize> = runs.iter().flat_map(|run| run.start..run.start + run.len).collect();
@@ -86,10 +90,10 @@ impl SimdOp for Product<'_> {
 #[test]
 fn products_of_panels_agree_with_plain_loops() {
     for rows in [1, 3, 4, 8, 9, 17] {
-        for depth in [1, 2, 27, Halves::DEEPEST, DEPTH - 1, DEPTH, DEPTH + 1] {
+        for depth in [1, 2, 27, DEPTH - 1, DEPTH, DEPTH + 1] {
             for runs in [&[1][..], &[3, 5], &[16], &[48, 1], &[7, 7, 7, 7, 7], &[40, 9, 2]] {
-                for gap in [0, 16] {
-                    on_every_machine(Product { rows, depth, runs, gap });
+                for (gap, together) in [(0, None), (16, None), (0, Some(16)), (16, Some(7))] {
+                    on_every_machine(Product { rows, depth, runs, gap, together });
                 }
             }
         }
@@ -134,8 +138,11 @@ impl SimdOp for Transposed {
         let shape = TileShape::of(isa.f32().len());
         let packed = LeftPanels::pack_for(shape, &matrix, rows, depth, STEP);
         let expected = LeftPanels::pack_for(shape, &transposed, depth, rows, STEP);
-        let turned = self.product(isa, |start, _| Turned { packed: &packed, start });
-        let plain = self.product(isa, |start, len| Panels(expected.block(start, len, 0, expected.panels())));
+        let turned = self.product(isa, |start, _| Turned { packed: &packed, start, together: 16 });
+        let plain = self.product(isa, |start, len| {
+            let panels = expected.block(start, len, 0, expected.panels());
+            Parts { panels, together: 16 }
+        });
         assert!(LeftPanels::turns(rows, depth, STEP) && turned.iter().all(|sum| !sum.is_nan()));
         assert_eq!(turned, plain, "{rows} × {depth}, {} columns, {shape:?}", self.columns);
     }

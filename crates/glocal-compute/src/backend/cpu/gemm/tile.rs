@@ -88,17 +88,21 @@ pub(in crate::backend::cpu) trait Left: Copy {
 #[derive(Clone, Copy)]
 pub(in crate::backend::cpu) struct Panels<'a>(pub(in crate::backend::cpu) &'a [f32]);
 
-/// The same where the depth is so small that it is one block, and windows have several elements: summed in two parts, as sums
-/// of sums round less than long ones.
+/// The same, so many elements of the depth summed together before their sum is added to others: sums of sums round less
+/// than long ones.
 #[derive(Clone, Copy)]
-pub(in crate::backend::cpu) struct Halves<'a>(pub(in crate::backend::cpu) &'a [f32]);
+pub(in crate::backend::cpu) struct Parts<'a> {
+    pub(in crate::backend::cpu) panels: &'a [f32],
+    pub(in crate::backend::cpu) together: usize,
+}
 
-/// A packed matrix transposed, from its row `start` on. It must be one that [turns](LeftPanels::turns), and `start` and the
-/// depth multiples of a tile's rows.
+/// A packed matrix transposed, from its row `start` on. It must be one that [turns](LeftPanels::turns), and `start` the
+/// depth and what is summed together multiples of a tile's rows.
 #[derive(Clone, Copy)]
 pub(in crate::backend::cpu) struct Turned<'a> {
     pub(in crate::backend::cpu) packed: &'a LeftPanels,
     pub(in crate::backend::cpu) start: usize,
+    pub(in crate::backend::cpu) together: usize,
 }
 
 /// One block of the depth of `left · right`.
@@ -220,14 +224,9 @@ impl Left for Panels<'_> {
     }
 }
 
-impl Halves<'_> {
-    /// The depth up to which there are two parts.
-    pub(in crate::backend::cpu) const DEEPEST: usize = 32;
-}
-
-impl Left for Halves<'_> {
+impl Left for Parts<'_> {
     fn tall(self, depth: usize) -> usize {
-        Panels(self.0).tall(depth)
+        Panels(self.panels).tall(depth)
     }
 
     #[inline(always)]
@@ -238,15 +237,28 @@ impl Left for Halves<'_> {
         depth: usize,
         right: &[f32],
     ) -> [[I::F32; VECTORS]; ROWS] {
-        let half = depth.div_ceil(2);
-        let (left, other_left) = self.0[index * depth * ROWS..][..depth * ROWS].split_at(half * ROWS);
-        let (right, other_right) = right.split_at(half * VECTORS * isa.f32().len());
-        let mut sums = Panels(left).multiply::<I, ROWS, VECTORS>(isa, 0, half, right);
-        let others = Panels(other_left).multiply::<I, ROWS, VECTORS>(isa, 0, depth - half, other_right);
-        for (sum, other) in sums.as_flattened_mut().iter_mut().zip(others.as_flattened()) {
-            *sum = isa.f32().add(*sum, *other);
+        let (ops, together) = (isa.f32(), self.together);
+        let mut totals = [[ops.zero(); VECTORS]; ROWS];
+        let left = &self.panels[index * depth * ROWS..][..depth * ROWS];
+        let rights = right.chunks(together * VECTORS * ops.len());
+        for (left, right) in left.chunks(together * ROWS).zip(rights) {
+            let sums = Panels(left).multiply::<I, ROWS, VECTORS>(isa, 0, left.len() / ROWS, right);
+            plus::<I, ROWS, VECTORS>(isa, &mut totals, &sums);
         }
-        sums
+        totals
+    }
+}
+
+#[inline(always)]
+fn plus<I: Isa, const ROWS: usize, const VECTORS: usize>(
+    isa: I,
+    totals: &mut [[I::F32; VECTORS]; ROWS],
+    sums: &[[I::F32; VECTORS]; ROWS],
+) {
+    for row in 0..ROWS {
+        for vector in 0..VECTORS {
+            totals[row][vector] = isa.f32().add(totals[row][vector], sums[row][vector]);
+        }
     }
 }
 
@@ -266,25 +278,30 @@ impl Left for Turned<'_> {
     ) -> [[I::F32; VECTORS]; ROWS] {
         let ops = isa.f32();
         let width = VECTORS * ops.len();
-        let mut sums = [[ops.zero(); VECTORS]; ROWS];
+        let mut totals = [[ops.zero(); VECTORS]; ROWS];
         let Squares { elements, apart, ahead } = self.packed.squares(self.start, index * ROWS);
-        for (square, right) in elements.chunks(apart).zip(right[..depth * width].chunks_exact(ROWS * width)) {
-            // what the next tile reads
-            for line in (0..ROWS * ROWS).step_by(MOST_LANES) {
-                ops.prefetch(square.as_ptr().wrapping_add(line).wrapping_offset(ahead));
-            }
-            let (columns, _) = square[..ROWS * ROWS].as_chunks::<ROWS>();
-            for (row, right) in right.chunks_exact(width).enumerate().take(ROWS) {
-                let values = ops.load_many::<VECTORS>(right);
-                for column in 0..ROWS {
-                    let weight = ops.splat(columns[column][row]);
-                    for vector in 0..VECTORS {
-                        sums[column][vector] = ops.mul_add(weight, values[vector], sums[column][vector]);
+        let mut squares = elements.chunks(apart);
+        for right in right[..depth * width].chunks(self.together * width) {
+            let mut sums = [[ops.zero(); VECTORS]; ROWS];
+            for (right, square) in right.chunks_exact(ROWS * width).zip(squares.by_ref()) {
+                // what the next tile reads
+                for line in (0..ROWS * ROWS).step_by(MOST_LANES) {
+                    ops.prefetch(square.as_ptr().wrapping_add(line).wrapping_offset(ahead));
+                }
+                let (columns, _) = square[..ROWS * ROWS].as_chunks::<ROWS>();
+                for (row, right) in right.chunks_exact(width).enumerate().take(ROWS) {
+                    let values = ops.load_many::<VECTORS>(right);
+                    for column in 0..ROWS {
+                        let weight = ops.splat(columns[column][row]);
+                        for vector in 0..VECTORS {
+                            sums[column][vector] = ops.mul_add(weight, values[vector], sums[column][vector]);
+                        }
                     }
                 }
             }
+            plus::<I, ROWS, VECTORS>(isa, &mut totals, &sums);
         }
-        sums
+        totals
     }
 }
 

@@ -5,7 +5,7 @@ use rten_simd::{Isa, SimdOp};
 
 use super::lines::Lines;
 use super::pieces::Pieces;
-use super::{POINTS, SLACK, step};
+use super::{POINTS, SLACK, STEP};
 
 /// The transform of some tiles of all channels.
 pub(super) struct ToPoints<'a> {
@@ -32,9 +32,8 @@ impl SimdOp for ToPoints<'_> {
         let (row, odd, stride) = (self.lines.stride(), self.lines.half(), self.stride);
         let to = &mut self.to[..POINTS * stride];
         let mut block = 0;
-        let deepest = step(self.channels);
-        for first in (0..self.channels).step_by(deepest) {
-            let depth = deepest.min(self.channels - first);
+        for first in (0..self.channels).step_by(STEP) {
+            let depth = STEP.min(self.channels - first);
             for channel in 0..depth {
                 self.lines.fill(isa, self.images, (first + channel) * self.plane, self.copy);
                 if first + channel + 1 < self.channels {
@@ -59,7 +58,7 @@ impl SimdOp for ToPoints<'_> {
 
 /// `Bᵀ` times a column. (A function, and no closure: what is not inlined knows nothing of the machine's vectors.)
 #[inline(always)]
-fn of_column<I: Isa>(isa: I, [a, b, c, d]: [I::F32; 4]) -> [I::F32; 4] {
+fn step<I: Isa>(isa: I, [a, b, c, d]: [I::F32; 4]) -> [I::F32; 4] {
     let ops = isa.f32();
     [ops.sub(a, c), ops.add(b, c), ops.sub(c, b), ops.sub(b, d)]
 }
@@ -78,12 +77,12 @@ fn vector<I: Isa>(isa: I, from: &[f32], row: usize, odd: usize, to: &mut [f32], 
     }
     let mut columns = [[ops.zero(); 4]; 4];
     for (index, column) in columns.iter_mut().enumerate() {
-        *column = of_column(isa, [points[0][index], points[1][index], points[2][index], points[3][index]]);
+        *column = step(isa, [points[0][index], points[1][index], points[2][index], points[3][index]]);
     }
     let [a, b, c, d] = columns;
     let rows = a.into_iter().zip(b).zip(c).zip(d);
     for (index, (((a, b), c), d)) in rows.enumerate() {
-        for (column, value) in of_column(isa, [a, b, c, d]).into_iter().enumerate() {
+        for (column, value) in step(isa, [a, b, c, d]).into_iter().enumerate() {
             // SAFETY: at most 15 strides and a vector, which the assertion above holds `to` to.
             unsafe { ops.store_ptr(value, to.as_mut_ptr().add((4 * index + column) * stride)) };
         }

@@ -92,7 +92,7 @@ impl Case {
         let image_len = self.channels * grid.plane;
         let images: Vec<f32> = (0..IMAGES * image_len).map(number).collect();
         let slack = pieces.count() * SLACK;
-        let stride = self.channels * pieces.padded + self.channels.div_ceil(step(self.channels)) * slack;
+        let stride = self.channels * pieces.padded + self.channels.div_ceil(STEP) * slack;
         let (mut copy, mut to) = (vec![0.0; lines.len()], vec![f32::NAN; POINTS * stride]);
         let (plane, channels) = (grid.plane, self.channels);
         ToPoints { images: &images, plane, lines, copy: &mut copy, pieces, channels, to: &mut to, stride }.eval(isa);
@@ -105,9 +105,9 @@ impl Case {
                     y.zip(x).map_or(0.0, at)
                 };
                 let square = std::array::from_fn(|row| std::array::from_fn(|column| element(row, column)));
-                let start = channel - channel % step(channels);
-                let depth = step(channels).min(channels - start);
-                let block = start * pieces.padded + start / step(channels) * slack;
+                let start = channel - channel % STEP;
+                let depth = STEP.min(channels - start);
+                let block = start * pieces.padded + start / STEP * slack;
                 let panel = depth * tile.first + tile.panel * SLACK;
                 let at = block + panel + (channel - start) * tile.width + tile.column;
                 let given: [[f32; 4]; 4] =

@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 use rten_simd::{Isa, SimdOp};
 
-use crate::backend::cpu::gemm::tile::{Block, Left, MOST_LANES, Panels, Turned};
+use crate::backend::cpu::gemm::tile::{Block, Left, MOST_LANES, Parts, Turned};
 use crate::backend::cpu::scratch::{Keep, Scratch, aligned};
 
 use super::blocks::{Grid, Tiles, at_once};
@@ -14,7 +14,7 @@ use super::lines::Lines;
 use super::output::{FromPoints, Planes};
 use super::pieces::Pieces;
 use super::weights::turned;
-use super::{POINTS, SLACK, Winograd, step};
+use super::{POINTS, SLACK, STEP, Winograd, together};
 
 /// What one thread uses again and again.
 #[derive(Default)]
@@ -110,7 +110,7 @@ impl Tiled<'_> {
         pieces.fill(self.winograd.shape(), tiles, &lines);
         let copy = aligned(copy, lines.len());
         copy.fill(0.0);
-        let blocks = channels_in.div_ceil(step(channels_in));
+        let blocks = channels_in.div_ceil(STEP);
         let stride = apart(channels_in * pieces.padded + blocks * pieces.count() * SLACK);
         let transformed = aligned(transformed, POINTS * stride);
         ToPoints {
@@ -154,13 +154,14 @@ impl SimdOp for Products<'_> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        let weights = self.winograd.weights;
+        let Winograd { weights, channels_in, .. } = self.winograd;
+        let together = together(channels_in);
         if self.winograd.turned {
-            self.multiply(isa, |point, start, _| Turned { packed: &weights[turned(point)], start });
+            self.multiply(isa, |point, start, _| Turned { packed: &weights[turned(point)], start, together });
         } else {
             self.multiply(isa, |point, start, depth| {
                 let packed = &weights[point];
-                Panels(packed.block(start, depth, 0, packed.panels()))
+                Parts { panels: packed.block(start, depth, 0, packed.panels()), together }
             });
         }
     }
@@ -173,10 +174,9 @@ impl Products<'_> {
         let rights = self.transformed.chunks_exact(self.stride);
         let products = self.products.chunks_exact_mut(self.products_stride);
         let channels = self.winograd.channels_in;
-        let deepest = step(channels);
         for (point, (mut right, sums)) in rights.zip(products).enumerate() {
-            for start in (0..channels).step_by(deepest) {
-                let depth = deepest.min(channels - start);
+            for start in (0..channels).step_by(STEP) {
+                let depth = STEP.min(channels - start);
                 let (panels, rest) = right.split_at(depth * self.pieces.padded + self.pieces.count() * SLACK);
                 right = rest;
                 let (left, add) = (left(point, start, depth), start > 0);
