@@ -260,11 +260,11 @@ impl<'a> Product<'a> {
         let share = |panels: usize, parts: usize, part: usize| panels * part / parts;
         let mut tasks: Vec<Task<'out>> = (0..down)
             .flat_map(|below| (0..across).map(move |beside| (below, beside)))
-            .map(|(below, beside)| Task {
-                panels: share(packed.panels(), down, below)..share(packed.panels(), down, below + 1),
-                columns: share(wide_panels, across, beside) * wide
-                    ..(share(wide_panels, across, beside + 1) * wide).min(columns),
-                out: Vec::new(),
+            .map(|(below, beside)| {
+                let panels = share(packed.panels(), down, below)..share(packed.panels(), down, below + 1);
+                let columns = share(wide_panels, across, beside) * wide
+                    ..(share(wide_panels, across, beside + 1) * wide).min(columns);
+                Task { out: Vec::with_capacity(panels.len() * tall), panels, columns }
             })
             .collect();
         let mut rows = out.chunks_exact_mut(columns);
