@@ -1,6 +1,6 @@
 //! Sums of floats without any rounding, so that they do not depend on the order in which they are made.
 
-use num_bigint::{BigInt, Sign};
+use num_bigint::{BigInt, BigUint, Sign};
 
 /// The sum of any number of `f32` values, or of products of two of them, as an integer of units of 2⁻³²⁰.
 ///
@@ -24,9 +24,6 @@ const FRACTION_BITS: u32 = 52;
 
 /// What the exponent bits of an `f64` lie above the exponent of its last fraction bit.
 const EXPONENT_BIAS: i32 = 1075;
-
-/// So many leading bits of an integer are converted to `f64`: more than its 53, and the rest is looked at once.
-const LEADING_BITS: u64 = 64;
 
 impl ExactSum {
     /// Adds a finite value; others are left out.
@@ -83,12 +80,33 @@ impl ExactSum {
 
     /// The sum, rounded once.
     pub fn value(&self) -> f64 {
-        to_f64(&self.integer(), UNIT)
+        let (sign, magnitude) = self.magnitude();
+        rounded(sign, magnitude.into_iter(), UNIT)
     }
 
     /// The number of units.
     pub(super) fn integer(&self) -> BigInt {
-        BigInt::from_signed_bytes_le(&self.words.map(u64::to_le_bytes).concat())
+        let (sign, magnitude) = self.magnitude();
+        let mut digits = [0; 2 * WORDS];
+        for (pair, word) in digits.as_chunks_mut::<2>().0.iter_mut().zip(magnitude) {
+            *pair = [word as u32, (word >> 32) as u32];
+        }
+        let len = digits.iter().rposition(|digit| *digit != 0).map_or(0, |last| last + 1);
+        BigInt::from_biguint(sign, BigUint::from_slice(&digits[..len]))
+    }
+
+    /// The sign and the size of the number of units.
+    fn magnitude(&self) -> (Sign, [u64; WORDS]) {
+        if self.words[WORDS - 1] >> 63 == 0 {
+            return (Sign::Plus, self.words);
+        }
+        let mut carry = true;
+        let negated = self.words.map(|word| {
+            let (word, over) = (!word).overflowing_add(u64::from(carry));
+            carry = over;
+            word
+        });
+        (Sign::Minus, negated)
     }
 
     /// The number of units, as a two's complement integer, the least significant byte first, of as few bytes as hold it.
@@ -117,16 +135,28 @@ impl ExactSum {
 
 /// `integer` · 2^`exponent`, rounded to the nearest `f64` (to an even last bit on ties).
 pub(super) fn to_f64(integer: &BigInt, exponent: i32) -> f64 {
-    let below = integer.bits().saturating_sub(LEADING_BITS);
-    let magnitude = integer.magnitude();
-    let leading = (magnitude >> below).iter_u64_digits().next().unwrap_or(0);
-    // One bit stands for all those that follow: it only has to tell a tie from more than a tie.
-    let rest = below > 0 && magnitude.trailing_zeros().is_some_and(|zeros| zeros < below);
-    let rounded = (leading | u64::from(rest)) as f64;
-    // In two steps, as one power alone may be out of range.
-    let power = below as i32 + exponent;
-    let value = rounded * 2f64.powi(power / 2) * 2f64.powi(power - power / 2);
-    if integer.sign() == Sign::Minus { -value } else { value }
+    rounded(integer.sign(), integer.iter_u64_digits(), exponent)
+}
+
+/// The same for a sign and words, the least significant one first.
+fn rounded(sign: Sign, mut words: impl DoubleEndedIterator<Item = u64> + ExactSizeIterator, exponent: i32) -> f64 {
+    while let Some(last) = words.next_back() {
+        if last == 0 {
+            continue;
+        }
+        // The 64 leading bits: more than a float's 53.
+        let (below, zeros) = (words.len() as i32 * 64, last.leading_zeros());
+        let next = words.next_back().unwrap_or(0);
+        let both = (u128::from(last) << 64 | u128::from(next)) << zeros;
+        // One bit stands for all those that follow: it only has to tell a tie from more than a tie.
+        let rest = both as u64 != 0 || words.any(|word| word != 0);
+        let rounded = ((both >> 64) as u64 | u64::from(rest)) as f64;
+        // In two steps, as one power alone may be out of range.
+        let power = below - zeros as i32 + exponent;
+        let value = rounded * 2f64.powi(power / 2) * 2f64.powi(power - power / 2);
+        return if sign == Sign::Minus { -value } else { value };
+    }
+    0.0
 }
 
 #[cfg(test)]

@@ -108,7 +108,7 @@ impl Moments {
 
 /// `count` times a sum, in squared units.
 fn squared_units(count: u64, sum: &ExactSum) -> BigInt {
-    (BigInt::from(count) * sum.integer()) << (SQUARED_UNIT / 2).unsigned_abs()
+    (sum.integer() * count) << (SQUARED_UNIT / 2).unsigned_abs()
 }
 
 #[cfg(test)]
