@@ -66,13 +66,11 @@ fn few_channels(sample: &[f32], shape: &[usize], channel_axis: usize) -> Option<
             sample[start..start + inner].iter().all(|value| *value == 0.0)
         })
     };
-    let mut few = Vec::new();
-    for channel in (0..count).filter(|&channel| !is_zero(channel)) {
-        if few.len() == most {
-            return None;
-        }
-        few.push(channel);
+    let other = || (0..count).filter(|&channel| !is_zero(channel));
+    if other().nth(most).is_some() {
+        return None;
     }
+    let mut few: Vec<usize> = other().collect();
     if few.is_empty() && most > 0 {
         few.push(0);
     }
