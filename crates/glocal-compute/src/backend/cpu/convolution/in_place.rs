@@ -121,7 +121,7 @@ impl InPlace<'_, '_> {
         let mut totals = [[ops.zero(); VECTORS]; ROWS];
         for start in (0..depth).step_by(packed.step) {
             let len = packed.step.min(depth - start);
-            let (left, _) = packed.block(start, len, panel, 1).as_chunks::<ROWS>();
+            let (left, _) = packed.block(start, len, panel, 1).elements.as_chunks::<ROWS>();
             for (left, taps) in left.chunks(together).zip(self.taps[start..start + len].chunks(together)) {
                 let mut sums = [[ops.zero(); VECTORS]; ROWS];
                 for (left, &tap) in left.iter().zip(taps) {

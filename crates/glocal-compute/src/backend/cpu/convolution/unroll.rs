@@ -10,7 +10,7 @@ use rten_simd::SimdOp;
 use crate::backend::cpu::axis::Axis;
 use crate::backend::cpu::gemm::left::LeftPanels;
 use crate::backend::cpu::gemm::right::{RightSource, Run, padded_columns};
-use crate::backend::cpu::gemm::tile::{Block, Finish, Panels, Parts};
+use crate::backend::cpu::gemm::tile::{Block, Finish, Parts};
 use crate::backend::cpu::scratch::{Keep, Scratch, sized};
 use crate::{ComputeError, ComputeErrorKind};
 
@@ -309,7 +309,7 @@ impl<'a> Product<'a> {
             let (left, right) = (packed.block(start, depth, panels.start, panels.len()), &right[..padded * depth]);
             let (add, finish) = (start > 0, is_last.then_some(Finish { rows: out, bias }));
             if self.unroll.is_image || packed.depth() > SHALLOW {
-                Block { left: Panels(left), right, gap: 0, depth, sums, add, finish }.dispatch();
+                Block { left, right, gap: 0, depth, sums, add, finish }.dispatch();
             } else {
                 let left = Parts { panels: left, together: depth.div_ceil(2) };
                 Block { left, right, gap: 0, depth, sums, add, finish }.dispatch();

@@ -3,20 +3,26 @@
 use crate::backend::cpu::parallel;
 use crate::memory::many_zeros;
 
-use super::tile::TileShape;
+use super::tile::{Panels, TileShape};
 
 /// The depth that goes by, mostly, before sums are added to earlier ones: the panels of a tile then fit the first cache,
 /// and sums of sums round less than long ones.
 pub(in crate::backend::cpu) const DEPTH: usize = 64;
 
+/// The gap after each panel of a matrix that is used transposed, too: one line of a cache. A tile then reads a little of each
+/// panel; panels that lay powers of two apart would share the few places that a cache has for them.
+const TURNED_GAP: usize = 16;
+
 /// A matrix in the order in which tiles read it: for each block of the depth, for each panel of rows, the panel's
-/// columns one after the other. Missing rows of the last panel are zeros.
+/// columns one after the other, and a gap. Missing rows of the last panel are zeros.
 pub(in crate::backend::cpu) struct LeftPanels {
     pub(in crate::backend::cpu) shape: TileShape,
     rows: usize,
     depth: usize,
     /// The depth of a block; that of the last one may be less.
     pub(in crate::backend::cpu) step: usize,
+    /// The number of elements after each panel.
+    gap: usize,
     elements: Vec<f32>,
 }
 
@@ -44,7 +50,8 @@ pub(in crate::backend::cpu) struct Unpacked<'a> {
 }
 
 impl LeftPanels {
-    /// Packs a row-major matrix in blocks that are `step` deep. `matrix` must hold exactly `rows · depth` elements.
+    /// Packs a row-major matrix in blocks that are `step` deep, to be used transposed, too, where it [turns](Self::turns).
+    /// `matrix` must hold exactly `rows · depth` elements.
     pub(in crate::backend::cpu) fn pack(matrix: &[f32], rows: usize, depth: usize, step: usize) -> Self {
         Self::pack_for(TileShape::of_this_machine(), matrix, rows, depth, step)
     }
@@ -59,7 +66,8 @@ impl LeftPanels {
     ) -> Self {
         let columns: Vec<usize> = (0..depth).collect();
         let matrix = Unpacked { elements: matrix, rows, apart: depth, columns: &columns };
-        Self::pack_changed_for(shape, matrix, step, |element| element)
+        let gap = if falls_into_squares(shape, [rows, depth, step]) { TURNED_GAP } else { 0 };
+        Self::pack_changed_for(shape, matrix, step, gap, |element| element)
     }
 
     /// Packs a matrix, each element of which is changed on the way, in blocks that are `step` deep.
@@ -68,22 +76,24 @@ impl LeftPanels {
         step: usize,
         change: impl Fn(f32) -> f32 + Copy + Sync,
     ) -> Self {
-        Self::pack_changed_for(TileShape::of_this_machine(), matrix, step, change)
+        Self::pack_changed_for(TileShape::of_this_machine(), matrix, step, 0, change)
     }
 
     fn pack_changed_for(
         shape: TileShape,
         matrix: Unpacked<'_>,
         step: usize,
+        gap: usize,
         change: impl Fn(f32) -> f32 + Copy + Sync,
     ) -> Self {
         let Unpacked { elements: from, rows, apart, columns } = matrix;
         let (tall, depth) = (shape.rows, columns.len());
-        let height = rows.next_multiple_of(tall);
-        let mut elements = many_zeros(height * depth);
-        parallel::for_blocks(&mut elements, height * step, height * step, |index, block| {
-            let columns = &columns[index * step..][..block.len() / height];
-            for (first, panel) in (0..rows).step_by(tall).zip(block.chunks_exact_mut(columns.len() * tall)) {
+        let panels = rows.div_ceil(tall);
+        let mut elements = many_zeros(panels * (depth * tall + depth.div_ceil(step) * gap));
+        let block = panels * (step * tall + gap);
+        parallel::for_blocks(&mut elements, block, block, |index, block| {
+            let columns = &columns[index * step..depth.min((index + 1) * step)];
+            for (first, panel) in (0..rows).step_by(tall).zip(block.chunks_exact_mut(columns.len() * tall + gap)) {
                 let (from, present) = (&from[first * apart..], tall.min(rows - first));
                 for (&column, to) in columns.iter().zip(panel.chunks_exact_mut(tall)) {
                     let to = &mut to[..present];
@@ -97,7 +107,7 @@ impl LeftPanels {
                 }
             }
         });
-        Self { shape, rows, depth, step, elements }
+        Self { shape, rows, depth, step, gap, elements }
     }
 
     /// The number of rows.
@@ -116,16 +126,20 @@ impl LeftPanels {
     }
 
     /// The panels `first..first + count` of the block of the depth that starts at `start` and is `len` deep.
-    pub(in crate::backend::cpu) fn block(&self, start: usize, len: usize, first: usize, count: usize) -> &[f32] {
-        let panel = len * self.shape.rows;
-        let block = &self.elements[start * self.panels() * self.shape.rows..];
-        &block[first * panel..(first + count) * panel]
+    pub(in crate::backend::cpu) fn block(&self, start: usize, len: usize, first: usize, count: usize) -> Panels<'_> {
+        let panel = len * self.shape.rows + self.gap;
+        let block = &self.elements[self.block_start(start)..];
+        Panels { elements: &block[first * panel..(first + count) * panel], gap: self.gap }
+    }
+
+    /// Where the block of the depth that starts at `start` does.
+    fn block_start(&self, start: usize) -> usize {
+        self.panels() * (start * self.shape.rows + start / self.step * self.gap)
     }
 
     /// Whether a matrix of this size can be used transposed, too: it falls into whole squares.
     pub(in crate::backend::cpu) fn turns(rows: usize, depth: usize, step: usize) -> bool {
-        let tall = TileShape::of_this_machine().rows;
-        [rows, depth, step].into_iter().all(|size| size.is_multiple_of(tall))
+        falls_into_squares(TileShape::of_this_machine(), [rows, depth, step])
     }
 
     /// The squares of a tile's columns from `column` on, those in the panel of row `row` first. Both must be multiples of a
@@ -137,12 +151,20 @@ impl LeftPanels {
         let at = |row: usize, column: usize| {
             let start = column / self.step * self.step;
             let len = self.step.min(self.depth - start);
-            start * self.rows + row * len + (column - start) * tall
+            self.block_start(start) + row / tall * (len * tall + self.gap) + (column - start) * tall
         };
         let from = at(row, column);
         let next = if column + tall < self.depth { at(row, column + tall) } else { at(row + self.step, 0) };
-        Squares { elements: &self.elements[from..], apart: len * tall, ahead: next.wrapping_sub(from).cast_signed() }
+        Squares {
+            elements: &self.elements[from..],
+            apart: len * tall + self.gap,
+            ahead: next.wrapping_sub(from).cast_signed(),
+        }
     }
+}
+
+fn falls_into_squares(shape: TileShape, sizes: [usize; 3]) -> bool {
+    sizes.into_iter().all(|size| size.is_multiple_of(shape.rows))
 }
 
 #[cfg(test)]
@@ -158,7 +180,8 @@ mod tests {
             for start in (0..depth).step_by(step) {
                 let len = step.min(depth - start);
                 for panel in 0..packed.panels() {
-                    for (index, &element) in packed.block(start, len, panel, 1).iter().enumerate() {
+                    let elements = &packed.block(start, len, panel, 1).elements[..len * tall];
+                    for (index, &element) in elements.iter().enumerate() {
                         let (row, column) = (panel * tall + index % tall, start + index / tall);
                         let expected = if row < rows { matrix[row * depth + column] } else { 0.0 };
                         assert_eq!(element, expected, "row {row}, column {column} of {rows} × {depth}");

@@ -5,7 +5,7 @@ use rten_simd::{Isa, SimdOp};
 
 use super::left::{DEPTH, LeftPanels};
 use super::right::{RightSource, Run, padded_columns};
-use super::tile::{Block, Finish, Left, Panels, Parts, TileShape, Turned};
+use super::tile::{Block, Finish, Left, Parts, TileShape, Turned};
 use crate::backend::cpu::machines::on_every_machine;
 
 fn numbers(count: usize) -> Vec<f32> {
@@ -64,7 +64,7 @@ impl SimdOp for Product<'_> {
             let right = &spread(&panels[..padded * len], packed.shape, padded, gap);
             let (sums, add) = (&mut sums[..], start > 0);
             match together {
-                None => Block { left: Panels(left), right, gap, depth: len, sums, add, finish }.eval(isa),
+                None => Block { left, right, gap, depth: len, sums, add, finish }.eval(isa),
                 Some(together) => {
                     let left = Parts { panels: left, together };
                     Block { left, right, gap, depth: len, sums, add, finish }.eval(isa);

@@ -71,8 +71,8 @@ impl TileShape {
 
 /// The left operand of a block of the depth.
 pub(in crate::backend::cpu) trait Left: Copy {
-    /// The number of its rows, those without a meaning included.
-    fn tall(self, depth: usize) -> usize;
+    /// The number of tiles that its rows make up.
+    fn tiles<const ROWS: usize>(self, depth: usize) -> usize;
 
     /// The products of its rows from `index · ROWS` on and of the columns of `right`.
     fn multiply<I: Isa, const ROWS: usize, const VECTORS: usize>(
@@ -86,13 +86,17 @@ pub(in crate::backend::cpu) trait Left: Copy {
 
 /// Panels `[depth, rows]`, one after the other.
 #[derive(Clone, Copy)]
-pub(in crate::backend::cpu) struct Panels<'a>(pub(in crate::backend::cpu) &'a [f32]);
+pub(in crate::backend::cpu) struct Panels<'a> {
+    pub(in crate::backend::cpu) elements: &'a [f32],
+    /// The number of elements between two panels, and after the last one.
+    pub(in crate::backend::cpu) gap: usize,
+}
 
 /// The same, so many elements of the depth summed together before their sum is added to others: sums of sums round less
 /// than long ones.
 #[derive(Clone, Copy)]
 pub(in crate::backend::cpu) struct Parts<'a> {
-    pub(in crate::backend::cpu) panels: &'a [f32],
+    pub(in crate::backend::cpu) panels: Panels<'a>,
     pub(in crate::backend::cpu) together: usize,
 }
 
@@ -177,10 +181,10 @@ impl<L: Left> Block<'_, '_, L> {
     #[inline(always)]
     fn column<I: Isa, const ROWS: usize, const VECTORS: usize>(&mut self, isa: I, right: &[f32], first: usize) {
         let width = VECTORS * isa.f32().len();
-        let tall = self.left.tall(self.depth);
-        for index in 0..tall / ROWS {
+        let tiles = self.left.tiles::<ROWS>(self.depth);
+        for index in 0..tiles {
             let mut tile = self.left.multiply::<I, ROWS, VECTORS>(isa, index, self.depth, right);
-            let sums = first * tall + index * ROWS * width;
+            let sums = (first * tiles + index * width) * ROWS;
             if self.add {
                 add::<I, ROWS, VECTORS>(isa, &mut tile, &self.sums[sums..]);
             }
@@ -193,8 +197,8 @@ impl<L: Left> Block<'_, '_, L> {
 }
 
 impl Left for Panels<'_> {
-    fn tall(self, depth: usize) -> usize {
-        self.0.len() / depth
+    fn tiles<const ROWS: usize>(self, depth: usize) -> usize {
+        self.elements.len() / (depth * ROWS + self.gap)
     }
 
     #[inline(always)]
@@ -207,8 +211,8 @@ impl Left for Panels<'_> {
     ) -> [[I::F32; VECTORS]; ROWS] {
         let ops = isa.f32();
         let mut sums = [[ops.zero(); VECTORS]; ROWS];
-        let ahead = depth * ROWS;
-        let (left, _) = self.0[index * ahead..][..ahead].as_chunks::<ROWS>();
+        let ahead = depth * ROWS + self.gap;
+        let (left, _) = self.elements[index * ahead..][..depth * ROWS].as_chunks::<ROWS>();
         for (left, right) in left.iter().zip(right.chunks_exact(VECTORS * ops.len())) {
             // the next panel, which the next tile reads
             ops.prefetch(left.as_ptr().wrapping_add(ahead));
@@ -225,8 +229,8 @@ impl Left for Panels<'_> {
 }
 
 impl Left for Parts<'_> {
-    fn tall(self, depth: usize) -> usize {
-        Panels(self.panels).tall(depth)
+    fn tiles<const ROWS: usize>(self, depth: usize) -> usize {
+        self.panels.tiles::<ROWS>(depth)
     }
 
     #[inline(always)]
@@ -239,10 +243,12 @@ impl Left for Parts<'_> {
     ) -> [[I::F32; VECTORS]; ROWS] {
         let (ops, together) = (isa.f32(), self.together);
         let mut totals = [[ops.zero(); VECTORS]; ROWS];
-        let left = &self.panels[index * depth * ROWS..][..depth * ROWS];
+        let Panels { elements, gap } = self.panels;
+        let left = &elements[index * (depth * ROWS + gap)..][..depth * ROWS];
         let rights = right.chunks(together * VECTORS * ops.len());
         for (left, right) in left.chunks(together * ROWS).zip(rights) {
-            let sums = Panels(left).multiply::<I, ROWS, VECTORS>(isa, 0, left.len() / ROWS, right);
+            let part = Panels { elements: left, gap: 0 };
+            let sums = part.multiply::<I, ROWS, VECTORS>(isa, 0, left.len() / ROWS, right);
             plus::<I, ROWS, VECTORS>(isa, &mut totals, &sums);
         }
         totals
@@ -263,8 +269,8 @@ fn plus<I: Isa, const ROWS: usize, const VECTORS: usize>(
 }
 
 impl Left for Turned<'_> {
-    fn tall(self, _: usize) -> usize {
-        self.packed.depth()
+    fn tiles<const ROWS: usize>(self, _: usize) -> usize {
+        self.packed.depth() / ROWS
     }
 
     /// An element of the depth is one of each column of a square.
@@ -283,19 +289,22 @@ impl Left for Turned<'_> {
         let mut squares = elements.chunks(apart);
         for right in right[..depth * width].chunks(self.together * width) {
             let mut sums = [[ops.zero(); VECTORS]; ROWS];
-            for (right, square) in right.chunks_exact(ROWS * width).zip(squares.by_ref()) {
-                // what the next tile reads
-                for line in (0..ROWS * ROWS).step_by(MOST_LANES) {
-                    ops.prefetch(square.as_ptr().wrapping_add(line).wrapping_offset(ahead));
+            let mut columns: &[[f32; ROWS]] = &[];
+            // One loop over the depth, and not one over a square within one over squares: the compiler would unroll the
+            // inner one, and mix steps until the registers of eight lanes no longer hold the sums.
+            for (step, right) in right.chunks_exact(width).enumerate() {
+                let row = step % ROWS;
+                if row == 0 {
+                    columns = squares.next().map_or(&[], |square| square[..ROWS * ROWS].as_chunks().0);
                 }
-                let (columns, _) = square[..ROWS * ROWS].as_chunks::<ROWS>();
-                for (row, right) in right.chunks_exact(width).enumerate().take(ROWS) {
-                    let values = ops.load_many::<VECTORS>(right);
-                    for column in 0..ROWS {
-                        let weight = ops.splat(columns[column][row]);
-                        for vector in 0..VECTORS {
-                            sums[column][vector] = ops.mul_add(weight, values[vector], sums[column][vector]);
-                        }
+                let Some(columns) = columns.first_chunk::<ROWS>() else { break };
+                // what the next tile reads
+                ops.prefetch(columns[row].as_ptr().wrapping_offset(ahead));
+                let values = ops.load_many::<VECTORS>(right);
+                for column in 0..ROWS {
+                    let weight = ops.splat(columns[column][row]);
+                    for vector in 0..VECTORS {
+                        sums[column][vector] = ops.mul_add(weight, values[vector], sums[column][vector]);
                     }
                 }
             }
