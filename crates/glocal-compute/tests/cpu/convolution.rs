@@ -129,7 +129,8 @@ fn particular_layers_agree_with_plain_loops() {
         // more than one block of rows, for one image and for some that share a product; more than one of columns
         Case::new(1, 3, 1030, &[1, 1], &[5, 5]),
         Case::new(5, 3, 1030, &[1, 1], &[3, 3]),
-        Case::new(5, 129, 9, &[2, 2], &[4, 3]),
+        Case::new(5, 129, 44, &[2, 2], &[4, 3]),
+        Case::new(1, 8, 20, &[9], &[2100]).pads(&[4], &[4]),
         Case::new(1, 3, 20, &[1, 1], &[30, 31]),
         Case::new(1, 3, 8, &[7, 7], &[37, 35]).pads(&[3, 3], &[3, 3]).strides(&[2, 2]),
         Case::new(1, 5, 6, &[3, 3, 3], &[9, 10, 11]).pads(&[1, 1, 1], &[1, 1, 1]).strides(&[1, 2, 2]),
@@ -144,6 +145,7 @@ fn particular_layers_agree_with_plain_loops() {
         Case::new(5, 130, 32, &[3, 3], &[14, 14]).pads(&[1, 1], &[1, 1]),
         Case::new(2, 129, 32, &[3, 3], &[14, 14]).pads(&[1, 1], &[1, 1]),
         Case::new(1, 32, 260, &[3, 3], &[15, 14]).pads(&[2, 2], &[2, 2]),
+        Case::new(1, 136, 264, &[3, 3], &[8, 7]).pads(&[1, 1], &[1, 1]),
         Case::new(2, 32, 32, &[3, 3], &[16, 17]).pads(&[4, 5], &[5, 4]),
         Case::new(1, 32, 32, &[3, 3], &[14, 1030]).pads(&[1, 1], &[1, 1]),
         Case::new(2, 32, 32, &[1, 3, 3], &[1, 15, 16]).pads(&[0, 1, 1], &[0, 1, 1]),
@@ -151,8 +153,12 @@ fn particular_layers_agree_with_plain_loops() {
         // read where they lie: more than one block of lines and of rows, one panel and a part of it, dilations, groups
         Case::new(2, 12, 40, &[5, 5], &[30, 33]).pads(&[2, 2], &[2, 2]),
         Case::new(3, 16, 13, &[3, 3], &[14, 14]).pads(&[1, 1], &[1, 1]),
-        Case::new(1, 9, 33, &[3, 3], &[61, 7]).pads(&[0, 3], &[2, 1]).dilations(&[2, 3]),
+        Case::new(1, 9, 33, &[3, 3], &[61, 27]).pads(&[0, 3], &[2, 1]).dilations(&[2, 3]),
         Case::new(2, 17, 9, &[3, 2], &[15, 16]).pads(&[1, 1], &[1, 0]).group(3),
+        // small, but not so: wide pads between short lines, one line, large planes
+        Case::new(3, 8, 16, &[3, 3], &[8, 8]).pads(&[24, 24], &[24, 24]).dilations(&[24, 24]),
+        Case::new(2, 20, 20, &[5, 5], &[5, 5]),
+        Case::new(1, 2, 5, &[3, 3], &[140, 150]).pads(&[1, 2], &[2, 1]),
         // depthwise: wider than several vectors, with strides, dilations, multipliers
         Case::new(2, 1, 1, &[3, 3], &[12, 77]).pads(&[1, 1], &[1, 1]).group(5),
         Case::new(1, 1, 2, &[5, 5], &[31, 70]).pads(&[2, 2], &[1, 2]).strides(&[2, 2]).group(4),

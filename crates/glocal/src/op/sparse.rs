@@ -66,11 +66,10 @@ fn few_channels(sample: &[f32], shape: &[usize], channel_axis: usize) -> Option<
             sample[start..start + inner].iter().all(|value| *value == 0.0)
         })
     };
-    let other = || (0..count).filter(|&channel| !is_zero(channel));
-    if other().nth(most).is_some() {
+    let mut few: Vec<usize> = (0..count).filter(|&channel| !is_zero(channel)).take(most + 1).collect();
+    if few.len() > most {
         return None;
     }
-    let mut few: Vec<usize> = other().collect();
     if few.is_empty() && most > 0 {
         few.push(0);
     }

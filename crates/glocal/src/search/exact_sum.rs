@@ -194,6 +194,22 @@ mod tests {
         assert_eq!(sum(&[power, 1.0, f32::MIN_POSITIVE]).value(), 2f64.powi(53) + 2.0);
         assert_eq!(sum(&[-power, -1.0, -f32::MIN_POSITIVE]).value(), -2f64.powi(53) - 2.0);
         assert_eq!(sum(&[power, 3.0]).value(), 2f64.powi(53) + 4.0);
+        let most_negative = ExactSum { words: std::array::from_fn(|index| u64::from(index == WORDS - 1) << 63) };
+        assert_eq!(most_negative.value(), -2f64.powi(640 - 1 + UNIT));
+    }
+
+    /// The nearest float by whole numbers alone.
+    fn nearest(integer: &BigInt) -> f64 {
+        let magnitude = integer.magnitude();
+        let excess = magnitude.bits().saturating_sub(53);
+        let mut kept = magnitude >> excess;
+        let (rest, tie) = (magnitude - (&kept << excess), (BigUint::from(1u8) << excess) >> 1u8);
+        if excess > 0 && (rest > tie || rest == tie && kept.bit(0)) {
+            kept += 1u8;
+        }
+        let kept = kept.iter_u64_digits().next().unwrap_or(0) as f64;
+        let size = kept * 2f64.powi(excess as i32) * 2f64.powi(UNIT);
+        if integer.sign() == Sign::Minus { -size } else { size }
     }
 
     #[test]
@@ -225,6 +241,19 @@ mod tests {
             prop_assert_eq!(&parts, &whole);
             prop_assert_eq!(whole.to_bytes(), whole.integer().to_signed_bytes_le());
             prop_assert_eq!(&ExactSum::from_bytes(&whole.to_bytes()), &Some(whole));
+        }
+
+        #[test]
+        fn sums_of_any_size_are_rounded_to_the_nearest(
+            // powers around ties of the first: 2⁵³, 1, and what is far below
+            terms in prop::collection::vec((any::<bool>(), prop::sample::select(&[53, 52, 1, 0, -1, -11, -12, -40, -64, -140])), 0..8),
+            values in prop::collection::vec(any::<u32>().prop_map(f32::from_bits), 0..3),
+        ) {
+            let terms = terms.into_iter().map(|(negative, power)| if negative { -2f32.powi(power) } else { 2f32.powi(power) });
+            for sum in [sum(&terms.clone().collect::<Vec<_>>()), sum(&terms.chain(values).collect::<Vec<_>>())] {
+                prop_assert_eq!(sum.value(), nearest(&sum.integer()));
+                prop_assert_eq!(to_f64(&sum.integer(), UNIT), nearest(&sum.integer()));
+            }
         }
 
         #[test]

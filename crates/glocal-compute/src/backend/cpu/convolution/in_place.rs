@@ -9,7 +9,7 @@ use rten_simd::{Isa, SimdOp};
 
 use crate::backend::cpu::gemm::left::LeftPanels;
 use crate::backend::cpu::gemm::right::copy_run;
-use crate::backend::cpu::gemm::tile::{MOST_LANES, TileShape};
+use crate::backend::cpu::gemm::tile::{MOST_LANES, TileShape, plus};
 
 /// How far past an image's last element vectors are read.
 pub(super) const SLACK: usize = MOST_LANES;
@@ -36,7 +36,7 @@ pub(super) struct InPlace<'a, 'out> {
 }
 
 /// The number of positions from the first to the last one of some lines, in whole vectors of any machine.
-fn reach(lines: usize, pitch: usize, width: usize) -> usize {
+pub(super) fn reach(lines: usize, pitch: usize, width: usize) -> usize {
     ((lines - 1) * pitch + width).next_multiple_of(MOST_LANES)
 }
 
@@ -133,11 +133,7 @@ impl InPlace<'_, '_> {
                         }
                     }
                 }
-                for row in 0..ROWS {
-                    for vector in 0..VECTORS {
-                        totals[row][vector] = ops.add(totals[row][vector], sums[row][vector]);
-                    }
-                }
+                plus::<I, ROWS, VECTORS>(isa, &mut totals, &sums);
             }
         }
         totals

@@ -6,6 +6,9 @@ use crate::backend::cpu::gemm::right::copy_short;
 use crate::backend::cpu::parallel;
 use crate::tensor::has_memory_for;
 
+/// Planes of at most so many elements are cleared as a whole before a copy: larger ones would go through memory twice.
+const CLEARED_WHOLE: usize = 1 << 14;
+
 /// The layout of the copy: `[channel, z, y, phase, x]`. An element at `x · step + phase` from the left edge of the
 /// reached area stands at `(phase, x)`, so that neighbouring outputs read neighbouring elements whatever the step is.
 #[derive(Clone, Debug)]
@@ -101,7 +104,7 @@ impl PaddedImage {
         let row_len = self.row_len();
         let volume_len = self.depth * self.height * row_len;
         let fill_channel = |channel: usize, volume: &mut [f32]| {
-            if self.depth == 1 && self.phases == 1 {
+            if self.depth == 1 && self.phases == 1 && volume_len <= CLEARED_WHOLE {
                 let image = inside(first_z, deep.size).map(|z| &image[(channel * deep.size + z) * plane..][..plane]);
                 return self.fill_plane(image.unwrap_or(&[]), [first_y, first_x], volume);
             }

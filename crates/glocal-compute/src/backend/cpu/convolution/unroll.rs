@@ -10,7 +10,7 @@ use rten_simd::SimdOp;
 use crate::backend::cpu::axis::Axis;
 use crate::backend::cpu::gemm::left::LeftPanels;
 use crate::backend::cpu::gemm::right::{RightSource, Run, padded_columns};
-use crate::backend::cpu::gemm::tile::{Block, Finish, Parts};
+use crate::backend::cpu::gemm::tile::{Block, Finish, MOST_LANES, Parts};
 use crate::backend::cpu::scratch::{Keep, Scratch, sized};
 use crate::{ComputeError, ComputeErrorKind};
 
@@ -29,12 +29,12 @@ const SHARED_COLUMNS: usize = 256;
 /// The padded images that share a product have at most this many elements, roughly.
 const SHARED_ELEMENTS: usize = 1 << 17;
 
-/// For at most so many rows of weights, padded images of at most so many elements are read where they lie. Packing pays where
-/// more rows read what is packed.
+/// For at most so many rows of weights, padded images of at most so many elements are read where they lie, if lines are no
+/// longer than a block of columns. Packing pays where more rows read what is packed.
 const IN_PLACE_ROWS: usize = 40;
 const IN_PLACE_ELEMENTS: usize = 1 << 16;
 
-/// Windows of several elements that are no deeper are summed in two parts: as first layers are, with sums that would
+/// Windows that are no deeper, and not an image as it is, are summed in two parts: as first layers are, with sums that would
 /// otherwise be long ones in a single block.
 const SHALLOW: usize = 32;
 
@@ -142,8 +142,13 @@ impl Unroll {
         let lines = (0..deep.count).flat_map(|z| (0..vertical.count).map(move |y| [z, y, 0]));
         let lines = lines.map(|line| padded.output_offset(line)).collect();
         let are_lines_neighbours = deep.count == 1 && vertical.step == 1 && horizontal.step == 1;
-        let is_in_place = are_lines_neighbours && rows <= IN_PLACE_ROWS && padded.len() <= IN_PLACE_ELEMENTS;
         let (is_image, width) = (false, horizontal.count);
+        let is_in_place = are_lines_neighbours
+            && rows <= IN_PLACE_ROWS
+            && padded.len() <= IN_PLACE_ELEMENTS
+            && width <= BLOCK_COLUMNS
+            // what is computed between the lines is left out
+            && 2 * in_place::reach(vertical.count, padded.row_len(), width) <= 3 * columns.next_multiple_of(MOST_LANES);
         Ok(Self { channels, columns, plane, is_image, is_in_place, padded, taps, lines, width })
     }
 
@@ -252,7 +257,7 @@ impl<'a> Product<'a> {
         let (columns, tall) = (self.unroll.columns, packed.shape.rows);
         let wide = if self.unroll.is_in_place { self.unroll.width } else { packed.shape.columns() };
         let wide_panels = columns.div_ceil(wide);
-        let across = columns.div_ceil(BLOCK_COLUMNS);
+        let across = columns.div_ceil(BLOCK_COLUMNS).min(wide_panels);
         let wanted = if threads > 1 { (self.steps() / SPLIT_STEPS).clamp(1, 4 * threads) } else { 1 };
         let down = (packed.panels() * tall).div_ceil(BLOCK_ROWS).max(wanted.div_ceil(across)).min(packed.panels());
         // what is left to be split is so wide, and so low, that columns are split

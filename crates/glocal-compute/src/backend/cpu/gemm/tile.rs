@@ -1,8 +1,9 @@
 //! The inner loop of our own matrix products: a tile of the result stays in registers while the depth goes by.
 //!
 //! Both operands come as panels: `[depth, rows of a tile]` and `[depth, columns of a tile]`, so that one step of the depth
-//! reads neighbouring elements of each. An element's sum runs over the depth in order, fused where the machine fuses, and is added
-//! to what earlier blocks of the depth gave: it depends neither on its place in the tile nor on its neighbours.
+//! reads neighbouring elements of each. An element's sum runs over the depth in order, or over parts of it whose sums are then
+//! summed, fused where the machine fuses, and is added to what earlier blocks of the depth gave: it depends neither on its place
+//! in the tile nor on its neighbours.
 
 use rten_simd::ops::{BitOps, NumOps};
 use rten_simd::{Isa, SimdOp};
@@ -100,7 +101,7 @@ pub(in crate::backend::cpu) struct Parts<'a> {
     pub(in crate::backend::cpu) together: usize,
 }
 
-/// A packed matrix transposed, from its row `start` on. It must be one that [turns](LeftPanels::turns), and `start` the
+/// A packed matrix transposed, from its row `start` on. It must be one that [turns](LeftPanels::turns), and `start`, the
 /// depth and what is summed together multiples of a tile's rows.
 #[derive(Clone, Copy)]
 pub(in crate::backend::cpu) struct Turned<'a> {
@@ -209,23 +210,34 @@ impl Left for Panels<'_> {
         depth: usize,
         right: &[f32],
     ) -> [[I::F32; VECTORS]; ROWS] {
-        let ops = isa.f32();
-        let mut sums = [[ops.zero(); VECTORS]; ROWS];
-        let ahead = depth * ROWS + self.gap;
-        let (left, _) = self.elements[index * ahead..][..depth * ROWS].as_chunks::<ROWS>();
-        for (left, right) in left.iter().zip(right.chunks_exact(VECTORS * ops.len())) {
-            // the next panel, which the next tile reads
-            ops.prefetch(left.as_ptr().wrapping_add(ahead));
-            let values = ops.load_many::<VECTORS>(right);
-            for row in 0..ROWS {
-                let weight = ops.splat(left[row]);
-                for vector in 0..VECTORS {
-                    sums[row][vector] = ops.mul_add(weight, values[vector], sums[row][vector]);
-                }
+        let apart = depth * ROWS + self.gap;
+        sums_in_order::<I, ROWS, VECTORS>(isa, &self.elements[index * apart..][..depth * ROWS], apart, right)
+    }
+}
+
+/// Sums over all columns of `left`, which lie one after the other, and as many rows of `right`. The next tile reads what lies
+/// `ahead` elements further on.
+#[inline(always)]
+fn sums_in_order<I: Isa, const ROWS: usize, const VECTORS: usize>(
+    isa: I,
+    left: &[f32],
+    ahead: usize,
+    right: &[f32],
+) -> [[I::F32; VECTORS]; ROWS] {
+    let ops = isa.f32();
+    let mut sums = [[ops.zero(); VECTORS]; ROWS];
+    let (left, _) = left.as_chunks::<ROWS>();
+    for (left, right) in left.iter().zip(right.chunks_exact(VECTORS * ops.len())) {
+        ops.prefetch(left.as_ptr().wrapping_add(ahead));
+        let values = ops.load_many::<VECTORS>(right);
+        for row in 0..ROWS {
+            let weight = ops.splat(left[row]);
+            for vector in 0..VECTORS {
+                sums[row][vector] = ops.mul_add(weight, values[vector], sums[row][vector]);
             }
         }
-        sums
     }
+    sums
 }
 
 impl Left for Parts<'_> {
@@ -243,12 +255,11 @@ impl Left for Parts<'_> {
     ) -> [[I::F32; VECTORS]; ROWS] {
         let (ops, together) = (isa.f32(), self.together);
         let mut totals = [[ops.zero(); VECTORS]; ROWS];
-        let Panels { elements, gap } = self.panels;
-        let left = &elements[index * (depth * ROWS + gap)..][..depth * ROWS];
+        let apart = depth * ROWS + self.panels.gap;
+        let left = &self.panels.elements[index * apart..][..depth * ROWS];
         let rights = right.chunks(together * VECTORS * ops.len());
         for (left, right) in left.chunks(together * ROWS).zip(rights) {
-            let part = Panels { elements: left, gap: 0 };
-            let sums = part.multiply::<I, ROWS, VECTORS>(isa, 0, left.len() / ROWS, right);
+            let sums = sums_in_order::<I, ROWS, VECTORS>(isa, left, apart, right);
             plus::<I, ROWS, VECTORS>(isa, &mut totals, &sums);
         }
         totals
@@ -256,7 +267,7 @@ impl Left for Parts<'_> {
 }
 
 #[inline(always)]
-fn plus<I: Isa, const ROWS: usize, const VECTORS: usize>(
+pub(in crate::backend::cpu) fn plus<I: Isa, const ROWS: usize, const VECTORS: usize>(
     isa: I,
     totals: &mut [[I::F32; VECTORS]; ROWS],
     sums: &[[I::F32; VECTORS]; ROWS],

@@ -7,7 +7,7 @@ use rten_simd::{Isa, Simd};
 pub(super) const LANES: usize = 16;
 
 /// The most lines that are computed together, so that what they read in common is read once; with their sums, a
-/// column of weights and a vector of the image, sixteen registers are enough.
+/// column of weights and a vector of the image, sixteen registers are enough, but for long columns, whose sums are apart.
 pub(super) const LINES: usize = 7;
 
 /// Where fewer lines are left, so many.

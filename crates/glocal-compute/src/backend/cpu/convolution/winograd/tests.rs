@@ -169,7 +169,7 @@ impl SimdOp for Case {
 
 #[test]
 fn transforms_agree_with_plain_ones_on_every_machine() {
-    for (size, channels) in [([6, 6], 8), ([7, 9], 3), ([8, 35], 33), ([9, 70], 5), ([5, 131], 2)] {
+    for (size, channels) in [([6, 6], 8), ([7, 9], 3), ([8, 35], 33), ([9, 70], 5), ([5, 131], 2), ([5, 6], STEP + 1)] {
         for pads in [[0, 0], [1, 1], [2, 1], [4, 5]] {
             let [down, across] = size.map(|size: usize| (size + pads[0] + pads[1] - 2).div_ceil(2));
             on_every_machine(Case { size, pads, channels, lines: (0, down), places: (0, across) });
