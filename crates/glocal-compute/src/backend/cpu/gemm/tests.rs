@@ -138,7 +138,12 @@ impl SimdOp for Transposed {
         let shape = TileShape::of(isa.f32().len());
         let packed = LeftPanels::pack_for(shape, &matrix, rows, depth, STEP);
         let expected = LeftPanels::pack_for(shape, &transposed, depth, rows, STEP);
-        let turned = self.product(isa, |start, _| Turned { packed: &packed, start, together: 16 });
+        let turned = self.product(isa, |start, _| Turned {
+            packed: &packed,
+            start,
+            panels: (0, depth / shape.rows),
+            together: 16,
+        });
         let plain = self.product(isa, |start, len| {
             let panels = expected.block(start, len, 0, expected.panels());
             Parts { panels, together: 16 }

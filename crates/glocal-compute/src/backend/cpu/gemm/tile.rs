@@ -107,6 +107,8 @@ pub(in crate::backend::cpu) struct Parts<'a> {
 pub(in crate::backend::cpu) struct Turned<'a> {
     pub(in crate::backend::cpu) packed: &'a LeftPanels,
     pub(in crate::backend::cpu) start: usize,
+    /// The panels of the transposed matrix that are used.
+    pub(in crate::backend::cpu) panels: (usize, usize),
     pub(in crate::backend::cpu) together: usize,
 }
 
@@ -281,7 +283,7 @@ pub(in crate::backend::cpu) fn plus<I: Isa, const ROWS: usize, const VECTORS: us
 
 impl Left for Turned<'_> {
     fn tiles<const ROWS: usize>(self, _: usize) -> usize {
-        self.packed.depth() / ROWS
+        self.panels.1 - self.panels.0
     }
 
     /// An element of the depth is one of each column of a square.
@@ -296,7 +298,7 @@ impl Left for Turned<'_> {
         let ops = isa.f32();
         let width = VECTORS * ops.len();
         let mut totals = [[ops.zero(); VECTORS]; ROWS];
-        let Squares { elements, apart, ahead } = self.packed.squares(self.start, index * ROWS);
+        let Squares { elements, apart, ahead } = self.packed.squares(self.start, (self.panels.0 + index) * ROWS);
         let mut squares = elements.chunks(apart);
         for right in right[..depth * width].chunks(self.together * width) {
             let mut sums = [[ops.zero(); VECTORS]; ROWS];

@@ -16,6 +16,10 @@ use super::pieces::Pieces;
 use super::weights::turned;
 use super::{POINTS, SLACK, STEP, Winograd, together};
 
+/// Where a thread would have fewer tiles, it takes channels instead: it reads their weights alone then, and transforms what
+/// others transform, too.
+const FEW_TILES: usize = 64;
+
 /// What one thread uses again and again.
 #[derive(Default)]
 struct Workspace {
@@ -35,6 +39,13 @@ thread_local! {
     static WORKSPACE: Scratch<Workspace> = const { Scratch::new() };
 }
 
+/// What is computed together: some lines of tiles, and the channels of some panels of weights.
+#[derive(Clone, Debug)]
+struct Part {
+    lines: Range<usize>,
+    panels: Range<usize>,
+}
+
 /// A layer on images of one size.
 pub(super) struct Tiled<'a> {
     pub(super) winograd: Winograd<'a>,
@@ -47,32 +58,46 @@ impl Tiled<'_> {
     pub(super) fn whole(&self, images: &[f32], out: &mut [f32]) {
         let mut planes: Vec<&mut [f32]> = out.chunks_exact_mut(self.grid.result_len()).collect();
         let count = planes.len() / self.winograd.channels_out;
-        let down = self.grid.down;
+        let (down, panels) = (self.grid.down, 0..self.panels());
         if count > 1 {
-            return self.block(images, 0..count, 0..down, &mut planes, 0);
+            return self.block(images, 0..count, &Part { lines: 0..down, panels }, &mut planes, 0);
         }
         let lines = self.lines_at_once();
         for first in (0..down).step_by(lines) {
-            self.block(images, 0..1, first..(first + lines).min(down), &mut planes, 0);
+            let part = Part { lines: first..(first + lines).min(down), panels: panels.clone() };
+            self.block(images, 0..1, &part, &mut planes, 0);
         }
     }
 
-    /// All tiles of one image, lines of tiles in parallel.
+    /// All tiles of one image, in parallel: lines of tiles, and where there are too few for all threads, channels.
     pub(super) fn split(&self, image: &[f32], out: &mut [f32]) {
-        let ([height, width], down) = (self.grid.result, self.grid.down);
+        let (threads, [height, width], down) = (rayon::current_num_threads(), self.grid.result, self.grid.down);
+        let most = down.div_ceil(self.lines_at_once());
+        let are_few = down * self.grid.across < threads.saturating_mul(FEW_TILES);
         // as many blocks as keep all threads busy to the end
-        let blocks = down.div_ceil(self.lines_at_once()).next_multiple_of(rayon::current_num_threads()).min(down);
-        let lines = |block: usize| down * block / blocks..down * (block + 1) / blocks;
-        let mut tasks: Vec<Vec<&mut [f32]>> =
-            (0..blocks).map(|_| Vec::with_capacity(self.winograd.channels_out)).collect();
-        for mut plane in out.chunks_exact_mut(self.grid.result_len()) {
-            for (block, task) in tasks.iter_mut().enumerate() {
-                let rows = (lines(block).end * 2).min(height) - lines(block).start * 2;
-                task.extend(plane.split_off_mut(..rows * width));
+        let beside = if are_few { threads.div_ceil(most).min(self.panels()) } else { 1 };
+        let below = if beside > 1 { most } else { most.next_multiple_of(threads).min(down) };
+        let lines = |block: usize| down * block / below..down * (block + 1) / below;
+        let (tall, channels) = (self.winograd.shape().rows, self.winograd.channels_out);
+        let mut planes = out.chunks_exact_mut(self.grid.result_len());
+        let mut tasks: Vec<(Part, Vec<&mut [f32]>)> = Vec::with_capacity(below * beside);
+        for part in 0..beside {
+            let panels = self.panels() * part / beside..self.panels() * (part + 1) / beside;
+            let count = (panels.end * tall).min(channels) - panels.start * tall;
+            let first = tasks.len();
+            tasks.extend(
+                (0..below)
+                    .map(|block| (Part { lines: lines(block), panels: panels.clone() }, Vec::with_capacity(count))),
+            );
+            for mut plane in planes.by_ref().take(count) {
+                for (part, task) in &mut tasks[first..] {
+                    let rows = (part.lines.end * 2).min(height) - part.lines.start * 2;
+                    task.extend(plane.split_off_mut(..rows * width));
+                }
             }
         }
-        tasks.into_par_iter().enumerate().for_each(|(block, mut planes)| {
-            self.block(image, 0..1, lines(block), &mut planes, lines(block).start * 2);
+        tasks.into_par_iter().for_each(|(part, mut planes)| {
+            self.block(image, 0..1, &part, &mut planes, part.lines.start * 2);
         });
     }
 
@@ -81,30 +106,38 @@ impl Tiled<'_> {
         at_once(self.winograd.shape(), self.grid.down, self.grid.across, self.winograd.least_tiles())
     }
 
-    /// Some lines of tiles. `planes` are those of the result, for each image and channel, from line `top` on.
-    fn block(
-        &self,
-        images: &[f32],
-        of_images: Range<usize>,
-        lines: Range<usize>,
-        planes: &mut [&mut [f32]],
-        top: usize,
-    ) {
+    /// The number of panels of weights.
+    fn panels(&self) -> usize {
+        self.winograd.channels_out.div_ceil(self.winograd.shape().rows)
+    }
+
+    /// A part of some images. `planes` are those of the result, for each image and channel, from line `top` on.
+    fn block(&self, images: &[f32], of_images: Range<usize>, part: &Part, planes: &mut [&mut [f32]], top: usize) {
         // lines are parted where one alone is too long
         let across = self.grid.across;
         let parts = across.div_ceil(2 * self.winograd.least_tiles());
-        let part = across.div_ceil(parts).next_multiple_of(self.winograd.shape().lanes);
-        for first in (0..across).step_by(part) {
-            let places = first..(first + part).min(across);
-            let tiles = Tiles { images: of_images.clone(), lines: lines.clone(), places };
-            let result = Planes { planes, top, width: self.grid.result[1], bias: self.bias };
-            WORKSPACE.with(|scratch| scratch.lend(|workspace| self.tiles(workspace, images, &tiles, result)));
+        let wide = across.div_ceil(parts).next_multiple_of(self.winograd.shape().lanes);
+        let bias = self.bias.map(|bias| &bias[part.panels.start * self.winograd.shape().rows..]);
+        for first in (0..across).step_by(wide) {
+            let places = first..(first + wide).min(across);
+            let tiles = Tiles { images: of_images.clone(), lines: part.lines.clone(), places };
+            let result = Planes { planes, top, width: self.grid.result[1], bias };
+            WORKSPACE.with(|scratch| {
+                scratch.lend(|workspace| self.tiles(workspace, images, &tiles, part.panels.clone(), result));
+            });
         }
     }
 
-    fn tiles(&self, workspace: &mut Workspace, images: &[f32], tiles: &Tiles, result: Planes<'_, '_>) {
-        let Winograd { channels_in, channels_out, .. } = self.winograd;
-        let rows = channels_out.next_multiple_of(self.winograd.shape().rows);
+    fn tiles(
+        &self,
+        workspace: &mut Workspace,
+        images: &[f32],
+        tiles: &Tiles,
+        panels: Range<usize>,
+        result: Planes<'_, '_>,
+    ) {
+        let Winograd { channels_in, .. } = self.winograd;
+        let rows = panels.len() * self.winograd.shape().rows;
         let lines = Lines::new(&self.grid, tiles, channels_in * self.grid.plane);
         let Workspace { pieces, copy, transformed, products } = workspace;
         pieces.fill(self.winograd.shape(), tiles, &lines);
@@ -126,8 +159,9 @@ impl Tiled<'_> {
         .dispatch();
         let products_stride = apart(rows * pieces.padded + SLACK);
         let products = aligned(products, POINTS * products_stride);
-        Products { winograd: self.winograd, transformed, stride, pieces, products, products_stride }.dispatch();
-        FromPoints { products, stride: products_stride, rows, pieces, channels: channels_out, result }.dispatch();
+        Products { winograd: self.winograd, panels, transformed, stride, pieces, products, products_stride }.dispatch();
+        let channels = result.planes.len() / tiles.images.len();
+        FromPoints { products, stride: products_stride, rows, pieces, channels, result }.dispatch();
     }
 }
 
@@ -140,6 +174,8 @@ fn apart(len: usize) -> usize {
 /// The matrix products of all points.
 struct Products<'a> {
     winograd: Winograd<'a>,
+    /// Of weights.
+    panels: Range<usize>,
     /// For each point `stride` elements: the panels of each block of the depth, each followed by [`SLACK`] elements.
     transformed: &'a [f32],
     stride: usize,
@@ -156,12 +192,14 @@ impl SimdOp for Products<'_> {
     fn eval<I: Isa>(self, isa: I) {
         let Winograd { weights, channels_in, .. } = self.winograd;
         let together = together(channels_in);
+        let (first, count) = (self.panels.start, self.panels.len());
         if self.winograd.turned {
-            self.multiply(isa, |point, start, _| Turned { packed: &weights[turned(point)], start, together });
+            let panels = (first, first + count);
+            self.multiply(isa, |point, start, _| Turned { packed: &weights[turned(point)], start, panels, together });
         } else {
-            self.multiply(isa, |point, start, depth| {
-                let packed = &weights[point];
-                Parts { panels: packed.block(start, depth, 0, packed.panels()), together }
+            self.multiply(isa, |point, start, depth| Parts {
+                panels: weights[point].block(start, depth, first, count),
+                together,
             });
         }
     }
