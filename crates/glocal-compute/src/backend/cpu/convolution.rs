@@ -4,8 +4,8 @@
 //! packed at a time, or those of a small image read where they lie), *Winograd* (3×3 at stride 1), *columns* (`weightᵀ · r`,
 //! added up where windows overlap; for the gradient of layers with few input channels) and *direct* loops (depthwise layers).
 //! The layer's and the input's shape choose it, the batch left out; and Winograd gives rows with outliers, or with huge
-//! values, to the other ways: each row is judged by its own values alone. The input gradient by products or direct loops is a convolution with stride 1 of `r`: one
-//! for each phase of the stride, with the kernel elements that meet this phase.
+//! values, to the other ways: each row is judged by its own values alone. The input gradient by products or direct loops is
+//! a convolution with stride 1 of `r`: one for each phase of the stride, with the kernel elements that meet this phase.
 
 mod columns;
 mod direct;

@@ -4,7 +4,7 @@ use glocal::attribution::{Attribution, Attributor, Condition, Initial, Pairing, 
 use glocal::composite::Preset;
 use glocal::concept::Selection;
 use glocal::conservation::{self, Account, Balance};
-
+use glocal_compute::Tensor;
 use proptest::prelude::*;
 
 use super::{faults, sum};
@@ -102,6 +102,19 @@ fn random_request(random: &mut Random, attributor: &Attributor) -> Request {
     }
 }
 
+/// Whether relevance `[C, ...]` has an element that is not zero at both ends of every axis of positions: no patch is less.
+fn reaches_all_ends(relevance: &Tensor) -> bool {
+    let shape = relevance.shape();
+    (1..shape.len()).all(|axis| {
+        let (size, inner) = (shape[axis], shape[axis + 1..].iter().product::<usize>());
+        let has = |end: usize| {
+            let mut elements = relevance.data().iter().enumerate();
+            elements.any(|(index, value)| index / inner % size == end && *value != 0.0)
+        };
+        has(0) && has(size - 1)
+    })
+}
+
 /// What the report says of the ends is what the attributions have there.
 #[test]
 fn what_starts_and_arrives_is_that_of_the_attributions() {
@@ -112,7 +125,9 @@ fn what_starts_and_arrives_is_that_of_the_attributions() {
         for round in 0..10 {
             let request = random_request(&mut Random::new(round), &attributor);
             let start = request.start.clone().unwrap();
-            let items = trace.attribute(&Request { record: vec![start.clone()], ..request.clone() }).unwrap().items;
+            let masked = request.conditions.iter().flat_map(|condition| condition.layers.iter().map(|(name, _)| name));
+            let record = masked.chain([&start]).cloned().collect();
+            let items = trace.attribute(&Request { record, ..request.clone() }).unwrap().items;
             for balance in conservation::report(&trace, &request).unwrap() {
                 let of = || items.iter().filter(|item| item.condition == balance.condition);
                 let close = |a: f64, b: f64, tolerance: f64| assert!((a - b).abs() <= tolerance, "{name}: {a}, {b}");
@@ -123,7 +138,9 @@ fn what_starts_and_arrives_is_that_of_the_attributions() {
                 // their size: every element is rounded otherwise, once a node.
                 let inputs = || of().map(|item| item.input.as_ref().unwrap());
                 let size: f64 = inputs().flat_map(|input| input.data()).map(|value| f64::from(value.abs())).sum();
-                let patches = f64::from(f32::EPSILON) * nodes * size;
+                let is_whole =
+                    of().all(|item| item.masked.values().chain(item.layers.get(&start)).all(reaches_all_ends));
+                let patches = if is_whole { 0.0 } else { f64::from(f32::EPSILON) * nodes * size };
                 close(balance.arrived, inputs().map(sum).sum(), order + patches);
             }
         }
