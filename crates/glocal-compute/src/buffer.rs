@@ -4,7 +4,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::memory::many_zeros;
+use crate::memory::{many_zeros, room_of_many};
 
 /// Shorter buffers are not worth keeping (16 KiB).
 const LEAST_ELEMENTS: usize = 1 << 12;
@@ -129,7 +129,8 @@ pub fn release_kept_memory() {
 impl Kept {
     /// The shortest buffer that holds `len` elements, unless much of it would be unused.
     fn take(&mut self, len: usize) -> Option<Vec<f32>> {
-        let fits = |waiting: &Waiting| (len..=len + len / 8).contains(&waiting.buffer.capacity());
+        let most = (len + len / 8).max(room_of_many(len));
+        let fits = |waiting: &Waiting| (len..=most).contains(&waiting.buffer.capacity());
         let candidates = self.buffers.iter().enumerate().filter(|(_, waiting)| fits(waiting));
         let (index, _) = candidates.min_by_key(|(_, waiting)| waiting.buffer.capacity())?;
         let Waiting { mut buffer, .. } = self.buffers.remove(index);
@@ -180,6 +181,15 @@ mod tests {
         assert_eq!((kept.buffers.len(), kept.elements), (1, KEPT_ELEMENTS), "the oldest go first");
         kept.keep(vec![0.0; KEPT_ELEMENTS + 1]);
         assert_eq!(kept.buffers.len(), 1);
+    }
+
+    #[test]
+    fn what_has_room_to_fill_its_pages_fits_what_it_was_made_for() {
+        let mut kept = Kept::default();
+        for len in [LEAST_ELEMENTS, (1 << 20) - 1, (1 << 20) + 1, 3 << 20] {
+            kept.keep(many_zeros(len));
+            assert_eq!(kept.take(len).map(|buffer| buffer.len()), Some(len));
+        }
     }
 
     #[test]

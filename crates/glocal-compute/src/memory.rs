@@ -42,18 +42,21 @@ pub fn keep_freed_memory() {
     }
 }
 
+/// So many elements the allocator asks of the system alone, which hands out zeros (4 MiB; a guess where the allocator is not
+/// told so).
+const OWN: usize = KEPT_BLOCK / size_of::<f32>();
+
+/// The size of a large page, on machines whose others have 4 KiB.
+const LARGE_PAGE: usize = 2 << 20;
+
 /// Zeros. Where there are many, all threads write them: the system makes the pages of fresh memory as they are first written to,
 /// which takes several times as long as what comes after.
 pub(crate) fn many_zeros(len: usize) -> Vec<f32> {
     /// So many are worth another thread (64 KiB): 16 pages, or a few microseconds where all of them are there.
     const AT_ONCE: usize = 1 << 14;
-    /// So many the allocator asks of the system alone, which hands out zeros (4 MiB; a guess where the allocator is not told so).
-    const OWN: usize = KEPT_BLOCK / size_of::<f32>();
     // From outside of the pool it would be one more task that is handed over and waited for.
     if rayon::current_thread_index().is_none() || !(2 * AT_ONCE..OWN).contains(&len) {
-        let elements = vec![0.0; len];
-        in_large_pages(&elements);
-        return elements;
+        return if len < OWN { vec![0.0; len] } else { zeros_in_large_pages(len) };
     }
     let mut elements = Vec::with_capacity(len);
     let room = &mut elements.spare_capacity_mut()[..len];
@@ -63,20 +66,47 @@ pub(crate) fn many_zeros(len: usize) -> Vec<f32> {
     elements
 }
 
-/// Asks the system for large pages where there are many elements: it then makes and looks up one page where it would 512.
+/// Zeros in large pages, where the system has them: it then makes and looks up one page where it would 512.
+pub(crate) fn zeros_in_large_pages(len: usize) -> Vec<f32> {
+    // What the allocator asks of the system alone starts with a large page where it fills such pages.
+    let mut elements = vec![0.0; room(len)];
+    in_large_pages(&elements[..len]);
+    elements.truncate(len);
+    elements
+}
+
+/// The number of elements that [`many_zeros`] makes room for.
+pub(crate) fn room_of_many(len: usize) -> usize {
+    if len < OWN { len } else { room(len) }
+}
+
+/// The number of elements that `len` zeros in large pages have room for. What is not used is never touched.
+fn room(len: usize) -> usize {
+    /// What an allocator keeps beside a block, or less.
+    const BESIDE: usize = 64;
+    let bytes = len.max(OWN).saturating_mul(size_of::<f32>()).saturating_add(BESIDE);
+    bytes.checked_next_multiple_of(LARGE_PAGE).map_or(len, |bytes| (bytes - BESIDE) / size_of::<f32>())
+}
+
+/// Asks the system for large pages, but for one of which most would not be used.
 #[cfg_attr(any(not(target_os = "linux"), miri), expect(unused_variables, reason = "there is no such advice"))]
 fn in_large_pages(elements: &[f32]) {
     #[cfg(all(target_os = "linux", not(miri)))]
     {
-        /// The size of a large page, on machines whose others have 4 KiB.
-        const LARGE_PAGE: usize = 2 << 20;
+        /// That of the others.
+        const SMALL_PAGE: usize = 4 << 10;
         let bytes = elements.as_ptr_range();
-        let (start, end) =
-            (bytes.start.addr().next_multiple_of(LARGE_PAGE), bytes.end.addr() / LARGE_PAGE * LARGE_PAGE);
-        if start + LARGE_PAGE <= end {
-            let inside = bytes.start.with_addr(start).cast_mut().cast();
-            // SAFETY: these pages lie inside the buffer; the advice, which may be refused, changes nothing that they hold.
-            unsafe { libc::madvise(inside, end - start, libc::MADV_HUGEPAGE) };
+        let (start, end) = (bytes.start.addr() / SMALL_PAGE * SMALL_PAGE, bytes.end.addr());
+        let end = if end % LARGE_PAGE > LARGE_PAGE / 2 {
+            end.next_multiple_of(LARGE_PAGE)
+        } else {
+            end / LARGE_PAGE * LARGE_PAGE
+        };
+        if start < end {
+            let first = bytes.start.with_addr(start).cast_mut().cast();
+            // SAFETY: the advice, which may be refused, changes nothing that these pages hold, whoever else has a part in the
+            // first and the last of them.
+            unsafe { libc::madvise(first, end - start, libc::MADV_HUGEPAGE) };
         }
     }
 }
@@ -101,6 +131,18 @@ mod tests {
             check(len);
             pool.install(|| check(len));
         }
+    }
+
+    #[test]
+    fn what_is_long_fills_large_pages() {
+        for len in [1, OWN - 16, OWN, OWN + 1, 5 << 20] {
+            let (elements, room) = (zeros_in_large_pages(len), room(len));
+            assert!(elements.len() == len && elements.capacity() >= room && room >= len, "{len}");
+            // with what an allocator adds, and without more than one page that is not used
+            let bytes = (room * size_of::<f32>()).next_multiple_of(LARGE_PAGE);
+            assert!(bytes - room * size_of::<f32>() < 128 && room - len.max(OWN) < LARGE_PAGE, "{room} for {len}");
+        }
+        assert_eq!(room(usize::MAX / 2), usize::MAX / 2, "what cannot be had is left to the allocator to refuse");
     }
 
     #[test]

@@ -2,8 +2,13 @@
 
 use std::cell::Cell;
 
+use crate::memory::zeros_in_large_pages;
+
 /// Longer buffers are not kept (64 MiB).
 const KEPT_ELEMENTS: usize = 1 << 24;
+
+/// Longer buffers are worth large pages (1.5 MiB): they are read and written all over.
+const LARGE: usize = 3 << 17;
 
 /// A thread's buffers of one kind, for one user at a time; another one meanwhile (a thread that waits may take up other
 /// work) gets new ones.
@@ -41,8 +46,7 @@ impl Keep for Vec<f32> {
 /// builds, so that tests meet whoever reads before writing.
 pub(super) fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if buffer.len() < len {
-        buffer.clear();
-        buffer.resize(len, 0.0);
+        *buffer = if len < LARGE { vec![0.0; len] } else { zeros_in_large_pages(len) };
     }
     let elements = &mut buffer[..len];
     if cfg!(debug_assertions) {
