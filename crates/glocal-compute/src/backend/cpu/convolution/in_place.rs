@@ -121,7 +121,7 @@ impl InPlace<'_, '_> {
         let mut totals = [[ops.zero(); VECTORS]; ROWS];
         for start in (0..depth).step_by(packed.step) {
             let len = packed.step.min(depth - start);
-            let (left, _) = packed.block(start, len, panel, 1).elements.as_chunks::<ROWS>();
+            let (left, _) = packed.block(start, len, panel, 1).0.as_chunks::<ROWS>();
             for (left, taps) in left.chunks(together).zip(self.taps[start..start + len].chunks(together)) {
                 let mut sums = [[ops.zero(); VECTORS]; ROWS];
                 for (left, &tap) in left.iter().zip(taps) {
@@ -175,7 +175,7 @@ mod tests {
             let bias: Vec<f32> = (0..rows).map(|row| number(row + 5)).collect();
             let taps: Vec<usize> =
                 (0..depth).map(|k| k / (tall * wide) * plane + k / wide % tall * pitch + k % wide).collect();
-            let packed = LeftPanels::pack_for(TileShape::of(isa.f32().len()), &weights, rows, depth, 64);
+            let packed = LeftPanels::of_rows(TileShape::of(isa.f32().len()), &weights, depth, 64);
             // all panels and all lines, and the last ones only
             for (first_panel, first_line) in [(0, 0), (packed.panels() - 1, height - 1)] {
                 let (panels, lines) = (first_panel..packed.panels(), height - first_line);

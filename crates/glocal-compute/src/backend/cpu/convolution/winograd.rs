@@ -16,8 +16,6 @@ mod weights;
 
 use std::sync::OnceLock;
 
-use rayon::prelude::*;
-
 use crate::backend::cpu::axis::Axis;
 use crate::backend::cpu::gemm::left::LeftPanels;
 use crate::backend::cpu::gemm::tile::{MOST_LANES, TileShape};
@@ -128,14 +126,13 @@ impl PackedWinograd {
 }
 
 fn pack(channels_out: usize, channels_in: usize, kernel: impl Fn(usize, usize) -> [f32; 9] + Sync) -> Vec<LeftPanels> {
-    let pack = |point: usize| {
+    LeftPanels::pack_all(POINTS, [channels_out, channels_in], STEP, |point| {
         let mut matrix = Vec::with_capacity(channels_out * channels_in);
         for row in 0..channels_out {
             matrix.extend((0..channels_in).map(|column| weights::transformed(&kernel(row, column), point)));
         }
-        LeftPanels::pack(&matrix, channels_out, channels_in, STEP)
-    };
-    (0..POINTS).into_par_iter().map(pack).collect()
+        matrix
+    })
 }
 
 impl Winograd<'_> {

@@ -5,10 +5,11 @@
 //! summed, fused where the machine fuses, and is added to what earlier blocks of the depth gave: it depends neither on its place
 //! in the tile nor on its neighbours.
 
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod avx2;
+
 use rten_simd::ops::{BitOps, NumOps};
 use rten_simd::{Isa, SimdOp};
-
-use super::left::{LeftPanels, Squares};
 
 /// The largest number of lanes that a vector of any machine has.
 pub(in crate::backend::cpu) const MOST_LANES: usize = 16;
@@ -87,28 +88,13 @@ pub(in crate::backend::cpu) trait Left: Copy {
 
 /// Panels `[depth, rows]`, one after the other.
 #[derive(Clone, Copy)]
-pub(in crate::backend::cpu) struct Panels<'a> {
-    pub(in crate::backend::cpu) elements: &'a [f32],
-    /// The number of elements between two panels, and after the last one.
-    pub(in crate::backend::cpu) gap: usize,
-}
+pub(in crate::backend::cpu) struct Panels<'a>(pub(in crate::backend::cpu) &'a [f32]);
 
 /// The same, so many elements of the depth summed together before their sum is added to others: sums of sums round less
 /// than long ones.
 #[derive(Clone, Copy)]
 pub(in crate::backend::cpu) struct Parts<'a> {
     pub(in crate::backend::cpu) panels: Panels<'a>,
-    pub(in crate::backend::cpu) together: usize,
-}
-
-/// A packed matrix transposed, from its row `start` on. It must be one that [turns](LeftPanels::turns), and `start`, the
-/// depth and what is summed together multiples of a tile's rows.
-#[derive(Clone, Copy)]
-pub(in crate::backend::cpu) struct Turned<'a> {
-    pub(in crate::backend::cpu) packed: &'a LeftPanels,
-    pub(in crate::backend::cpu) start: usize,
-    /// The panels of the transposed matrix that are used.
-    pub(in crate::backend::cpu) panels: (usize, usize),
     pub(in crate::backend::cpu) together: usize,
 }
 
@@ -201,7 +187,7 @@ impl<L: Left> Block<'_, '_, L> {
 
 impl Left for Panels<'_> {
     fn tiles<const ROWS: usize>(self, depth: usize) -> usize {
-        self.elements.len() / (depth * ROWS + self.gap)
+        self.0.len() / (depth * ROWS)
     }
 
     #[inline(always)]
@@ -212,8 +198,8 @@ impl Left for Panels<'_> {
         depth: usize,
         right: &[f32],
     ) -> [[I::F32; VECTORS]; ROWS] {
-        let apart = depth * ROWS + self.gap;
-        sums_in_order::<I, ROWS, VECTORS>(isa, &self.elements[index * apart..][..depth * ROWS], apart, right)
+        let panel = depth * ROWS;
+        sums_in_order::<I, ROWS, VECTORS>(isa, &self.0[index * panel..][..panel], panel, right)
     }
 }
 
@@ -228,6 +214,19 @@ fn sums_in_order<I: Isa, const ROWS: usize, const VECTORS: usize>(
 ) -> [[I::F32; VECTORS]; ROWS] {
     let ops = isa.f32();
     let mut sums = [[ops.zero(); VECTORS]; ROWS];
+    let (mut left, mut right) = (left, right);
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    if (ROWS, VECTORS, ops.len()) == (avx2::ROWS, avx2::VECTORS, avx2::LANES)
+        && let Some(avx2) = avx2::Avx2::of_this_machine()
+    {
+        let ((columns, others), (rows, _)) = (left.as_chunks(), right.as_chunks());
+        let given = avx2.sums(columns, rows, ahead);
+        for (sum, given) in sums.as_flattened_mut().iter_mut().zip(given.as_chunks::<{ avx2::LANES }>().0) {
+            *sum = ops.load(given);
+        }
+        right = &right[columns.len() * avx2::STEPS * VECTORS * avx2::LANES..];
+        left = others;
+    }
     let (left, _) = left.as_chunks::<ROWS>();
     for (left, right) in left.iter().zip(right.chunks_exact(VECTORS * ops.len())) {
         ops.prefetch(left.as_ptr().wrapping_add(ahead));
@@ -257,11 +256,11 @@ impl Left for Parts<'_> {
     ) -> [[I::F32; VECTORS]; ROWS] {
         let (ops, together) = (isa.f32(), self.together);
         let mut totals = [[ops.zero(); VECTORS]; ROWS];
-        let apart = depth * ROWS + self.panels.gap;
-        let left = &self.panels.elements[index * apart..][..depth * ROWS];
+        let panel = depth * ROWS;
+        let left = &self.panels.0[index * panel..][..panel];
         let rights = right.chunks(together * VECTORS * ops.len());
         for (left, right) in left.chunks(together * ROWS).zip(rights) {
-            let sums = sums_in_order::<I, ROWS, VECTORS>(isa, left, apart, right);
+            let sums = sums_in_order::<I, ROWS, VECTORS>(isa, left, panel, right);
             plus::<I, ROWS, VECTORS>(isa, &mut totals, &sums);
         }
         totals
@@ -278,52 +277,6 @@ pub(in crate::backend::cpu) fn plus<I: Isa, const ROWS: usize, const VECTORS: us
         for vector in 0..VECTORS {
             totals[row][vector] = isa.f32().add(totals[row][vector], sums[row][vector]);
         }
-    }
-}
-
-impl Left for Turned<'_> {
-    fn tiles<const ROWS: usize>(self, _: usize) -> usize {
-        self.panels.1 - self.panels.0
-    }
-
-    /// An element of the depth is one of each column of a square.
-    #[inline(always)]
-    fn multiply<I: Isa, const ROWS: usize, const VECTORS: usize>(
-        self,
-        isa: I,
-        index: usize,
-        depth: usize,
-        right: &[f32],
-    ) -> [[I::F32; VECTORS]; ROWS] {
-        let ops = isa.f32();
-        let width = VECTORS * ops.len();
-        let mut totals = [[ops.zero(); VECTORS]; ROWS];
-        let Squares { elements, apart, ahead } = self.packed.squares(self.start, (self.panels.0 + index) * ROWS);
-        let mut squares = elements.chunks(apart);
-        for right in right[..depth * width].chunks(self.together * width) {
-            let mut sums = [[ops.zero(); VECTORS]; ROWS];
-            let mut columns: &[[f32; ROWS]] = &[];
-            // One loop over the depth, and not one over a square within one over squares: the compiler would unroll the
-            // inner one, and mix steps until the registers of eight lanes no longer hold the sums.
-            for (step, right) in right.chunks_exact(width).enumerate() {
-                let row = step % ROWS;
-                if row == 0 {
-                    columns = squares.next().map_or(&[], |square| square[..ROWS * ROWS].as_chunks().0);
-                }
-                let Some(columns) = columns.first_chunk::<ROWS>() else { break };
-                // what the next tile reads
-                ops.prefetch(columns[row].as_ptr().wrapping_offset(ahead));
-                let values = ops.load_many::<VECTORS>(right);
-                for column in 0..ROWS {
-                    let weight = ops.splat(columns[column][row]);
-                    for vector in 0..VECTORS {
-                        sums[column][vector] = ops.mul_add(weight, values[vector], sums[column][vector]);
-                    }
-                }
-            }
-            plus::<I, ROWS, VECTORS>(isa, &mut totals, &sums);
-        }
-        totals
     }
 }
 

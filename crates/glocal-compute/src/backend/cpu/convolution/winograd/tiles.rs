@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 use rten_simd::{Isa, SimdOp};
 
-use crate::backend::cpu::gemm::tile::{Block, Left, MOST_LANES, Parts, Turned};
+use crate::backend::cpu::gemm::tile::{Block, MOST_LANES, Parts};
 use crate::backend::cpu::scratch::{Keep, Scratch, aligned};
 
 use super::blocks::{Grid, Tiles, at_once};
@@ -13,8 +13,7 @@ use super::input::ToPoints;
 use super::lines::Lines;
 use super::output::{FromPoints, Planes};
 use super::pieces::Pieces;
-use super::weights::turned;
-use super::{POINTS, SLACK, STEP, Winograd, together};
+use super::{POINTS, SLACK, STEP, Winograd, together, weights};
 
 /// Where a thread would have fewer tiles, it takes channels instead: it reads their weights alone then, and transforms what
 /// others transform, too.
@@ -27,11 +26,12 @@ struct Workspace {
     copy: Vec<f32>,
     transformed: Vec<f32>,
     products: Vec<f32>,
+    turned: Vec<f32>,
 }
 
 impl Keep for Workspace {
     fn elements(&self) -> usize {
-        self.copy.capacity() + self.transformed.capacity() + self.products.capacity()
+        self.copy.capacity() + self.transformed.capacity() + self.products.capacity() + self.turned.capacity()
     }
 }
 
@@ -139,7 +139,7 @@ impl Tiled<'_> {
         let Winograd { channels_in, .. } = self.winograd;
         let rows = panels.len() * self.winograd.shape().rows;
         let lines = Lines::new(&self.grid, tiles, channels_in * self.grid.plane);
-        let Workspace { pieces, copy, transformed, products } = workspace;
+        let Workspace { pieces, copy, transformed, products, turned } = workspace;
         pieces.fill(self.winograd.shape(), tiles, &lines);
         let copy = aligned(copy, lines.len());
         copy.fill(0.0);
@@ -159,7 +159,8 @@ impl Tiled<'_> {
         .dispatch();
         let products_stride = apart(rows * pieces.padded + SLACK);
         let products = aligned(products, POINTS * products_stride);
-        Products { winograd: self.winograd, panels, transformed, stride, pieces, products, products_stride }.dispatch();
+        Products { winograd: self.winograd, panels, transformed, stride, pieces, products, products_stride, turned }
+            .dispatch();
         let channels = result.planes.len() / tiles.images.len();
         FromPoints { products, stride: products_stride, rows, pieces, channels, result }.dispatch();
     }
@@ -183,6 +184,8 @@ struct Products<'a> {
     /// For each point `products_stride` elements: for each panel, the rows of its tiles.
     products: &'a mut [f32],
     products_stride: usize,
+    /// For weights that are used transposed.
+    turned: &'a mut Vec<f32>,
 }
 
 impl SimdOp for Products<'_> {
@@ -190,35 +193,23 @@ impl SimdOp for Products<'_> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        let Winograd { weights, channels_in, .. } = self.winograd;
+        let Winograd { weights: packed, turned, channels_in, .. } = self.winograd;
         let together = together(channels_in);
         let (first, count) = (self.panels.start, self.panels.len());
-        if self.winograd.turned {
-            let panels = (first, first + count);
-            self.multiply(isa, |point, start, _| Turned { packed: &weights[turned(point)], start, panels, together });
-        } else {
-            self.multiply(isa, |point, start, depth| Parts {
-                panels: weights[point].block(start, depth, first, count),
-                together,
-            });
-        }
-    }
-}
-
-impl Products<'_> {
-    /// `left` gives the left operand of a point, for a block of the depth.
-    #[inline(always)]
-    fn multiply<I: Isa, L: Left>(self, isa: I, left: impl Fn(usize, usize, usize) -> L) {
         let rights = self.transformed.chunks_exact(self.stride);
         let products = self.products.chunks_exact_mut(self.products_stride);
-        let channels = self.winograd.channels_in;
         for (point, (mut right, sums)) in rights.zip(products).enumerate() {
-            for start in (0..channels).step_by(STEP) {
-                let depth = STEP.min(channels - start);
-                let (panels, rest) = right.split_at(depth * self.pieces.padded + self.pieces.count() * SLACK);
+            for start in (0..channels_in).step_by(STEP) {
+                let depth = STEP.min(channels_in - start);
+                let (block, rest) = right.split_at(depth * self.pieces.padded + self.pieces.count() * SLACK);
                 right = rest;
-                let (left, add) = (left(point, start, depth), start > 0);
-                Block { left, right: panels, gap: SLACK, depth, sums: &mut *sums, add, finish: None }.eval(isa);
+                let panels = if turned {
+                    packed[weights::turned(point)].turned(start, depth, first, count, self.turned)
+                } else {
+                    packed[point].block(start, depth, first, count)
+                };
+                let (left, add) = (Parts { panels, together }, start > 0);
+                Block { left, right: block, gap: SLACK, depth, sums: &mut *sums, add, finish: None }.eval(isa);
             }
         }
     }
