@@ -7,8 +7,8 @@ use rayon::prelude::*;
 use rten_simd::ops::{BitOps, NumOps};
 use rten_simd::{Isa, Simd, SimdOp};
 
-/// Sums that are under way at a time: enough to hide how long one takes.
-const SUMS: usize = 16;
+/// Sums that are under way at a time: enough to hide how long one takes, and no more than sixteen registers hold beside a factor.
+const SUMS: usize = 12;
 
 const STEPS: usize = 4_000_000;
 

@@ -5,7 +5,7 @@ mod arrived;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use glocal_compute::{Rows, Tensor};
+use glocal_compute::{Backend, Rows, Tensor};
 
 pub(crate) use arrived::Arrived;
 
@@ -187,7 +187,8 @@ impl<'a> Descent<'a> {
             self.cancel.check()?;
             let some = first..(first + at_once).min(count);
             let rows = Rows::new(&rows.samples()[some.clone()]);
-            let shares = propagate(Prepared::Kept(prepared.rule()), rows_of(&relevance, some)?, &rows)?;
+            let shares =
+                propagate(Prepared::Kept(prepared.rule()), rows_of(model.backend(), &relevance, some)?, &rows)?;
             for (data, share) in parts.iter_mut().zip(shares) {
                 data.reserve_exact(if first == 0 { share.row_len() * count } else { 0 });
                 data.extend_from_slice(share.data());
@@ -205,8 +206,6 @@ pub(crate) fn rows_uninterrupted(multiply_adds: u64) -> usize {
 }
 
 /// Some rows of a tensor.
-pub(crate) fn rows_of(x: &Tensor, rows: Range<usize>) -> Result<Tensor, RunError> {
-    let (len, shape) = (x.row_len(), [&[rows.len()], x.sample_shape()].concat());
-    let data = x.data().get(rows.start * len..rows.end * len).unwrap_or(&[]);
-    Ok(Tensor::new(shape, data.to_vec())?)
+pub(crate) fn rows_of(backend: &dyn Backend, x: &Tensor, rows: Range<usize>) -> Result<Tensor, RunError> {
+    Ok(backend.gather_rows(x, &Rows::new(rows.collect::<Vec<usize>>()))?)
 }

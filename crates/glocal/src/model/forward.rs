@@ -85,7 +85,7 @@ impl Model {
         for first in (0..batch).step_by(at_once) {
             cancel.check()?;
             let some = first..(first + at_once).min(batch);
-            let some = operands.iter().map(|operand| rows_of(operand, some.clone()));
+            let some = operands.iter().map(|operand| rows_of(self.backend(), operand, some.clone()));
             let some = some.collect::<Result<Vec<_>, _>>()?;
             let value = node.op.forward_owned(self.backend(), some).map_err(failed)?;
             data.extend_from_slice(value.data());

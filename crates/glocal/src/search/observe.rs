@@ -140,7 +140,12 @@ impl Scan {
             let observe = |&first: &usize| {
                 let part = first..batch.min(first + together);
                 let of_part = targets.get(part.clone()).unwrap_or(&[]);
-                self.observe_part(&rows_of(inputs, part.clone())?, &samples[part], of_part, cancel)
+                self.observe_part(
+                    &rows_of(self.attributor.model().backend(), inputs, part.clone())?,
+                    &samples[part],
+                    of_part,
+                    cancel,
+                )
             };
             // In order, so that of several errors it is always the same that is reported.
             let mut observations = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use glocal_compute::{Rows, Tensor};
+use glocal_compute::{Backend, Rows, Tensor};
 
 use crate::attribution::execute::Execution;
 use crate::attribution::execute::pass::Origin;
@@ -83,9 +83,8 @@ impl Execution<'_> {
         let samples: Vec<usize> = rows.iter().map(|&row| stage.rows[row].row).collect();
         let arrived = BTreeMap::from([(from, relevance)]);
         let (samples, cancel) = (Rows::new(samples), &self.request.cancel);
-        let whole = |id: NodeId, arrived: &Arrived| {
-            arrived.whole(self.trace.attributor().model().backend(), &self.plan.graph.node(id).shape)
-        };
+        let backend = self.trace.attributor().model().backend();
+        let whole = |id: NodeId, arrived: &Arrived| arrived.whole(backend, &self.plan.graph.node(id).shape);
         let mut descent = Descent::new(self.trace, arrived, samples, &region.nodes, cancel, self.ledger);
         while descent.next().is_some_and(|id| to.is_none_or(|to| id > to)) {
             let Some((id, arrived)) = descent.take() else { break };
@@ -93,7 +92,7 @@ impl Execution<'_> {
             if self.plan.is_noted(id) && (id != from || is_start) {
                 let arrived = whole(id, &arrived)?;
                 for (index, &row) in rows.iter().enumerate() {
-                    passed[row].noted.push((id, row_of(&arrived, index)?));
+                    passed[row].noted.push((id, row_of(backend, &arrived, index)?));
                 }
             }
             descent.hand_down(id, arrived)?;
@@ -101,7 +100,7 @@ impl Execution<'_> {
         for (id, arrived) in descent.into_pending() {
             let arrived = whole(id, &arrived)?;
             for (index, &row) in rows.iter().enumerate() {
-                passed[row].pending.insert(id, row_of(&arrived, index)?);
+                passed[row].pending.insert(id, row_of(backend, &arrived, index)?);
             }
         }
         Ok(())
@@ -150,7 +149,7 @@ impl Execution<'_> {
     }
 }
 
-/// One row, of one sample's shape.
-pub(super) fn row_of(x: &Tensor, row: usize) -> Result<Tensor, RequestError> {
-    Ok(Tensor::new(x.sample_shape(), x.row(row).to_vec())?)
+/// One row, of one sample's shape; shared where there are no others.
+pub(super) fn row_of(backend: &dyn Backend, x: &Tensor, row: usize) -> Result<Tensor, RequestError> {
+    Ok(backend.gather_rows(x, &Rows::new(vec![row]))?.reshape(x.sample_shape())?)
 }

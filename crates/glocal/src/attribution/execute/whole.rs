@@ -43,7 +43,7 @@ impl Execution<'_> {
             let mut arrived = arrived.into_whole(backend, &self.plan.graph.node(id).shape)?;
             if self.plan.is_noted(id) {
                 for (row, members) in members.iter().enumerate() {
-                    let relevance = row_of(&arrived, row)?;
+                    let relevance = row_of(backend, &arrived, row)?;
                     members.iter().for_each(|&member| self.write(id, &relevance, &pairs[member], &mut results[member]));
                 }
             }
