@@ -293,7 +293,7 @@ pub trait Backend: Debug + Send + Sync {
     /// `total + r ⊙ x[rows]`, in place where `total` is not shared.
     fn add_multiplied_rows(&self, total: Tensor, r: &Tensor, rows: &Rows, x: &Tensor) -> Result<Tensor, ComputeError>;
 
-    /// `x[rows]`: one row per relevance row.
+    /// `x[rows]`: one row per relevance row. Where these are all rows in their order, the elements are shared.
     fn gather_rows(&self, x: &Tensor, rows: &Rows) -> Result<Tensor, ComputeError>;
 
     /// Folds the given axes (never 0), kept with size 1, in a fixed order.

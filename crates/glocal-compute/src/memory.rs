@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 
 use rayon::prelude::*;
 
-/// The largest block that the allocator keeps, in bytes.
-const KEPT_BLOCK: usize = 4 << 20;
+/// The largest block that the allocator keeps, in bytes: those that fill two large pages are beyond it.
+const KEPT_BLOCK: usize = (4 << 20) - 128;
 
 /// Tells the allocator to keep what is freed for what is asked for next, instead of handing it back to the system at once.
 ///
@@ -16,7 +16,7 @@ const KEPT_BLOCK: usize = 4 << 20;
 /// process holds at most stays about the same; between two tasks it holds on to it.
 ///
 /// For programs, to be called once at their start; libraries should leave such settings to the program. It has an effect with the
-/// allocator of glibc, which keeps blocks of up to 4 MiB then, and none elsewhere. Larger ones are those of tensors, which are kept
+/// allocator of glibc, which keeps blocks of less than 4 MiB then, and none elsewhere. Larger ones are those of tensors, which are kept
 /// here anyway: in the allocator's heaps they would leave gaps that nothing fits into.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
@@ -42,7 +42,7 @@ pub fn keep_freed_memory() {
     }
 }
 
-/// So many elements the allocator asks of the system alone, which hands out zeros (4 MiB; a guess where the allocator is not
+/// So many elements the allocator asks of the system alone, which hands out zeros (nearly 4 MiB; a guess where the allocator is not
 /// told so).
 const OWN: usize = KEPT_BLOCK / size_of::<f32>();
 
@@ -70,7 +70,7 @@ pub(crate) fn many_zeros(len: usize) -> Vec<f32> {
 pub(crate) fn zeros_in_large_pages(len: usize) -> Vec<f32> {
     // What the allocator asks of the system alone starts with a large page where it fills such pages.
     let mut elements = vec![0.0; room(len)];
-    in_large_pages(&elements[..len]);
+    in_large_pages(&elements, len);
     elements.truncate(len);
     elements
 }
@@ -80,28 +80,29 @@ pub(crate) fn room_of_many(len: usize) -> usize {
     if len < OWN { len } else { room(len) }
 }
 
-/// The number of elements that `len` zeros in large pages have room for. What is not used is never touched.
+/// The number of elements that `len` zeros in large pages have room for. Where the system hands out zeros, what is not used
+/// takes no memory, but for the rest of a large page.
 fn room(len: usize) -> usize {
-    /// What an allocator keeps beside a block, or less.
+    /// What an allocator keeps beside a block, at most.
     const BESIDE: usize = 64;
+    if !cfg!(target_os = "linux") {
+        return len;
+    }
     let bytes = len.max(OWN).saturating_mul(size_of::<f32>()).saturating_add(BESIDE);
     bytes.checked_next_multiple_of(LARGE_PAGE).map_or(len, |bytes| (bytes - BESIDE) / size_of::<f32>())
 }
 
-/// Asks the system for large pages, but for one of which most would not be used.
+/// Asks the system for large pages for the first `used` elements, but for a page of which most would not be used.
 #[cfg_attr(any(not(target_os = "linux"), miri), expect(unused_variables, reason = "there is no such advice"))]
-fn in_large_pages(elements: &[f32]) {
+fn in_large_pages(elements: &[f32], used: usize) {
     #[cfg(all(target_os = "linux", not(miri)))]
     {
         /// That of the others.
         const SMALL_PAGE: usize = 4 << 10;
-        let bytes = elements.as_ptr_range();
-        let (start, end) = (bytes.start.addr() / SMALL_PAGE * SMALL_PAGE, bytes.end.addr());
-        let end = if end % LARGE_PAGE > LARGE_PAGE / 2 {
-            end.next_multiple_of(LARGE_PAGE)
-        } else {
-            end / LARGE_PAGE * LARGE_PAGE
-        };
+        let (bytes, used) = (elements.as_ptr_range(), elements[..used].as_ptr_range().end.addr());
+        let start = bytes.start.addr() / SMALL_PAGE * SMALL_PAGE;
+        let whole = (used + LARGE_PAGE / 2 - 1) / LARGE_PAGE * LARGE_PAGE;
+        let end = whole.min(bytes.end.addr().next_multiple_of(SMALL_PAGE));
         if start < end {
             let first = bytes.start.with_addr(start).cast_mut().cast();
             // SAFETY: the advice, which may be refused, changes nothing that these pages hold, whoever else has a part in the
@@ -134,14 +135,19 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
     fn what_is_long_fills_large_pages() {
-        for len in [1, OWN - 16, OWN, OWN + 1, 5 << 20] {
+        for len in [1, OWN - 16, OWN, OWN + 1, 1 << 20, 5 << 20] {
             let (elements, room) = (zeros_in_large_pages(len), room(len));
             assert!(elements.len() == len && elements.capacity() >= room && room >= len, "{len}");
-            // with what an allocator adds, and without more than one page that is not used
-            let bytes = (room * size_of::<f32>()).next_multiple_of(LARGE_PAGE);
-            assert!(bytes - room * size_of::<f32>() < 128 && room - len.max(OWN) < LARGE_PAGE, "{room} for {len}");
+            // with what an allocator adds, and without a page more
+            let (bytes, wanted) = (room * size_of::<f32>(), len.max(OWN) * size_of::<f32>());
+            assert!(
+                bytes.next_multiple_of(LARGE_PAGE) - bytes < 128 && bytes - wanted < LARGE_PAGE,
+                "{room} for {len}"
+            );
         }
+        assert_eq!(room(OWN), room(1));
         assert_eq!(room(usize::MAX / 2), usize::MAX / 2, "what cannot be had is left to the allocator to refuse");
     }
 

@@ -190,6 +190,8 @@ fn rows_take_what_their_sample_has() {
             pairs.map(|((&total, &r), &x)| function(total, r, x)).collect()
         };
         assert_eq!(backend.gather_rows(&x, &rows).unwrap().data(), gathered);
+        let all = backend.gather_rows(&x, &Rows::new([0, 1, 2])).unwrap();
+        assert_eq!((all.data(), x.sharers()), (x.data(), 2), "all rows in their order are shared");
         let product = backend.multiply_rows(r.clone(), &rows, &x).unwrap();
         assert_eq!(product.data(), apply(|_, r, x| r * x));
         let alone = Tensor::new(r.shape(), r.data().to_vec()).unwrap();

@@ -45,8 +45,10 @@ impl Keep for Vec<f32> {
 /// The first `len` elements of a buffer, which is made longer if it must be. What they hold is not defined: NaN in debug
 /// builds, so that tests meet whoever reads before writing.
 pub(super) fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if buffer.len() < len {
+    if buffer.capacity() < len {
         *buffer = if len < LARGE { vec![0.0; len] } else { zeros_in_large_pages(len) };
+    } else if buffer.len() < len {
+        buffer.resize(len, 0.0);
     }
     let elements = &mut buffer[..len];
     if cfg!(debug_assertions) {

@@ -121,8 +121,8 @@ impl LeftPanels {
     }
 
     /// Of the matrix transposed, which must [turn](Self::turns), the panels `first..first + count` of the block of the depth
-    /// that starts at `start` and is `len` deep, both multiples of a tile's rows. They are copied to `to`: that costs a few
-    /// hundredths of what they are used for, and tiles that read squares all over the matrix would take longer.
+    /// that starts at `start` and is `len` deep, both multiples of a tile's rows. They are copied to `to`: for hundreds of
+    /// columns that costs a few hundredths of the products, and tiles that read squares all over the matrix would take longer.
     pub(in crate::backend::cpu) fn turned<'a>(
         &self,
         start: usize,

@@ -214,19 +214,18 @@ fn sums_in_order<I: Isa, const ROWS: usize, const VECTORS: usize>(
 ) -> [[I::F32; VECTORS]; ROWS] {
     let ops = isa.f32();
     let mut sums = [[ops.zero(); VECTORS]; ROWS];
-    let (mut left, mut right) = (left, right);
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    if (ROWS, VECTORS, ops.len()) == (avx2::ROWS, avx2::VECTORS, avx2::LANES)
-        && let Some(avx2) = avx2::Avx2::of_this_machine()
-    {
-        let ((columns, others), (rows, _)) = (left.as_chunks(), right.as_chunks());
-        let given = avx2.sums(columns, rows, ahead);
-        for (sum, given) in sums.as_flattened_mut().iter_mut().zip(given.as_chunks::<{ avx2::LANES }>().0) {
-            *sum = ops.load(given);
+    let (left, right) = match avx2::Avx2::of_this_machine() {
+        Some(avx2) if (ROWS, VECTORS, ops.len()) == (avx2::ROWS, avx2::VECTORS, avx2::LANES) => {
+            let ((columns, others), (rows, _)) = (left.as_chunks(), right.as_chunks());
+            let given = avx2.sums(columns, rows, ahead);
+            for (sum, given) in sums.as_flattened_mut().iter_mut().zip(given.as_chunks::<{ avx2::LANES }>().0) {
+                *sum = ops.load(given);
+            }
+            (others, &right[columns.len() * avx2::STEPS * VECTORS * avx2::LANES..])
         }
-        right = &right[columns.len() * avx2::STEPS * VECTORS * avx2::LANES..];
-        left = others;
-    }
+        _ => (left, right),
+    };
     let (left, _) = left.as_chunks::<ROWS>();
     for (left, right) in left.iter().zip(right.chunks_exact(VECTORS * ops.len())) {
         ops.prefetch(left.as_ptr().wrapping_add(ahead));
